@@ -1,0 +1,27 @@
+package stacktest
+
+import (
+	"context"
+	"errors"
+	"testing"
+
+	"go.mongodb.org/mongo-driver/v2/mongo"
+	"go.mongodb.org/mongo-driver/v2/mongo/options"
+)
+
+// Mongo returns the server's URI and the name of a database that no other test
+// uses; it is dropped at the end. The server is MongoDB or the stand-in that
+// speaks its protocol, so a test may ask for nothing the stand-in lacks.
+func Mongo(t testing.TB) (uri, database string) {
+	t.Helper()
+	uri = address(t, "FRESHET_TEST_MONGO_URL")
+	database = randomName(t)
+	cleanup(t, "database "+database, func(ctx context.Context) error {
+		client, err := mongo.Connect(options.Client().ApplyURI(uri))
+		if err != nil {
+			return err
+		}
+		return errors.Join(client.Database(database).Drop(ctx), client.Disconnect(ctx))
+	})
+	return uri, database
+}

@@ -1,0 +1,75 @@
+package stacktest
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/url"
+	"testing"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+)
+
+// Postgres creates an empty database and returns its URL. The server runs with
+// wal_level=logical, so slots and publications may be made; at the end of the test
+// the database is dropped with everything on it: connections, slots, publications.
+func Postgres(t testing.TB) string {
+	t.Helper()
+	server := address(t, "FRESHET_TEST_POSTGRES_URL")
+	name := randomName(t)
+	ctx, cancel := context.WithTimeout(context.Background(), cleanupTimeout)
+	defer cancel()
+	// template0 is copied, since a connection to template1 would block us.
+	statement := fmt.Sprintf("CREATE DATABASE %s TEMPLATE template0 ENCODING 'UTF8'", name)
+	if err := onServer(ctx, server, func(conn *pgx.Conn) error {
+		_, err := conn.Exec(ctx, statement)
+		return err
+	}); err != nil {
+		t.Fatalf("create database %s: %v", name, err)
+	}
+	cleanup(t, "database "+name, func(ctx context.Context) error {
+		return onServer(ctx, server, func(conn *pgx.Conn) error { return dropDatabase(ctx, conn, name) })
+	})
+	location, err := url.Parse(server)
+	if err != nil {
+		t.Fatalf("parse FRESHET_TEST_POSTGRES_URL: %v", err)
+	}
+	location.Path = "/" + name
+	return location.String()
+}
+
+func onServer(ctx context.Context, server string, f func(*pgx.Conn) error) error {
+	conn, err := pgx.Connect(ctx, server)
+	if err != nil {
+		return fmt.Errorf("connect: %w", err)
+	}
+	return errors.Join(f(conn), conn.Close(ctx))
+}
+
+// dropDatabase removes the slots first: DROP DATABASE refuses while one exists,
+// FORCE or not, and a forgotten slot pins WAL on a server that tests share.
+func dropDatabase(ctx context.Context, conn *pgx.Conn, name string) error {
+	const terminate = `SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = $1
+		UNION ALL SELECT pg_terminate_backend(active_pid) FROM pg_replication_slots WHERE database = $1 AND active_pid IS NOT NULL`
+	const drop = `SELECT pg_drop_replication_slot(slot_name) FROM pg_replication_slots WHERE database = $1`
+	for {
+		if _, err := conn.Exec(ctx, terminate, name); err != nil {
+			return fmt.Errorf("end the connections: %w", err)
+		}
+		_, err := conn.Exec(ctx, drop, name)
+		if err == nil {
+			break
+		}
+		// A walsender needs a moment to notice that it was terminated.
+		select {
+		case <-ctx.Done():
+			return fmt.Errorf("drop the slots: %w", err)
+		case <-time.After(20 * time.Millisecond):
+		}
+	}
+	if _, err := conn.Exec(ctx, fmt.Sprintf("DROP DATABASE IF EXISTS %s WITH (FORCE)", name)); err != nil {
+		return fmt.Errorf("drop the database: %w", err)
+	}
+	return nil
+}
