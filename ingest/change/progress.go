@@ -1,0 +1,40 @@
+package change
+
+import (
+	"encoding/json"
+	"fmt"
+	"time"
+)
+
+// Progress is a record of the progress topic: the stage (or one partition's worker of it) has durably finished every
+// change up to and including LSN, and by then its output topics had reached Ends. It is how a reader turns an LSN into
+// offsets: whoever has consumed its inputs up to Ends has seen everything up to LSN.
+//
+// Ends may leave out partitions that did not move since the same stage's previous record; a record with Full set names
+// every one.
+type Progress struct {
+	Stage     string             `json:"stage"`     // "ingest", "offer", "catalog", "tree", "index" …
+	Partition int                `json:"partition"` // of the stage's inputs; 0 for ingest
+	LSN       LSN                `json:"lsn"`
+	Time      time.Time          `json:"time"` // commit time of the newest transaction at or before LSN, or the server's clock when idle
+	Full      bool               `json:"full,omitempty"`
+	Ends      map[string][]int64 `json:"ends,omitempty"` // topic -> next offset per partition; -1 where it did not move
+}
+
+// Encode returns the record's key (stage and partition) and value.
+func (p Progress) Encode() (key, value []byte, err error) {
+	value, err = json.Marshal(p)
+	if err != nil {
+		return nil, nil, fmt.Errorf("encode progress of %s: %w", p.Stage, err)
+	}
+	return fmt.Appendf(nil, "%s/%d", p.Stage, p.Partition), value, nil
+}
+
+// DecodeProgress is the inverse of Encode.
+func DecodeProgress(value []byte) (Progress, error) {
+	var p Progress
+	if err := json.Unmarshal(value, &p); err != nil {
+		return Progress{}, fmt.Errorf("%w: progress: %w", ErrMalformed, err)
+	}
+	return p, nil
+}

@@ -1,0 +1,61 @@
+package change
+
+import "strings"
+
+// Topic returns the topic of a table, "<prefix>.<schema>.<table>", with every character Kafka does not allow replaced by
+// an underscore, as Debezium does.
+func Topic(prefix, schema, table string) string { return safe(prefix + "." + schema + "." + table) }
+
+// ProgressTopic is the topic of Progress records; one partition.
+func ProgressTopic(prefix string) string { return safe(prefix + ".progress") }
+
+// DeadLetterTopic is the topic of parked records; one partition.
+func DeadLetterTopic(prefix string) string { return safe(prefix + ".deadletter") }
+
+// CommandTopic is the topic of commands to the projectors, routed by store into as many partitions as OfferViewTopic.
+func CommandTopic(prefix string) string { return safe(prefix + ".command") }
+
+// OfferViewTopic is the topic of joined offer views, routed by store.
+func OfferViewTopic(prefix string) string { return safe(prefix + ".view.offers") }
+
+func safe(name string) string {
+	return strings.Map(func(r rune) rune {
+		switch {
+		case r >= 'a' && r <= 'z', r >= 'A' && r <= 'Z', r >= '0' && r <= '9', r == '.', r == '_', r == '-':
+			return r
+		}
+		return '_'
+	}, name)
+}
+
+// Partition returns the partition of a routing value among n, with Kafka's murmur2 and Java's rule for the sign, so that
+// Java producers and ours put one key in one place. The routing value is the decimal text of the routing column.
+func Partition(routing []byte, n int) int { return int(murmur2(routing)&0x7fffffff) % n }
+
+// murmur2 is the hash of Kafka's default partitioner (org.apache.kafka.common.utils.Utils.murmur2), seed 0x9747b28c.
+func murmur2(data []byte) uint32 {
+	const m, r = 0x5bd1e995, 24
+	h := uint32(0x9747b28c) ^ uint32(len(data))
+	for ; len(data) >= 4; data = data[4:] {
+		k := uint32(data[0]) | uint32(data[1])<<8 | uint32(data[2])<<16 | uint32(data[3])<<24
+		k *= m
+		k ^= k >> r
+		k *= m
+		h = h*m ^ k
+	}
+	switch len(data) {
+	case 3:
+		h ^= uint32(data[2]) << 16
+		fallthrough
+	case 2:
+		h ^= uint32(data[1]) << 8
+		fallthrough
+	case 1:
+		h ^= uint32(data[0])
+		h *= m
+	}
+	h ^= h >> 13
+	h *= m
+	h ^= h >> 15
+	return h
+}

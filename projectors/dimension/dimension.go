@@ -1,0 +1,68 @@
+// Package dimension keeps the small tables that others look things up in (stores, category trees, categories and their
+// names, brands, sellers, attribute definitions) as documents in MongoDB, and loads them whole for whoever needs them.
+//
+// The projector folds the tables' topics into the collection "dimensions", one document per row, and then tells the stores
+// that a change concerns through the command topic, so that their trees and search documents follow. Set is the loaded
+// whole: an immutable value; Cache keeps a fresh one.
+package dimension
+
+import "time"
+
+// Store is a row of stores.
+type Store struct {
+	ID        int64    `json:"id"`
+	Code      string   `json:"code"`
+	Name      string   `json:"name"`
+	Market    string   `json:"market"`   // it, fr, de, es or en
+	Currency  string   `json:"currency"` // ISO 4217
+	Languages []string `json:"languages"`
+	TreeID    int64    `json:"tree_id"`
+	Active    bool     `json:"active"`
+}
+
+// Category is a row of categories; ParentID is nil at the top of a tree.
+type Category struct {
+	ID       int64  `json:"id"`
+	TreeID   int64  `json:"tree_id"`
+	ParentID *int64 `json:"parent_id"`
+	Position int64  `json:"position"`
+	Slug     string `json:"slug"`
+	Active   bool   `json:"active"`
+}
+
+// CategoryText is a row of category_texts.
+type CategoryText struct {
+	CategoryID int64  `json:"category_id"`
+	Lang       string `json:"lang"`
+	Name       string `json:"name"`
+}
+
+// Brand is a row of brands.
+type Brand struct {
+	ID   int64  `json:"id"`
+	Name string `json:"name"`
+	Slug string `json:"slug"`
+}
+
+// Seller is a row of sellers.
+type Seller struct {
+	ID   int64  `json:"id"`
+	Name string `json:"name"`
+	Slug string `json:"slug"`
+}
+
+// Attribute is a row of attribute_defs.
+type Attribute struct {
+	Code        string  `json:"code"`
+	Kind        string  `json:"kind"` // "keyword", "number" or "boolean"
+	Facet       bool    `json:"facet"`
+	NumericSlot *int64  `json:"numeric_slot"` // the search field n<slot> of a number; nil for other kinds
+	Unit        *string `json:"unit"`
+	Labels      string  `json:"labels"` // JSON object: language to label
+}
+
+// Freshness says how far a loaded Set is: its version in the store, and when it was loaded.
+type Freshness struct {
+	Version int64
+	Loaded  time.Time
+}

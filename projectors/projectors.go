@@ -1,0 +1,90 @@
+// Package projectors is the runtime that every read model runs in: consumer group, generation-bound workers, our own fetch
+// loop, dead letters, commit after store, and progress.
+//
+// cmd/freshet builds a Stage per read model and calls Runtime.Run. Guarantee: a record's offset is committed only after
+// Handle has returned for it, in the order of its partition, by the generation that fetched it; deliveries may repeat,
+// so handlers are idempotent. A record that a handler calls poison is parked on the dead-letter topic with its position,
+// and the others flow.
+package projectors
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"freshet/ingest/change"
+)
+
+// Record is one record of a topic. Key, Value and Headers belong to the handler.
+type Record struct {
+	Topic     string
+	Partition int
+	Offset    int64
+	Key       []byte
+	Value     []byte // nil for a tombstone
+	Headers   []change.Header
+	Time      time.Time
+}
+
+// Handler applies the records of one partition number. The runtime calls it from one goroutine per partition.
+type Handler interface {
+	// Handle makes the effects of a batch durable before it returns nil. The batch holds records of all the stage's
+	// topics, in offset order within each. An error that wraps Poison names records that can never be applied; any other
+	// error is retried with the same batch.
+	Handle(ctx context.Context, batch []Record) error
+}
+
+// Stage is one read model as the runtime sees it.
+type Stage struct {
+	Name     string   // consumer group "<prefix>.<name>" and stage of its Progress records
+	Topics   []string // inputs; partition i of each goes to one worker, topics of one partition to worker 0
+	Upstream []string // stages whose Progress says when our inputs hold everything up to an LSN
+	Outputs  []string // topics whose ends our Progress records name
+	Window   time.Duration
+	MaxBatch int // records per Handle, default 2000
+
+	// New builds the handler of one partition when it is assigned, and is called again after every rebalance.
+	New func(ctx context.Context, partition int) (Handler, error)
+}
+
+// Poison is the error of records that can never be applied.
+type Poison struct {
+	Records []Poisoned
+}
+
+// Poisoned is a record and why it can't be applied.
+type Poisoned struct {
+	Record Record
+	Reason error
+}
+
+func (p *Poison) Error() string {
+	if len(p.Records) == 0 {
+		return "no poison records"
+	}
+	r := p.Records[0]
+	return fmt.Sprintf("%d records can't be applied, the first at %s/%d@%d: %v",
+		len(p.Records), r.Record.Topic, r.Record.Partition, r.Record.Offset, r.Reason)
+}
+
+// Add notes a record that can't be applied.
+func (p *Poison) Add(r Record, reason error) { p.Records = append(p.Records, Poisoned{r, reason}) }
+
+// Err returns p as an error, nil when nothing was added.
+func (p *Poison) Err() error {
+	if p == nil || len(p.Records) == 0 {
+		return nil
+	}
+	return p
+}
+
+// Decode reads the change event of a record of a table topic.
+func (r Record) Decode() (change.Event, error) { return change.Decode(r.Key, r.Value, r.Headers) }
+
+// AsPoison returns the poison in err's chain.
+func AsPoison(err error) (*Poison, bool) {
+	var p *Poison
+	ok := errors.As(err, &p)
+	return p, ok
+}

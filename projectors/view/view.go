@@ -1,0 +1,86 @@
+// Package view joins a product document and an offer document into the offer view that every later stage reads: the
+// tree's cards, the search document and the product page are made from it alone (and from dimensions, when read).
+//
+// catalog and offer publish views to the topic change.OfferViewTopic through Publisher; api/read joins the two documents
+// itself. Guarantee: every published view was true at one instant, and Version, the sum of the two revisions, orders the
+// views of one offer; sinks keep the highest.
+package view
+
+import (
+	"encoding/json"
+
+	"freshet/ingest/change"
+)
+
+// Offer is the joined view of one product in one store.
+type Offer struct {
+	Version    int64             `json:"version"` // product rev + offer rev
+	Store      int64             `json:"store"`
+	Product    int64             `json:"product"`
+	Deleted    bool              `json:"deleted,omitempty"` // the offers row or the products row is gone
+	Visible    bool              `json:"visible"`           // both active, at least one priced variant, at least one title
+	Boost      float64           `json:"boost"`
+	Seller     int64             `json:"seller"`
+	Brand      int64             `json:"brand,omitempty"`
+	BrandName  string            `json:"brand_name,omitempty"`
+	Type       string            `json:"type"`
+	GTIN       string            `json:"gtin,omitempty"`
+	CreatedAt  string            `json:"created_at"`
+	Categories []Category        `json:"categories"` // the product's own, by id
+	Texts      []Text            `json:"texts"`      // by language
+	Attributes json.RawMessage   `json:"attributes,omitempty"`
+	Images     json.RawMessage   `json:"images,omitempty"`
+	Variants   []Variant         `json:"variants"` // priced ones, by SKU
+	Price      int64             `json:"price"`    // lowest amount among the variants to be had, else among all
+	ListPrice  int64             `json:"list_price,omitempty"`
+	Available  int64             `json:"available"` // units to be had over all variants
+	Units      int64             `json:"units"`     // units ever sold
+	Popularity float64           `json:"popularity"`
+	Source     change.Provenance `json:"source"`
+}
+
+// Category is a category the product stands in, and its place there.
+type Category struct {
+	ID       int64 `json:"id"`
+	Position int64 `json:"position"`
+}
+
+// Text is what the product is called in one language.
+type Text struct {
+	Lang        string `json:"lang"`
+	Title       string `json:"title"`
+	Slug        string `json:"slug"`
+	Description string `json:"description,omitempty"`
+}
+
+// Variant is one SKU with its own price and stock.
+type Variant struct {
+	SKU        string          `json:"sku"`
+	Options    json.RawMessage `json:"options,omitempty"`
+	GTIN       string          `json:"gtin,omitempty"`
+	Amount     int64           `json:"amount"`
+	ListAmount int64           `json:"list_amount,omitempty"`
+	ValidFrom  string          `json:"valid_from,omitempty"`
+	ValidTo    string          `json:"valid_to,omitempty"`
+	Available  int64           `json:"available"` // on hand less reserved, 0 without an inventory row
+	LowStock   bool            `json:"low_stock,omitempty"`
+}
+
+// InStock says whether any variant can be bought.
+func (o *Offer) InStock() bool { return o.Available > 0 }
+
+// TextIn returns the text in the first language of langs that has one; failing those English, failing that the first by
+// code, so that the choice depends on the view and the caller's languages alone. The zero Text when there is none.
+func (o *Offer) TextIn(langs ...string) Text {
+	for _, lang := range append(langs[:len(langs):len(langs)], "en") {
+		for _, t := range o.Texts {
+			if t.Lang == lang {
+				return t
+			}
+		}
+	}
+	if len(o.Texts) > 0 {
+		return o.Texts[0]
+	}
+	return Text{}
+}
