@@ -138,12 +138,12 @@ func row(raw json.RawMessage) json.RawMessage {
 	return raw
 }
 
-// Row decodes the row image into dst: After where there is one, else (for a delete) the primary key, because the other
-// columns of a delete's Before are fillers.
+// Row decodes the row image into dst: After where there is one, else (for a delete) Before, of which only the columns of
+// the replica identity are known and the others are null.
 func (e Event) Row(dst any) error {
 	raw := e.After
 	if raw == nil {
-		raw = e.Key
+		raw = e.Before
 	}
 	if err := json.Unmarshal(raw, dst); err != nil {
 		return fmt.Errorf("%w: row of %s: %w", ErrMalformed, e.Table, err)
