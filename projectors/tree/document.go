@@ -1,0 +1,98 @@
+// Package tree keeps the pages of each store's category tree in MongoDB, one document per page and language: the home page
+// ("homes", "<store>:<lang>") and a node per category ("nodes", "<store>:<category>:<lang>") with its breadcrumbs, children
+// with counts and best cards.
+//
+// The worker that owns a store (its partition of the offer views and commands) keeps the store's Assortment in memory,
+// loaded from the offers and products on first touch, and rewrites the documents that a view or a dimension touches. The
+// API reads them through Store, one read by _id per page. Guarantee: when Handle has returned, every document of the
+// touched stores says what the newest view of each offer and the newest dimensions say; views may come in any order and
+// any number of times; a worker that lost its partition can't overwrite its successor (docs/adr/0008).
+package tree
+
+import (
+	"strconv"
+
+	"freshet/ingest/change"
+)
+
+// How many cards a page shows of a category.
+const (
+	HomeCards = 8
+	NodeCards = 24
+)
+
+// Home is the document of a store's home page in one language: the shown categories at the top of its tree.
+type Home struct {
+	ID         string            `bson:"_id" json:"-"`
+	Ver        int64             `bson:"ver" json:"-"`
+	Hash       int64             `bson:"hash" json:"-"` // of what a reader sees; equal content is not written again
+	Deleted    bool              `bson:"deleted,omitempty" json:"-"`
+	Store      int64             `bson:"store" json:"store"`
+	Lang       string            `bson:"lang" json:"lang"`
+	Categories []Section         `bson:"categories" json:"categories"`
+	Source     change.Provenance `bson:"source" json:"source"`
+}
+
+// Section is a category on a home page.
+type Section struct {
+	ID    int64  `bson:"id" json:"id"`
+	Slug  string `bson:"slug" json:"slug"`
+	Name  string `bson:"name" json:"name"`
+	Count int    `bson:"count" json:"count"`
+	Cards []Card `bson:"cards" json:"cards"`
+}
+
+// Node is the document of a category page of a store in one language.
+type Node struct {
+	ID          string            `bson:"_id" json:"-"`
+	Ver         int64             `bson:"ver" json:"-"`
+	Hash        int64             `bson:"hash" json:"-"`
+	Deleted     bool              `bson:"deleted,omitempty" json:"-"`
+	Store       int64             `bson:"store" json:"store"`
+	Category    int64             `bson:"category" json:"category"`
+	Lang        string            `bson:"lang" json:"lang"`
+	Slug        string            `bson:"slug" json:"slug"`
+	Name        string            `bson:"name" json:"name"`
+	Breadcrumbs []Crumb           `bson:"breadcrumbs" json:"breadcrumbs"` // root first, the category itself last
+	Children    []Child           `bson:"children" json:"children"`       // shown ones by position, also without offers
+	Count       int               `bson:"count" json:"count"`             // distinct visible offers in or below the category
+	Cards       []Card            `bson:"cards" json:"cards"`
+	Source      change.Provenance `bson:"source" json:"source"`
+}
+
+// Crumb is a category on the way from the root.
+type Crumb struct {
+	ID   int64  `bson:"id" json:"id"`
+	Slug string `bson:"slug" json:"slug"`
+	Name string `bson:"name" json:"name"`
+}
+
+// Child is a category right below.
+type Child struct {
+	ID    int64  `bson:"id" json:"id"`
+	Slug  string `bson:"slug" json:"slug"`
+	Name  string `bson:"name" json:"name"`
+	Count int    `bson:"count" json:"count"`
+}
+
+// Card is what a page shows of an offer; amounts are minor units of the store's currency.
+type Card struct {
+	Product   int64  `bson:"product" json:"product"`
+	Title     string `bson:"title" json:"title"`
+	Slug      string `bson:"slug" json:"slug"`
+	Price     int64  `bson:"price" json:"price"`
+	ListPrice int64  `bson:"list_price" json:"list_price"` // 0 for none
+	Image     string `bson:"image" json:"image"`           // "" for none
+	Brand     string `bson:"brand" json:"brand"`           // "" for none
+	InStock   bool   `bson:"in_stock" json:"in_stock"`
+	LowStock  bool   `bson:"low_stock" json:"low_stock"`
+}
+
+// HomeID returns the _id of a store's home page. The documents of one store are one range in both collections:
+// ["12:", "12;").
+func HomeID(store int64, lang string) string { return strconv.FormatInt(store, 10) + ":" + lang }
+
+// NodeID returns the _id of a category's page in a store.
+func NodeID(store, category int64, lang string) string {
+	return strconv.FormatInt(store, 10) + ":" + strconv.FormatInt(category, 10) + ":" + lang
+}
