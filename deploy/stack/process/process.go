@@ -1,0 +1,180 @@
+// Package process starts programs that outlive the command that started them,
+// and finds, stops and restarts them later. The stack launcher runs the four
+// servers and Freshet's own processes with it; a program that is wanted always is
+// started by `freshet up` and ended by `freshet down`, nothing watches in between.
+//
+// It guarantees that starting twice leaves one, that a program whose command line
+// or configuration changed is restarted, and that nobody else's program is ever
+// signalled: a pid file holds the start time of its process, and a pid that was
+// recycled, also across a reboot, has another.
+package process
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"time"
+)
+
+// Spec says how one program is run.
+type Spec struct {
+	// Name is unique within a Supervisor: the name of the pid file and of the log.
+	Name string
+	// Args is the command line; the first is the program's absolute path.
+	Args []string
+	// Env is the whole environment, KEY=value; nothing is inherited.
+	Env []string
+	// Dir is the working directory; empty is the Supervisor's own.
+	Dir string
+	// Account is the user it runs as; nil is the caller's.
+	Account *Account
+	// Ports are checked to be free before the start.
+	Ports []Port
+	// Fingerprint is anything else whose change must restart the program, such as
+	// the text of its configuration file or the build of its binary.
+	Fingerprint string
+	// Stop is the signal for a graceful end; zero is SIGTERM.
+	Stop syscall.Signal
+	// Grace is how long it may take to end by itself before SIGKILL; zero is 30 s.
+	// Too short, and a server has to recover at its next start.
+	Grace time.Duration
+	// Ready answers nil once the program serves; it is called over and over.
+	Ready func(ctx context.Context) error
+	// ReadyWithin bounds the wait for Ready; zero is 60 s.
+	ReadyWithin time.Duration
+}
+
+func (s Spec) fingerprint() string {
+	parts := append(append([]string{s.Dir, s.Fingerprint}, s.Args...), s.Env...)
+	sum := sha256.Sum256([]byte(strings.Join(parts, "\x00")))
+	return hex.EncodeToString(sum[:8])
+}
+
+// Supervisor keeps the pid files and logs of one stack.
+type Supervisor struct {
+	run, logs string
+}
+
+// NewSupervisor returns a Supervisor whose pid files lie in dir/run and whose logs in
+// dir/logs; both are made if missing.
+func NewSupervisor(dir string) (*Supervisor, error) {
+	s := &Supervisor{run: filepath.Join(dir, "run"), logs: filepath.Join(dir, "logs")}
+	for _, d := range []string{s.run, s.logs} {
+		if err := os.MkdirAll(d, 0o755); err != nil {
+			return nil, fmt.Errorf("make the run directories: %w", err)
+		}
+	}
+	return s, nil
+}
+
+// LogPath returns where the program's output goes.
+func (s *Supervisor) LogPath(name string) string { return filepath.Join(s.logs, name+".log") }
+
+// Up makes the program run and waits until it is ready. It returns false if it was
+// running already, with the same command line, environment and fingerprint.
+func (s *Supervisor) Up(ctx context.Context, spec Spec) (started bool, err error) {
+	rec, alive, err := s.lookup(spec.Name)
+	if err != nil {
+		return false, err
+	}
+	switch {
+	case alive && rec.Fingerprint == spec.fingerprint():
+		return false, s.awaitReady(ctx, spec, rec)
+	case alive:
+		if err := s.Down(ctx, spec.Name); err != nil {
+			return false, err
+		}
+	case rec.PID != 0:
+		if err := endLeftovers(ctx, rec); err != nil {
+			return false, fmt.Errorf("end what %s left behind: %w", spec.Name, err)
+		}
+	}
+	if err := CheckPorts(ctx, spec.Name, spec.Ports); err != nil {
+		return false, err
+	}
+	if rec, err = s.start(spec); err != nil {
+		return false, fmt.Errorf("start %s: %w", spec.Name, err)
+	}
+	return true, s.awaitReady(ctx, spec, rec)
+}
+
+// start detaches the program into a session of its own, so that neither the end
+// of this command nor a Ctrl-C on its terminal reaches it.
+func (s *Supervisor) start(spec Spec) (rec record, err error) {
+	log, err := openLog(s.LogPath(spec.Name))
+	if err != nil {
+		return record{}, err
+	}
+	defer func() { err = errors.Join(err, log.Close()) }()
+	// Not CommandContext: the program must survive the caller's context.
+	cmd := &exec.Cmd{
+		Path: spec.Args[0], Args: spec.Args, Dir: spec.Dir, Stdout: log, Stderr: log,
+		Env:         append([]string{marker(s.run, spec.Name)}, spec.Env...),
+		SysProcAttr: &syscall.SysProcAttr{Setsid: true, Credential: spec.Account.credential()},
+	}
+	if err := cmd.Start(); err != nil {
+		return record{}, err
+	}
+	rec = record{
+		PID: cmd.Process.Pid, Marker: marker(s.run, spec.Name), Fingerprint: spec.fingerprint(),
+		Stop: spec.Stop, Grace: spec.Grace, Since: time.Now(), Args: spec.Args,
+	}
+	rec.Identity, _ = identity(rec.PID)
+	if err := errors.Join(s.write(spec.Name, rec), cmd.Process.Release()); err != nil {
+		return record{}, errors.Join(err, syscall.Kill(-rec.PID, syscall.SIGKILL))
+	}
+	return rec, nil
+}
+
+// marker is in the environment of every program we start, and so of its children:
+// what a killed program left behind is known by it.
+func marker(run, name string) string { return "FRESHET_PROCESS=" + filepath.Join(run, name) }
+
+// awaitReady polls until the program serves, has ended, or its time is over; the
+// error then holds the last lines of its log, which is where the reason is.
+func (s *Supervisor) awaitReady(ctx context.Context, spec Spec, rec record) error {
+	if spec.Ready == nil {
+		return nil
+	}
+	within := spec.ReadyWithin
+	if within == 0 {
+		within = time.Minute
+	}
+	deadline, cancel := context.WithTimeout(ctx, within)
+	defer cancel()
+	for {
+		attempt, done := context.WithTimeout(deadline, 5*time.Second)
+		err := spec.Ready(attempt)
+		done()
+		if err == nil {
+			return nil
+		}
+		if !rec.alive() {
+			return fmt.Errorf("%s ended before it was ready%s", spec.Name, s.lastLines(spec.Name))
+		}
+		if pause(deadline, 100*time.Millisecond) != nil {
+			if ctx.Err() != nil {
+				return ctx.Err()
+			}
+			return fmt.Errorf("%s is not ready after %s: %w%s", spec.Name, within, err, s.lastLines(spec.Name))
+		}
+	}
+}
+
+func pause(ctx context.Context, d time.Duration) error {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-ctx.Done():
+		return ctx.Err()
+	case <-timer.C:
+		return nil
+	}
+}
