@@ -7,7 +7,8 @@ import (
 )
 
 // Progress is a record of the progress topic: the stage (or one partition's worker of it) has durably finished every
-// change up to and including LSN, and by then its output topics had reached Ends. It is how a reader turns an LSN into
+// transaction whose commit record ends at or before LSN (a Position is one of those if its Commit is less than LSN; what
+// pg_current_wal_insert_lsn() says after a commit is one if it is not more than LSN), and by then its output topics had reached Ends. It is how a reader turns an LSN into
 // offsets: whoever has consumed its inputs up to Ends has seen everything up to LSN.
 //
 // Ends may leave out partitions that did not move since the same stage's previous record; a record with Full set names
