@@ -1,0 +1,91 @@
+-- What the documents are computed from, by relational means alone: no code of the projectors takes part.
+-- Session-local; dropped at commit.
+
+-- Units sold, and their forward-decayed score: half-life 30 days, landmark 2020-01-01.
+create temp table audit_sales on commit drop as
+select store_id, product_id, sum(-quantity)::bigint as units,
+       sum(-quantity * power(2::float8, extract(epoch from created_at - timestamptz '2020-01-01 00:00:00+00')::float8 / (30 * 86400))) as score
+from stock_movements where kind = 'sale' group by store_id, product_id;
+create unique index on audit_sales (store_id, product_id);
+
+-- Offers a shopper can see, with what their cards show.
+create temp table audit_visible on commit drop as
+with variant as (
+  select r.store_id, r.product_id, r.sku, r.amount, coalesce(r.list_amount, 0) as list_amount,
+         coalesce(i.on_hand - i.reserved, 0) as available, coalesce(i.low_stock_at, 0) as low_stock_at
+  from prices r left join inventory i on i.store_id = r.store_id and i.sku = r.sku
+), shown as (
+  select distinct on (store_id, product_id) store_id, product_id, amount, list_amount
+  from variant order by store_id, product_id, (available > 0) desc, amount, sku
+), total as (
+  select store_id, product_id, sum(available)::bigint as available,
+         bool_or(low_stock_at > 0 and available <= low_stock_at) as low_stock
+  from variant group by store_id, product_id
+)
+select o.store_id, o.product_id, s.amount as price, s.list_amount, t.available, t.low_stock, o.boost,
+       coalesce(b.id, 0) as brand, coalesce(b.name, '') as brand_name, coalesce(p.images -> 0 ->> 'url', '') as image,
+       round((ln(1 + coalesce(a.score, 0)) / ln(2))::numeric, 6)::float8 as popularity
+from offers o
+join products p on p.id = o.product_id
+join shown s on s.store_id = o.store_id and s.product_id = o.product_id
+join total t on t.store_id = o.store_id and t.product_id = o.product_id
+left join brands b on b.id = p.brand_id
+left join audit_sales a on a.store_id = o.store_id and a.product_id = o.product_id
+where o.status = 'active' and p.status = 'active' and exists (select 1 from product_texts x where x.product_id = p.id);
+create unique index on audit_visible (store_id, product_id);
+
+-- Categories that are active up to the root, and for each all that stand above it, itself included.
+create temp table audit_shown on commit drop as
+with recursive down(id, tree_id, parent_id, slug, position, ids) as (
+  select id, tree_id, parent_id, slug, position, array[id] from categories where parent_id is null and active
+  union all
+  select c.id, c.tree_id, c.parent_id, c.slug, c.position, down.ids || c.id
+  from categories c join down on c.parent_id = down.id where c.active)
+select * from down;
+create unique index on audit_shown (id);
+
+-- The stores' languages, and what each category is called in each of them.
+create temp table audit_front on commit drop as
+select s.id as store_id, s.tree_id, l.lang from stores s cross join lateral unnest(s.languages) as l(lang) where s.active;
+create temp table audit_name on commit drop as
+select c.id, l.lang, coalesce((select t.name from category_texts t where t.category_id = c.id
+                               order by (t.lang = l.lang) desc, (t.lang = 'en') desc, t.lang limit 1), c.slug) as name
+from audit_shown c cross join (select distinct lang from audit_front) l;
+create unique index on audit_name (id, lang);
+
+-- Which visible offers stand in or below a category, ranked as its page ranks them.
+create temp table audit_member on commit drop as
+select store_id, category_id, product_id,
+       row_number() over (partition by store_id, category_id
+         order by (available > 0) desc, round((popularity * boost)::numeric, 6) desc, product_id) as rank
+from (
+  select distinct v.store_id, a.id as category_id, v.product_id, v.available, v.popularity, v.boost
+  from audit_visible v
+  join stores s on s.id = v.store_id and s.active
+  join product_categories pc on pc.product_id = v.product_id
+  join audit_shown c on c.id = pc.category_id and c.tree_id = s.tree_id
+  cross join lateral unnest(c.ids) as a(id)) m;
+create index on audit_member (store_id, category_id, rank);
+create temp table audit_count on commit drop as
+select store_id, category_id, count(*) as n from audit_member group by store_id, category_id;
+create unique index on audit_count (store_id, category_id);
+
+-- The title of a visible offer in each language of its store.
+create temp table audit_text on commit drop as
+select v.store_id, v.product_id, f.lang, t.title, t.slug, t.description
+from audit_visible v join audit_front f on f.store_id = v.store_id
+cross join lateral (select x.title, x.slug, x.description from product_texts x where x.product_id = v.product_id
+                    order by (x.lang = f.lang) desc, (x.lang = 'en') desc, x.lang limit 1) t;
+create unique index on audit_text (store_id, product_id, lang);
+
+-- The cards of the first 24 of every category, in each language.
+create temp table audit_card on commit drop as
+select m.store_id, m.category_id, m.rank, t.lang, jsonb_build_object(
+  'product', v.product_id, 'title', t.title, 'slug', t.slug, 'price', v.price, 'list_price', v.list_amount,
+  'image', v.image, 'brand', v.brand_name, 'in_stock', v.available > 0, 'low_stock', v.low_stock) as card
+from audit_member m
+join audit_visible v on v.store_id = m.store_id and v.product_id = m.product_id
+join audit_text t on t.store_id = m.store_id and t.product_id = m.product_id
+where m.rank <= 24;
+create index on audit_card (store_id, category_id, lang, rank);
+analyze audit_visible, audit_shown, audit_member, audit_count, audit_card, audit_text, audit_name;
