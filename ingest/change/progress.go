@@ -14,12 +14,14 @@ import (
 // Ends may leave out partitions that did not move since the same stage's previous record; a record with Full set names
 // every one.
 type Progress struct {
-	Stage     string             `json:"stage"`     // "ingest", "offer", "catalog", "tree", "index" …
-	Partition int                `json:"partition"` // of the stage's inputs; 0 for ingest
-	LSN       LSN                `json:"lsn"`
-	Time      time.Time          `json:"time"` // commit time of the newest transaction at or before LSN, or the server's clock when idle
-	Full      bool               `json:"full,omitempty"`
-	Ends      map[string][]int64 `json:"ends,omitempty"` // topic -> next offset per partition; -1 where it did not move
+	Stage     string `json:"stage"`     // "ingest", "offer", "catalog", "tree", "index" …
+	Partition int    `json:"partition"` // of the stage's inputs; 0 for ingest
+	// Partitions is how many partitions the stage has: it has finished an LSN when all of them have. 0 means 1.
+	Partitions int                `json:"partitions,omitempty"`
+	LSN        LSN                `json:"lsn"`
+	Time       time.Time          `json:"time"` // commit time of the newest transaction at or before LSN, or the server's clock when idle
+	Full       bool               `json:"full,omitempty"`
+	Ends       map[string][]int64 `json:"ends,omitempty"` // topic -> next offset per partition; -1 where it did not move
 }
 
 // Encode returns the record's key (stage and partition) and value.
