@@ -1,0 +1,186 @@
+// Package topic creates the flow's Kafka topics and refuses ones that are not as the flow needs them.
+//
+// ingest calls Ensure for the table topics, the projectors' runtime for the topics between the stages; both at start, and
+// calling it again is harmless. Guarantee: after Ensure every topic exists with exactly the partitions asked for, is not
+// compacted, and its leader is known. A partition count that differs is refused, since adding partitions moves keys.
+package topic
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strconv"
+	"time"
+
+	"github.com/segmentio/kafka-go"
+
+	"freshet/ingest/change"
+)
+
+// Forever is the Retention of a topic whose records are kept for ever.
+const Forever = time.Duration(-1)
+
+// MaxRecordBytes is the largest record batch that a topic made here takes. Products with long texts pass; what is larger
+// is parked on the dead-letter topic.
+const MaxRecordBytes = 8 << 20
+
+// Spec is a topic as it must be.
+type Spec struct {
+	Name       string
+	Partitions int
+	Retention  time.Duration // Forever, or how long a record is kept
+	// KeepBytes bounds the topic by size instead of time: old records go when it grows past it, the newest never.
+	KeepBytes int64
+}
+
+// Dimensions are the tables that are small, have one partition, and are loaded whole by whoever needs them.
+func Dimensions() []string {
+	return []string{
+		"public.stores", "public.category_trees", "public.categories", "public.category_texts", "public.brands",
+		"public.sellers", "public.attribute_defs", "public.search_synonyms", "public.search_rules",
+	}
+}
+
+// Table returns the topic of a table: one partition, kept for ever, for a dimension; else partitions, kept for retention.
+func Table(prefix, schema, table string, partitions int, retention time.Duration, dimensions []string) Spec {
+	spec := Spec{Name: change.Topic(prefix, schema, table), Partitions: partitions, Retention: retention}
+	if slices.Contains(dimensions, schema+"."+table) {
+		spec.Partitions, spec.Retention = 1, Forever
+	}
+	return spec
+}
+
+// Flow returns the topics beside the table topics that the stages speak through.
+func Flow(prefix string, partitions int, retention time.Duration) []Spec {
+	return []Spec{
+		{Name: change.ProgressTopic(prefix), Partitions: 1, Retention: time.Hour},
+		{Name: change.DeadLetterTopic(prefix), Partitions: 1, Retention: Forever},
+		{Name: change.CommandTopic(prefix), Partitions: partitions, Retention: retention},
+		{Name: change.OfferViewTopic(prefix), Partitions: partitions, Retention: retention},
+	}
+}
+
+// MismatchError says that a topic exists and is not as the flow needs it.
+type MismatchError struct {
+	Topic  string
+	Reason string
+}
+
+func (e *MismatchError) Error() string { return fmt.Sprintf("topic %s: %s", e.Topic, e.Reason) }
+
+// Ensure creates what is missing and checks what is there.
+func Ensure(ctx context.Context, brokers []string, specs []Spec) error {
+	// A transport of its own: kafka-go answers metadata from a cache that would not know the new topics yet.
+	transport := &kafka.Transport{MetadataTTL: 100 * time.Millisecond}
+	defer transport.CloseIdleConnections()
+	client := &kafka.Client{Addr: kafka.TCP(brokers...), Transport: transport, Timeout: 15 * time.Second}
+	if err := create(ctx, client, specs); err != nil {
+		return err
+	}
+	if err := checkPartitions(ctx, client, specs); err != nil {
+		return err
+	}
+	return checkPolicies(ctx, client, specs)
+}
+
+func create(ctx context.Context, client *kafka.Client, specs []Spec) error {
+	request := &kafka.CreateTopicsRequest{}
+	for _, s := range specs {
+		request.Topics = append(request.Topics, kafka.TopicConfig{
+			Topic: s.Name, NumPartitions: s.Partitions, ReplicationFactor: -1, ConfigEntries: s.entries(),
+		})
+	}
+	answer, err := client.CreateTopics(ctx, request)
+	if err != nil {
+		return fmt.Errorf("create topics: %w", err)
+	}
+	for name, err := range answer.Errors {
+		if err != nil && !errors.Is(err, kafka.TopicAlreadyExists) {
+			return fmt.Errorf("create topic %s: %w", name, err)
+		}
+	}
+	return nil
+}
+
+func (s Spec) entries() []kafka.ConfigEntry {
+	entries := []kafka.ConfigEntry{
+		{ConfigName: "cleanup.policy", ConfigValue: "delete"},
+		{ConfigName: "max.message.bytes", ConfigValue: strconv.Itoa(MaxRecordBytes)},
+	}
+	retention := s.Retention.Milliseconds()
+	if s.Retention == Forever || s.KeepBytes > 0 {
+		retention = -1
+	}
+	entries = append(entries, kafka.ConfigEntry{ConfigName: "retention.ms", ConfigValue: strconv.FormatInt(retention, 10)})
+	if s.KeepBytes > 0 {
+		entries = append(entries,
+			kafka.ConfigEntry{ConfigName: "retention.bytes", ConfigValue: strconv.FormatInt(s.KeepBytes, 10)},
+			kafka.ConfigEntry{ConfigName: "segment.bytes", ConfigValue: strconv.FormatInt(max(s.KeepBytes/4, 1<<20), 10)})
+	}
+	return entries
+}
+
+// checkPartitions waits until every topic is known with a leader, which follows creation by a moment.
+func checkPartitions(ctx context.Context, client *kafka.Client, specs []Spec) error {
+	ctx, cancel := context.WithTimeout(ctx, 30*time.Second)
+	defer cancel()
+	for {
+		pending, err := partitionsPending(ctx, client, specs)
+		if err != nil || pending == "" {
+			return err
+		}
+		select {
+		case <-ctx.Done():
+			return fmt.Errorf("topic %s did not become ready: %w", pending, ctx.Err())
+		case <-time.After(50 * time.Millisecond):
+		}
+	}
+}
+
+func partitionsPending(ctx context.Context, client *kafka.Client, specs []Spec) (pending string, err error) {
+	metadata, err := client.Metadata(ctx, &kafka.MetadataRequest{})
+	if err != nil {
+		return "", fmt.Errorf("read metadata: %w", err)
+	}
+	known := map[string]kafka.Topic{}
+	for _, t := range metadata.Topics {
+		known[t.Name] = t
+	}
+	for _, s := range specs {
+		t, ok := known[s.Name]
+		if !ok || t.Error != nil || len(t.Partitions) == 0 || slices.ContainsFunc(t.Partitions, func(p kafka.Partition) bool { return p.Error != nil }) {
+			return s.Name, nil
+		}
+		if len(t.Partitions) != s.Partitions {
+			return "", &MismatchError{s.Name, fmt.Sprintf("has %d partitions, the configuration says %d; "+
+				"keys would move: set the configuration back, or delete the topic and take a new snapshot", len(t.Partitions), s.Partitions)}
+		}
+	}
+	return "", nil
+}
+
+func checkPolicies(ctx context.Context, client *kafka.Client, specs []Spec) error {
+	request := &kafka.DescribeConfigsRequest{}
+	for _, s := range specs {
+		request.Resources = append(request.Resources, kafka.DescribeConfigRequestResource{
+			ResourceType: kafka.ResourceTypeTopic, ResourceName: s.Name, ConfigNames: []string{"cleanup.policy"},
+		})
+	}
+	answer, err := client.DescribeConfigs(ctx, request)
+	if err != nil {
+		return fmt.Errorf("describe topics: %w", err)
+	}
+	for _, r := range answer.Resources {
+		if r.Error != nil {
+			return fmt.Errorf("describe topic %s: %w", r.ResourceName, r.Error)
+		}
+		for _, entry := range r.ConfigEntries {
+			if entry.ConfigName == "cleanup.policy" && entry.ConfigValue != "delete" {
+				return &MismatchError{r.ResourceName, fmt.Sprintf("cleanup.policy is %s, not delete: compaction drops "+
+					"changes that a fold needs", entry.ConfigValue)}
+			}
+		}
+	}
+	return nil
+}
