@@ -15,9 +15,8 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
-	"syscall"
-	"time"
 
+	"freshet/deploy/stack/filelock"
 	"freshet/deploy/stack/progress"
 )
 
@@ -50,7 +49,7 @@ func Install(ctx context.Context, cache string, a Artifact, task *progress.Task)
 	if err := os.MkdirAll(cache, 0o755); err != nil {
 		return "", fmt.Errorf("make the cache: %w", err)
 	}
-	unlock, err := lock(ctx, dir+".lock", task)
+	unlock, err := filelock.Take(ctx, dir+".lock", func() { task.Step("waiting for another installation", 0, "") })
 	if err != nil {
 		return "", fmt.Errorf("lock %s: %w", dir, err)
 	}
@@ -77,31 +76,4 @@ func Install(ctx context.Context, cache string, a Artifact, task *progress.Task)
 		return "", fmt.Errorf("install %s %s: %w", a.Name, a.Version, err)
 	}
 	return dir, nil
-}
-
-// lock takes an exclusive lock that ends with the process, however it ends.
-func lock(ctx context.Context, path string, task *progress.Task) (unlock func() error, err error) {
-	f, err := os.OpenFile(path, os.O_CREATE|os.O_RDWR, 0o644)
-	if err != nil {
-		return nil, err
-	}
-	ticker := time.NewTicker(100 * time.Millisecond)
-	defer ticker.Stop()
-	for waited := false; ; waited = true {
-		err := syscall.Flock(int(f.Fd()), syscall.LOCK_EX|syscall.LOCK_NB)
-		if err == nil {
-			return f.Close, nil
-		}
-		if !errors.Is(err, syscall.EWOULDBLOCK) {
-			return nil, errors.Join(err, f.Close())
-		}
-		if !waited {
-			task.Step("waiting for another installation", 0, "")
-		}
-		select {
-		case <-ctx.Done():
-			return nil, errors.Join(ctx.Err(), f.Close())
-		case <-ticker.C:
-		}
-	}
 }

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"runtime"
 	"strings"
 
 	"freshet/deploy/stack/progress"
@@ -18,6 +19,9 @@ var postgresBuilds = map[string]string{
 	"darwin/amd64": "darwin-amd64",
 	"darwin/arm64": "darwin-arm64v8",
 }
+
+// platform is the system and processor, as Go names them.
+func platform() string { return runtime.GOOS + "/" + runtime.GOARCH }
 
 // Postgres is a relocatable Postgres: bin, lib and share, with pgoutput.
 func Postgres() Artifact {

@@ -9,7 +9,6 @@ import (
 	"os/exec"
 	"path/filepath"
 	"regexp"
-	"runtime"
 	"slices"
 	"strconv"
 	"strings"
@@ -182,6 +181,3 @@ func aptKnows(ctx context.Context, name string) bool {
 	out, err := exec.CommandContext(ctx, "apt-cache", "policy", name).Output()
 	return err == nil && strings.Contains(string(out), "Candidate:") && !strings.Contains(string(out), "Candidate: (none)")
 }
-
-// platform is the system and processor, as Go names them.
-func platform() string { return runtime.GOOS + "/" + runtime.GOARCH }

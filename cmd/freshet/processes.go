@@ -1,0 +1,168 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"os"
+	"os/exec"
+	"sort"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
+
+	"freshet/deploy/stack/process"
+)
+
+// ownProcess is one of Freshet's own processes as `freshet up` runs it.
+type ownProcess struct {
+	name string
+	args []string
+	// listen is the address it serves an API on, and the setting that changes it.
+	listen, setting string
+}
+
+// ownProcesses are in the order of the flow, which is the order they start in; they
+// end in the reverse one.
+func (s *settings) ownProcesses() []ownProcess {
+	return []ownProcess{
+		{name: "ingest", args: []string{"ingest"}},
+		{name: "project", args: []string{"project", "dimension", "catalog", "offer", "tree", "index"}},
+		{name: "read", args: []string{"serve", "read"}, listen: s.readListen, setting: "FRESHET_READ_LISTEN"},
+		{name: "write", args: []string{"serve", "write"}, listen: s.writeListen, setting: "FRESHET_WRITE_LISTEN"},
+		{name: "admin", args: []string{"serve", "admin"}, listen: s.adminListen, setting: "FRESHET_ADMIN_LISTEN"},
+	}
+}
+
+// startProcesses runs those that do not run yet, and restarts those whose binary or
+// settings changed.
+func (s *settings) startProcesses(cmd *cobra.Command, supervisor *process.Supervisor, healthPort int) error {
+	binary, build, err := ownBinary()
+	if err != nil {
+		return err
+	}
+	for i, p := range s.ownProcesses() {
+		health := net.JoinHostPort("127.0.0.1", strconv.Itoa(healthPort+i))
+		spec := process.Spec{
+			Name:        p.name,
+			Args:        append([]string{binary}, p.args...),
+			Env:         s.childEnvironment(cmd, health),
+			Fingerprint: build,
+			Ports:       []process.Port{{Number: healthPort + i, Setting: "FRESHET_HEALTH_PORT"}},
+			Ready:       func(ctx context.Context) error { return askHealth(ctx, health) },
+			ReadyWithin: 3 * time.Minute,
+		}
+		if p.listen != "" {
+			_, port, err := net.SplitHostPort(p.listen)
+			if err != nil {
+				return fmt.Errorf("%s: %w", p.setting, err)
+			}
+			number, err := strconv.Atoi(port)
+			if err != nil {
+				return fmt.Errorf("%s: the port must be a number: %w", p.setting, err)
+			}
+			spec.Ports = append(spec.Ports, process.Port{Number: number, Setting: p.setting})
+		}
+		started, err := supervisor.Up(cmd.Context(), spec)
+		if err != nil {
+			return err
+		}
+		if err := s.printf("  %s: %s\n", p.name, map[bool]string{true: "started", false: "runs"}[started]); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// ownBinary returns the path of this program and what changes when it is built anew.
+func ownBinary() (path, build string, err error) {
+	path, err = os.Executable()
+	if err != nil {
+		return "", "", fmt.Errorf("find our own binary: %w", err)
+	}
+	info, err := os.Stat(path)
+	if err != nil {
+		return "", "", fmt.Errorf("find our own binary: %w", err)
+	}
+	return path, fmt.Sprintf("%d-%d", info.Size(), info.ModTime().UnixNano()), nil
+}
+
+// childEnvironment is what a process of ours is given: every shared setting that was
+// set, by flag or variable, and the addresses that follow from them.
+func (s *settings) childEnvironment(cmd *cobra.Command, health string) []string {
+	values := map[string]string{}
+	for name, value := range s.env {
+		if strings.HasPrefix(name, envPrefix) && name != processVariable {
+			values[name] = value
+		}
+	}
+	cmd.Root().PersistentFlags().VisitAll(func(flag *pflag.Flag) {
+		if flag.Changed {
+			values[variable(flag.Name)] = strings.Trim(flag.Value.String(), "[]")
+		}
+	})
+	values["FRESHET_POSTGRES_URL"], values["FRESHET_KAFKA"] = s.postgresURL, strings.Join(s.kafka, ",")
+	values["FRESHET_MONGO_URL"], values["FRESHET_ELASTIC_URL"] = s.mongoURL, s.elasticURL
+	values["FRESHET_HEALTH"] = health
+	for _, name := range []string{"HOME", "PATH", "TMPDIR", "SSL_CERT_FILE", "SSL_CERT_DIR", "GOMAXPROCS", "GOMEMLIMIT"} {
+		if value := s.env[name]; value != "" {
+			values[name] = value
+		}
+	}
+	env := make([]string, 0, len(values))
+	for name, value := range values {
+		env = append(env, name+"="+value)
+	}
+	sort.Strings(env)
+	return env
+}
+
+// runSelf runs a subcommand of ours to its end, its output on ours.
+func (s *settings) runSelf(cmd *cobra.Command, out io.Writer, args ...string) error {
+	binary, _, err := ownBinary()
+	if err != nil {
+		return err
+	}
+	child := exec.CommandContext(cmd.Context(), binary, args...)
+	child.Env = s.childEnvironment(cmd, "")
+	child.Stdout, child.Stderr = out, s.stderr
+	// Interrupted, it gets the chance that we got.
+	child.Cancel = func() error { return child.Process.Signal(os.Interrupt) }
+	child.WaitDelay = 30 * time.Second
+	if err := child.Run(); err != nil {
+		return fmt.Errorf("freshet %s: %w", strings.Join(args, " "), err)
+	}
+	return nil
+}
+
+// askHealth answers nil once /healthz says ready, else its reasons.
+func askHealth(ctx context.Context, address string) (err error) {
+	request, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+address+"/healthz", nil)
+	if err != nil {
+		return err
+	}
+	response, err := http.DefaultClient.Do(request)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, response.Body.Close()) }()
+	body, err := io.ReadAll(io.LimitReader(response.Body, 4<<10))
+	if err != nil {
+		return err
+	}
+	if response.StatusCode != http.StatusOK {
+		return fmt.Errorf("not ready: %s", strings.TrimSpace(string(body)))
+	}
+	return nil
+}
+
+func (s *settings) printf(format string, args ...any) error {
+	_, err := fmt.Fprintf(s.stdout, format, args...)
+	return err
+}

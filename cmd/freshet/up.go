@@ -1,0 +1,148 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+
+	"github.com/spf13/cobra"
+
+	"freshet/deploy/stack"
+)
+
+// upOptions are the settings of up alone.
+type upOptions struct {
+	serversOnly bool
+	healthPort  int
+}
+
+func newUpCommand(s *settings) *cobra.Command {
+	var o upOptions
+	cmd := &cobra.Command{
+		Use:   "up",
+		Short: "Start everything on this machine, and measure how fresh it is",
+		Long: `Starts Postgres, Kafka, MongoDB and Elasticsearch, applies the migrations, seeds a
+shop if there is none, and starts ingest, the projectors and the APIs. All go on
+running when it ends. Run again it starts what is not running, on the same data.
+
+A server whose address is given (FRESHET_POSTGRES_URL, FRESHET_KAFKA,
+FRESHET_MONGO_URL, FRESHET_ELASTIC_URL) is used as it is. The others run in containers
+if a Docker engine works here, else as plain processes from public packages.`,
+		GroupID: "machine",
+		Args:    cobra.NoArgs,
+		RunE:    func(cmd *cobra.Command, _ []string) error { return s.up(cmd, o) },
+	}
+	cmd.Flags().BoolVar(&o.serversOnly, "servers-only", false, "start the four servers and nothing else")
+	cmd.Flags().IntVar(&o.healthPort, "health-port", 8470, "first of the ports of /healthz and /metrics, one for each process")
+	return cmd
+}
+
+func (s *settings) up(cmd *cobra.Command, o upOptions) error {
+	ctx := cmd.Context()
+	servers, err := stack.New(ctx, s.stack, s.stderr)
+	if err != nil {
+		return err
+	}
+	if err := s.printf("servers:\n"); err != nil {
+		return err
+	}
+	if err := servers.Up(ctx); err != nil {
+		return err
+	}
+	if o.serversOnly {
+		return nil
+	}
+	if err := s.printf("shop:\n"); err != nil {
+		return err
+	}
+	for _, args := range [][]string{{"migrate"}, {"seed", "--if-empty"}} {
+		if err := s.runSelf(cmd, s.stdout, args...); err != nil {
+			return err
+		}
+	}
+	if err := s.printf("processes:\n"); err != nil {
+		return err
+	}
+	if err := s.startProcesses(cmd, servers.Supervisor(), o.healthPort); err != nil {
+		return err
+	}
+	return errors.Join(s.printAddresses(), s.measureFreshness(cmd))
+}
+
+// measureFreshness changes a price in SQL and prints how long each reader took to
+// show it.
+func (s *settings) measureFreshness(cmd *cobra.Command) error {
+	if err := s.printf("\nfreshness:\n"); err != nil {
+		return err
+	}
+	return s.runSelf(cmd, s.stdout, "freshness")
+}
+
+// printAddresses ends up's output with what to open and what to type.
+func (s *settings) printAddresses() error {
+	read := "http://" + s.readListen
+	return s.printf(`
+read API   %[1]s/api/v1/stores
+write API  http://%[2]s
+admin API  http://%[3]s
+Postgres   %[4]s
+
+  curl -s %[1]s/api/v1/stores
+  curl -s %[1]s/api/v1/stores/1/home
+  curl -s '%[1]s/api/v1/stores/1/search?q=a'
+
+make status, make logs, make down
+`, read, s.writeListen, s.adminListen, redactURL(s.postgresURL))
+}
+
+func newDownCommand(s *settings) *cobra.Command {
+	return &cobra.Command{
+		Use:     "down",
+		Short:   "Stop everything that up started; the data stays",
+		GroupID: "machine",
+		Args:    cobra.NoArgs,
+		RunE:    func(cmd *cobra.Command, _ []string) error { return s.down(cmd) },
+	}
+}
+
+// down goes on past a process that won't end: the others shall still be stopped.
+func (s *settings) down(cmd *cobra.Command) error {
+	servers, err := stack.New(cmd.Context(), s.stack, s.stderr)
+	if err != nil {
+		return err
+	}
+	var problems []error
+	processes := s.ownProcesses()
+	for i := len(processes) - 1; i >= 0; i-- {
+		problems = append(problems, servers.Supervisor().Down(cmd.Context(), processes[i].name))
+	}
+	problems = append(problems, servers.Down(cmd.Context()))
+	if err := errors.Join(problems...); err != nil {
+		return err
+	}
+	return s.printf("stopped; the data stays in %s\n", servers.Data())
+}
+
+func newCleanCommand(s *settings) *cobra.Command {
+	var programs bool
+	cmd := &cobra.Command{
+		Use:     "clean",
+		Short:   "Stop everything and delete its data",
+		GroupID: "machine",
+		Args:    cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			if err := s.down(cmd); err != nil {
+				return err
+			}
+			servers, err := stack.New(cmd.Context(), s.stack, s.stderr)
+			if err != nil {
+				return err
+			}
+			if err := servers.Clean(cmd.Context(), programs); err != nil {
+				return fmt.Errorf("clean: %w", err)
+			}
+			return s.printf("deleted %s\n", servers.Data())
+		},
+	}
+	cmd.Flags().BoolVar(&programs, "programs", false, "delete the servers' programs too, which up then downloads again")
+	return cmd
+}

@@ -1,0 +1,193 @@
+package stack
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"net/url"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"syscall"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+
+	"freshet/deploy/stack/artifact"
+	"freshet/deploy/stack/process"
+	"freshet/deploy/stack/progress"
+)
+
+const namePostgres = "postgres"
+
+func (s *Stack) postgres() server {
+	program := artifact.Postgres()
+	return server{
+		name:     namePostgres,
+		external: s.cfg.Postgres,
+		ports:    []process.Port{{Number: s.cfg.Ports.Postgres, Setting: "FRESHET_POSTGRES_PORT"}},
+		tools:    s.toolsUnlessInstalled(program),
+		install:  s.installer(program),
+		spec:     s.postgresSpec,
+		ready:    s.postgresReady,
+	}
+}
+
+// toolsUnlessInstalled asks for no Maven where the program is in the cache already.
+func (s *Stack) toolsUnlessInstalled(program artifact.Artifact, always ...artifact.Tool) func(context.Context) []artifact.Tool {
+	return func(context.Context) []artifact.Tool {
+		if program.Installed(s.cfg.Cache) {
+			return always
+		}
+		return append(always, program.Tools...)
+	}
+}
+
+func (s *Stack) installer(program artifact.Artifact) func(context.Context, *progress.Task) (string, error) {
+	return func(ctx context.Context, task *progress.Task) (string, error) {
+		return artifact.Install(ctx, s.cfg.Cache, program, task)
+	}
+}
+
+// postgresSettings are given on the command line, so that a data directory never
+// holds an old copy of them.
+func (s *Stack) postgresSettings() []string {
+	settings := []string{
+		"port=" + strconv.Itoa(s.cfg.Ports.Postgres),
+		"listen_addresses=127.0.0.1",
+		// No socket file: it would collide with another server's in /tmp.
+		"unix_socket_directories=",
+		"wal_level=logical",
+		"max_replication_slots=60",
+		"max_wal_senders=60",
+		// A slot nobody reads must not fill the disk; past this it is lost, and
+		// ingest says so and how to repair it.
+		"max_slot_wal_keep_size=20GB",
+		"max_connections=300",
+		"shared_buffers=256MB",
+		"max_wal_size=4GB",
+		// The crash of a client must be noticed before its slot is wanted again.
+		"wal_sender_timeout=10s",
+		"tcp_keepalives_idle=10",
+		"log_min_messages=warning",
+		"timezone=UTC",
+	}
+	args := make([]string, 0, 2*len(settings))
+	for _, setting := range settings {
+		args = append(args, "-c", setting)
+	}
+	return args
+}
+
+func (s *Stack) postgresSpec(ctx context.Context, dir string) (process.Spec, error) {
+	home := filepath.Join(s.cfg.Data, namePostgres)
+	data := filepath.Join(home, "data")
+	if err := s.initPostgres(ctx, dir, home, data); err != nil {
+		return process.Spec{}, err
+	}
+	if err := removeStalePostmaster(data); err != nil {
+		return process.Spec{}, err
+	}
+	return process.Spec{
+		Args: append([]string{filepath.Join(dir, "bin", "postgres"), "-D", data}, s.postgresSettings()...),
+		Env:  postgresEnv(home),
+		// SIGINT is Postgres' fast shutdown: clients are cut, data is checkpointed.
+		// SIGTERM would wait for every client to leave.
+		Stop:  syscall.SIGINT,
+		Grace: time.Minute,
+		// Recovery after a crash reads the WAL since the last checkpoint first.
+		ReadyWithin: 3 * time.Minute,
+	}, nil
+}
+
+func postgresEnv(home string) []string {
+	return []string{"HOME=" + home, "LC_ALL=C", "TZ=UTC", "PATH=/usr/bin:/bin"}
+}
+
+// initPostgres makes the database cluster aside and renames it when it is whole, so
+// that an interrupted initdb is begun anew.
+func (s *Stack) initPostgres(ctx context.Context, dir, home, data string) error {
+	if _, err := os.Stat(filepath.Join(data, "PG_VERSION")); err == nil {
+		return nil
+	}
+	if err := s.account.Own(home); err != nil {
+		return fmt.Errorf("make Postgres' directory: %w", err)
+	}
+	part := data + ".part"
+	if err := os.RemoveAll(part); err != nil {
+		return err
+	}
+	// The builtin locale sorts by code point and is the same on every system.
+	// Trust: the server is reached over the loopback interface only.
+	initdb := s.account.Command(ctx, filepath.Join(dir, "bin", "initdb"), "-D", part, "-U", "postgres", "-A", "trust",
+		"-E", "UTF8", "--locale-provider=builtin", "--builtin-locale=C.UTF-8", "--locale=C")
+	initdb.Env, initdb.Dir = postgresEnv(home), home
+	if out, err := initdb.CombinedOutput(); err != nil {
+		return fmt.Errorf("initdb: %w: %s", err, bytes.TrimSpace(out))
+	}
+	return os.Rename(part, data)
+}
+
+// removeStalePostmaster removes the lock file of a Postgres that is gone. Postgres
+// does it by itself unless the pid in it was given to another process since, as
+// happens after a reboot.
+func removeStalePostmaster(data string) error {
+	path := filepath.Join(data, "postmaster.pid")
+	content, err := os.ReadFile(path)
+	if errors.Is(err, os.ErrNotExist) {
+		return nil
+	}
+	if err != nil {
+		return fmt.Errorf("read Postgres' lock file: %w", err)
+	}
+	first, _, _ := strings.Cut(string(content), "\n")
+	if pid, err := strconv.Atoi(strings.TrimSpace(first)); err == nil && isPostgres(pid) {
+		return nil
+	}
+	if err := os.Remove(path); err != nil {
+		return fmt.Errorf("remove Postgres' stale lock file: %w", err)
+	}
+	return nil
+}
+
+// isPostgres is careful: where the system does not tell what a process is, any that
+// runs counts.
+func isPostgres(pid int) bool {
+	command, err := os.ReadFile(fmt.Sprintf("/proc/%d/cmdline", pid))
+	if err == nil {
+		return bytes.Contains(command, []byte("postgres"))
+	}
+	if _, err := os.Stat("/proc/self"); err == nil {
+		return false
+	}
+	return syscall.Kill(pid, 0) == nil
+}
+
+// postgresReady makes the shop's database on a server of ours; one that was given
+// is only asked whether it answers.
+func (s *Stack) postgresReady(ctx context.Context) error {
+	if s.cfg.Postgres != "" {
+		return askPostgres(ctx, s.cfg.Postgres, "SELECT 1")
+	}
+	location, err := url.Parse(s.Endpoints().Postgres)
+	if err != nil {
+		return err
+	}
+	location.Path = "/postgres"
+	err = askPostgres(ctx, location.String(), "CREATE DATABASE "+PostgresDatabase)
+	if err != nil && !strings.Contains(err.Error(), "42P04") { // duplicate_database
+		return err
+	}
+	return nil
+}
+
+func askPostgres(ctx context.Context, address, statement string) error {
+	conn, err := pgx.Connect(ctx, address)
+	if err != nil {
+		return err
+	}
+	_, err = conn.Exec(ctx, statement)
+	return errors.Join(err, conn.Close(ctx))
+}
