@@ -21,6 +21,12 @@ const (
 	NodeCards = 24
 )
 
+// How large a document may be, in bytes of BSON. What doesn't fit is left out from the end, cards first, and counted.
+const (
+	HomeCap = 256 << 10
+	NodeCap = 64 << 10
+)
+
 // Home is the document of a store's home page in one language: the shown categories at the top of its tree.
 type Home struct {
 	ID         string            `bson:"_id" json:"-"`
@@ -30,6 +36,7 @@ type Home struct {
 	Store      int64             `bson:"store" json:"store"`
 	Lang       string            `bson:"lang" json:"lang"`
 	Categories []Section         `bson:"categories" json:"categories"`
+	LeftOut    int               `bson:"left_out,omitempty" json:"left_out,omitempty"` // cards and sections past HomeCap
 	Source     change.Provenance `bson:"source" json:"source"`
 }
 
@@ -57,6 +64,7 @@ type Node struct {
 	Children    []Child           `bson:"children" json:"children"`       // shown ones by position, also without offers
 	Count       int               `bson:"count" json:"count"`             // distinct visible offers in or below the category
 	Cards       []Card            `bson:"cards" json:"cards"`
+	LeftOut     int               `bson:"left_out,omitempty" json:"left_out,omitempty"` // cards and children past NodeCap
 	Source      change.Provenance `bson:"source" json:"source"`
 }
 

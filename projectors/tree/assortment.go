@@ -1,0 +1,206 @@
+package tree
+
+import (
+	"encoding/json"
+	"math"
+	"slices"
+
+	"freshet/ingest/change"
+	"freshet/projectors/view"
+)
+
+// Assortment is the compact state of one store: what its pages show of each offer, and which offers stand in which
+// category. It is pure: Apply takes views in any order and any number of times and ends in the same state, and the
+// builders read it together with the plan. One worker owns it.
+type Assortment struct {
+	plan    *plan
+	items   map[int64]*item
+	members map[int64][]*item // visible offers that stand in the category itself
+	ranks   map[int64]*rank   // of the categories that are clean
+	dirty   map[int64]bool    // categories whose pages may have changed
+	home    bool              // the home pages may have changed
+	brands  map[string]string // one copy of each name
+	source  change.Provenance // newest of the views applied
+	round   uint32            // of the last count of distinct offers
+	bytes   int64
+}
+
+// item is one offer. Of one that can't be seen only the version is kept: a late older view must not bring it back.
+type item struct {
+	version  int64
+	product  int64
+	visible  bool
+	inStock  bool
+	lowStock bool
+	seen     uint32 // the round that counted it last
+	price    int64
+	list     int64
+	score    float64
+	image    string
+	brand    string
+	texts    []text // per language of the plan
+	places   []slot
+}
+
+// text is what a card is called in one language.
+type text struct{ title, slug string }
+
+// slot is the place of an item in the members of a category.
+type slot struct {
+	category int64
+	at       int
+}
+
+func newAssortment(p *plan) *Assortment {
+	a := &Assortment{items: map[int64]*item{}, members: map[int64][]*item{}, brands: map[string]string{}, dirty: map[int64]bool{}}
+	a.replan(p)
+	return a
+}
+
+// replan takes other dimensions: every page may have changed. The plan must have the languages of the one before, since
+// items keep no other texts.
+func (a *Assortment) replan(p *plan) {
+	a.plan, a.ranks = p, make(map[int64]*rank, len(p.places))
+	for id := range a.dirty {
+		if p.places[id] == nil {
+			delete(a.dirty, id)
+		}
+	}
+	for id := range p.places {
+		a.dirty[id] = true
+	}
+	a.home = true
+}
+
+// Apply takes a view in, if none newer was taken before, and marks the categories whose pages it may change: those the
+// offer stood in and stands in now, and all above. It says whether the view was taken.
+//
+// An equal version is taken again and marks its categories: it is a re-delivery, and marking costs a comparison where not
+// marking could cost a page. A newer view that changes nothing a page shows marks nothing; most changes of stock are such.
+func (a *Assortment) Apply(v *view.Offer) bool {
+	old := a.items[v.Product]
+	if old != nil && v.Version < old.version {
+		return false
+	}
+	a.source = a.source.Newest(v.Source)
+	next, categories := a.item(v)
+	if old != nil && old.version < next.version && old.shows(next, categories) {
+		old.version = next.version
+		return true
+	}
+	if old != nil {
+		a.withdraw(old)
+	}
+	a.items[v.Product] = next
+	a.bytes += next.size()
+	a.enter(next, categories)
+	return true
+}
+
+// enter makes the item a member of the categories and marks them.
+func (a *Assortment) enter(it *item, categories []int64) {
+	for _, c := range categories {
+		it.places = append(it.places, slot{c, len(a.members[c])})
+		a.members[c] = append(a.members[c], it)
+		a.bytes += slotSize
+		a.mark(c)
+	}
+}
+
+// withdraw takes the item out of its categories and marks them. The last member takes the free slot.
+func (a *Assortment) withdraw(it *item) {
+	for _, s := range it.places {
+		list := a.members[s.category]
+		last := list[len(list)-1]
+		list[s.at] = last
+		for i := range last.places {
+			if last.places[i].category == s.category {
+				last.places[i].at = s.at
+			}
+		}
+		list[len(list)-1] = nil
+		a.members[s.category] = list[:len(list)-1]
+		a.bytes -= slotSize
+		a.mark(s.category)
+	}
+	it.places = nil
+	a.bytes -= it.size()
+}
+
+// mark notes that the pages of the category and of all above, and the home pages, may have changed.
+func (a *Assortment) mark(category int64) {
+	for at := a.plan.places[category]; at != nil; at = at.parent {
+		a.dirty[at.id] = true
+		delete(a.ranks, at.id)
+		a.home = true
+	}
+}
+
+// clean forgets the marks, once the pages are stored.
+func (a *Assortment) clean() {
+	clear(a.dirty)
+	a.home = false
+}
+
+// item makes an item of a view, and the categories it is to enter.
+func (a *Assortment) item(v *view.Offer) (*item, []int64) {
+	it := &item{version: v.Version, product: v.Product}
+	if !v.Visible || v.Deleted {
+		return it, nil
+	}
+	it.visible, it.inStock = true, v.InStock()
+	it.lowStock = slices.ContainsFunc(v.Variants, func(x view.Variant) bool { return x.LowStock })
+	it.price, it.list = v.Price, v.ListPrice
+	it.score = math.Round(v.Popularity*v.Boost*1e6) / 1e6
+	it.image, it.brand = firstImage(v.Images), a.intern(v.BrandName)
+	it.texts = make([]text, len(a.plan.langs))
+	for i, lang := range a.plan.langs {
+		t := v.TextIn(lang)
+		it.texts[i] = text{t.Title, t.Slug}
+	}
+	categories := make([]int64, 0, len(v.Categories))
+	for _, c := range v.Categories {
+		categories = append(categories, c.ID)
+	}
+	slices.Sort(categories)
+	return it, slices.Compact(categories)
+}
+
+func (a *Assortment) intern(s string) string {
+	if known, ok := a.brands[s]; ok {
+		return known
+	}
+	a.brands[s] = s
+	a.bytes += stringSize + int64(len(s))
+	return s
+}
+
+// shows says whether the item already shows what next will, in the same categories and at the same rank.
+func (it *item) shows(next *item, categories []int64) bool {
+	if it.visible != next.visible || it.inStock != next.inStock || it.lowStock != next.lowStock || it.price != next.price ||
+		it.list != next.list || it.score != next.score || it.image != next.image || it.brand != next.brand ||
+		len(it.places) != len(categories) || !slices.Equal(it.texts, next.texts) {
+		return false
+	}
+	for i, s := range it.places { // places are in the order of categories, which is by id
+		if s.category != categories[i] {
+			return false
+		}
+	}
+	return true
+}
+
+// firstImage returns the url of the first image, "" when there is none. The column is free-form JSON: what is no list of
+// objects with a url shows no image.
+func firstImage(images json.RawMessage) string {
+	if len(images) == 0 {
+		return ""
+	}
+	var list []struct {
+		URL string `json:"url"`
+	}
+	if err := json.Unmarshal(images, &list); err != nil || len(list) == 0 {
+		return ""
+	}
+	return list[0].URL
+}

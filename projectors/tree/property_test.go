@@ -1,0 +1,132 @@
+package tree
+
+import (
+	"encoding/json"
+	"fmt"
+	"reflect"
+	"slices"
+	"testing"
+
+	"pgregory.net/rapid"
+
+	"freshet/projectors/dimension"
+	"freshet/projectors/view"
+)
+
+// Whatever views come, in whatever order and however often, and however the dimensions change in between: the pages
+// written one change at a time are those built from scratch.
+func TestIncrementalEqualsScratch(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		w := newWorld()
+		histories := drawHistories(t)
+		newest := map[int64]*view.Offer{}
+		st, pages := newState(w, 7), shelf{}
+		for range rapid.IntRange(1, 30).Draw(t, "steps") {
+			if rapid.IntRange(0, 4).Draw(t, "kind") == 0 {
+				drawDimensions(t, w)
+				st = redo(st, w, newest)
+			} else {
+				for range rapid.IntRange(1, 4).Draw(t, "batch") {
+					history := rapid.SampledFrom(histories).Draw(t, "product")
+					v := rapid.SampledFrom(history).Draw(t, "view")
+					st.Apply(v)
+					if old := newest[v.Product]; old == nil || v.Version >= old.Version {
+						newest[v.Product] = v
+					}
+				}
+			}
+			if _, err := pages.store(st); err != nil {
+				t.Fatal(err)
+			}
+			if diff := differ(scratch(w, 7, newest), pages); diff != "" {
+				t.Fatal(diff)
+			}
+		}
+	})
+}
+
+// redo does with other dimensions what the handler does: it loads the store again where the languages changed.
+func redo(st *state, w *world, newest map[int64]*view.Offer) *state {
+	p := newPlan(w, 7)
+	if p.sameLanguages(st.plan) {
+		st.replan(p)
+		return st
+	}
+	next := newState(w, 7)
+	next.stored = st.stored
+	for _, v := range newest {
+		next.Apply(v)
+	}
+	return next
+}
+
+func drawHistories(t *rapid.T) [][]*view.Offer {
+	var histories [][]*view.Offer
+	for product := int64(1); product <= 6; product++ {
+		var history []*view.Offer
+		for version := range int64(rapid.IntRange(1, 4).Draw(t, "versions")) {
+			history = append(history, drawView(t, product, version+1))
+		}
+		histories = append(histories, history)
+	}
+	return histories
+}
+
+func drawView(t *rapid.T, product, version int64) *view.Offer {
+	v := &view.Offer{
+		Version: version, Store: 7, Product: product, Visible: rapid.IntRange(0, 3).Draw(t, "visible") > 0,
+		Boost: rapid.SampledFrom([]float64{1, 1.5}).Draw(t, "boost"), Popularity: rapid.SampledFrom([]float64{0, 0.5, 3}).Draw(t, "popularity"),
+		Price: rapid.Int64Range(1, 3).Draw(t, "price"), Available: rapid.Int64Range(0, 2).Draw(t, "available"),
+		BrandName: rapid.SampledFrom([]string{"", "Mulino"}).Draw(t, "brand"),
+		Variants:  []view.Variant{{SKU: "a", LowStock: rapid.Bool().Draw(t, "low")}},
+		Images:    json.RawMessage(rapid.SampledFrom([]string{"", "[]", "{}", `[{"url":"u"}]`}).Draw(t, "images")),
+	}
+	if !v.Visible {
+		v.Deleted = rapid.Bool().Draw(t, "deleted")
+	}
+	for _, id := range rapid.SliceOfNDistinct(rapid.SampledFrom([]int64{1, 2, 11, 12, 111, 99}), 0, 3, rapid.ID).Draw(t, "categories") {
+		v.Categories = append(v.Categories, view.Category{ID: id})
+	}
+	for _, lang := range rapid.SliceOfNDistinct(rapid.SampledFrom([]string{"it", "de", "en"}), 1, 3, rapid.ID).Draw(t, "texts") {
+		v.Texts = append(v.Texts, view.Text{Lang: lang, Title: fmt.Sprintf("%s %d.%d", lang, product, version), Slug: lang})
+	}
+	slices.SortFunc(v.Texts, func(a, b view.Text) int { return slices.Compare([]string{a.Lang}, []string{b.Lang}) })
+	return v
+}
+
+// drawDimensions changes a category or the store.
+func drawDimensions(t *rapid.T, w *world) {
+	if rapid.IntRange(0, 3).Draw(t, "row") == 0 {
+		s := dimension.Store{ID: 7, TreeID: rapid.Int64Range(1, 2).Draw(t, "tree"), Active: rapid.IntRange(0, 2).Draw(t, "active") > 0}
+		s.Languages = rapid.SliceOfNDistinct(rapid.SampledFrom([]string{"it", "de", "fr"}), 0, 3, rapid.ID).Draw(t, "languages")
+		w.stores[7] = s
+		return
+	}
+	// A parent has a lower id than its child here, so there are no circles.
+	id := rapid.SampledFrom([]int64{1, 2, 11, 12, 111}).Draw(t, "category")
+	parent := rapid.SampledFrom(slices.DeleteFunc([]int64{0, 1, 2, 11, 12}, func(p int64) bool { return p >= id })).Draw(t, "parent")
+	w.put(id, parent, rapid.Int64Range(0, 2).Draw(t, "position"), rapid.IntRange(0, 3).Draw(t, "shown") > 0, rapid.StringMatching(`[A-Z][a-z]{2}`).Draw(t, "name"))
+}
+
+// differ describes the first difference of two shelves, "" for none.
+func differ(want, got shelf) string {
+	for id, page := range want {
+		if !reflect.DeepEqual(page, got[id]) {
+			return fmt.Sprintf("page %s\nwant %s\ngot  %s", id, pretty(page), pretty(got[id]))
+		}
+	}
+	for id := range got {
+		if want[id] == nil {
+			return fmt.Sprintf("page %s should be gone: %s", id, pretty(got[id]))
+		}
+	}
+	return ""
+}
+
+func pretty(p page) string {
+	raw, err := json.MarshalIndent(p, "", "  ")
+	if err != nil {
+		return err.Error()
+	}
+	return string(raw)
+}

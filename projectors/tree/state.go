@@ -1,0 +1,154 @@
+package tree
+
+import (
+	"fmt"
+	"strconv"
+	"strings"
+
+	"go.mongodb.org/mongo-driver/v2/bson"
+)
+
+// seqBits is the low part of a version that counts the writes under one epoch; the rest is the epoch.
+const seqBits = 40
+
+// The hashes that no page has.
+const (
+	noPage  int64 = 0  // of a tombstone
+	unknown int64 = -1 // of a document whose write has begun and not been answered
+)
+
+// key names a page of a store; category 0 is the home page.
+type key struct {
+	category int64
+	lang     string
+}
+
+func (k key) id(store int64) string {
+	if k.category == 0 {
+		return HomeID(store, k.lang)
+	}
+	return NodeID(store, k.category, k.lang)
+}
+
+// parseKey is the inverse of id.
+func parseKey(id string) (key, error) {
+	parts := strings.Split(id, ":")
+	switch len(parts) {
+	case 2:
+		return key{0, parts[1]}, nil
+	case 3:
+		category, err := strconv.ParseInt(parts[1], 10, 64)
+		if err != nil {
+			return key{}, fmt.Errorf("page id %q: %w", id, err)
+		}
+		return key{category, parts[2]}, nil
+	}
+	return key{}, fmt.Errorf("page id %q: want <store>:<lang> or <store>:<category>:<lang>", id)
+}
+
+// state is a loaded store: its assortment, and what is stored of it.
+type state struct {
+	*Assortment
+	epoch  int64         // ours, as taken from the fence at load
+	seq    int64         // of the last version given
+	stored map[key]int64 // content hash of every document there is
+	swept  bool          // no document is stored that the plan has no page for
+	used   int64         // the handler's clock at last use
+}
+
+// write is a document to store if its version is the higher one.
+type write struct {
+	of   *state
+	key  key
+	ver  int64
+	hash int64
+	doc  any
+}
+
+func (w write) id() string { return w.key.id(w.of.plan.store) }
+
+// changes lists the marked pages whose content is not what is stored (all pages when all is set), and the stored ones that
+// should be no more. It marks nothing clean: that is for when they are durable.
+func (s *state) changes(all bool) (writes []write, dropped int, err error) {
+	if all {
+		s.replan(s.plan)
+	}
+	add := func(k key, p page, limit, parts int) error {
+		sealed, hash, left, err := sealed(p, limit, parts)
+		if err != nil {
+			return fmt.Errorf("page %s: %w", k.id(s.plan.store), err)
+		}
+		if s.stored[k] == hash && !all {
+			return nil
+		}
+		dropped += left
+		ver := s.next()
+		writes = append(writes, write{s, k, ver, hash, sealed.stamped(ver, hash, s.source)})
+		return nil
+	}
+	for i, lang := range s.plan.langs {
+		if s.home {
+			h := s.homePage(i)
+			if err := add(key{0, lang}, h, HomeCap, h.parts()); err != nil {
+				return nil, 0, err
+			}
+		}
+		for id := range s.dirty {
+			n := s.node(s.plan.places[id], i)
+			if err := add(key{id, lang}, n, NodeCap, n.parts()); err != nil {
+				return nil, 0, err
+			}
+		}
+	}
+	return append(writes, s.tombstones()...), dropped, nil
+}
+
+// tombstones lists the stored documents that the plan has no page for: of a closed store, a hidden category, a language
+// given up.
+func (s *state) tombstones() (writes []write) {
+	if s.swept {
+		return nil
+	}
+	langs := make(map[string]bool, len(s.plan.langs))
+	for _, lang := range s.plan.langs {
+		langs[lang] = true
+	}
+	for k, hash := range s.stored {
+		if hash == noPage || (langs[k.lang] && (k.category == 0 || s.plan.places[k.category] != nil)) {
+			continue
+		}
+		ver := s.next()
+		writes = append(writes, write{s, k, ver, noPage, tombstone(s.plan.store, k, ver)})
+	}
+	return writes
+}
+
+// tombstone is the document of a page that is no more.
+func tombstone(store int64, k key, ver int64) bson.D {
+	d := bson.D{
+		{Key: "_id", Value: k.id(store)}, {Key: "ver", Value: ver}, {Key: "hash", Value: noPage}, {Key: "deleted", Value: true},
+		{Key: "store", Value: store}, {Key: "lang", Value: k.lang},
+	}
+	if k.category != 0 {
+		d = append(d, bson.E{Key: "category", Value: k.category})
+	}
+	return d
+}
+
+// next gives the next version, above all that were given under this epoch and before it.
+func (s *state) next() int64 {
+	s.seq++
+	return s.epoch<<seqBits | s.seq
+}
+
+// replan takes other dimensions, or the same to have every page compared again.
+func (s *state) replan(p *plan) {
+	s.Assortment.replan(p)
+	s.swept = false
+}
+
+// done notes that everything changes listed is stored.
+func (s *state) done() {
+	s.clean()
+	s.swept = true
+}

@@ -1,0 +1,90 @@
+package tree
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strconv"
+
+	"go.mongodb.org/mongo-driver/v2/bson"
+	"go.mongodb.org/mongo-driver/v2/mongo"
+	"go.mongodb.org/mongo-driver/v2/mongo/options"
+	"go.mongodb.org/mongo-driver/v2/mongo/readconcern"
+	"go.mongodb.org/mongo-driver/v2/mongo/readpref"
+	"go.mongodb.org/mongo-driver/v2/mongo/writeconcern"
+)
+
+// ErrNotFound is wrapped by the error for a page that does not exist, or no longer.
+var ErrNotFound = errors.New("no such page")
+
+// Store is the collections of the tree: the API reads pages from it, the handler writes them.
+type Store struct {
+	homes, nodes, fences *mongo.Collection
+	offers, products     *mongo.Collection
+	grouped              bool
+}
+
+// NewStore opens the tree in a database. Grouped writes put a group of documents into one transaction: much faster on a
+// server that syncs once per write, and a cost without a gain on one that groups commits itself.
+func NewStore(db *mongo.Database, grouped bool) *Store {
+	opts := options.Collection().SetReadPreference(readpref.Primary()).SetReadConcern(readconcern.Majority()).
+		SetWriteConcern(durable())
+	return &Store{
+		homes: db.Collection("homes", opts), nodes: db.Collection("nodes", opts), fences: db.Collection("fences", opts),
+		offers: db.Collection("offers", opts), products: db.Collection("products", opts), grouped: grouped,
+	}
+}
+
+// durable is the write concern of everything that is acknowledged upstream.
+func durable() *writeconcern.WriteConcern {
+	journal := true
+	return &writeconcern.WriteConcern{W: "majority", Journal: &journal}
+}
+
+// Home returns a store's home page in a language, by one read of its _id.
+func (s *Store) Home(ctx context.Context, store int64, lang string) (Home, error) {
+	var h Home
+	err := find(ctx, s.homes, HomeID(store, lang), &h)
+	if err == nil && h.Deleted {
+		err = ErrNotFound
+	}
+	if err != nil {
+		return Home{}, fmt.Errorf("home page %s: %w", HomeID(store, lang), err)
+	}
+	return h, nil
+}
+
+// Node returns a category's page in a store and a language, by one read of its _id.
+func (s *Store) Node(ctx context.Context, store, category int64, lang string) (Node, error) {
+	var n Node
+	err := find(ctx, s.nodes, NodeID(store, category, lang), &n)
+	if err == nil && n.Deleted {
+		err = ErrNotFound
+	}
+	if err != nil {
+		return Node{}, fmt.Errorf("category page %s: %w", NodeID(store, category, lang), err)
+	}
+	return n, nil
+}
+
+func find(ctx context.Context, c *mongo.Collection, id string, doc any) error {
+	err := c.FindOne(ctx, bson.D{{Key: "_id", Value: id}}).Decode(doc)
+	if errors.Is(err, mongo.ErrNoDocuments) {
+		return ErrNotFound
+	}
+	return err
+}
+
+// collection returns where the page of a key is kept.
+func (s *Store) collection(k key) *mongo.Collection {
+	if k.category == 0 {
+		return s.homes
+	}
+	return s.nodes
+}
+
+// within is the filter of all documents of a store, bounded on both ends: ';' follows ':'.
+func within(store int64) bson.D {
+	prefix := strconv.FormatInt(store, 10)
+	return bson.D{{Key: "_id", Value: bson.D{{Key: "$gte", Value: prefix + ":"}, {Key: "$lt", Value: prefix + ";"}}}}
+}
