@@ -1,0 +1,156 @@
+package dimension
+
+import (
+	"cmp"
+	"slices"
+	"time"
+)
+
+// Rows are the rows a Set is made of, in any order.
+type Rows struct {
+	Stores     []Store
+	Categories []Category
+	Texts      []CategoryText
+	Brands     []Brand
+	Sellers    []Seller
+	Attributes []Attribute
+}
+
+// Set is the dimensions as they were when it was loaded. It never changes; what its methods return is shared with every
+// other caller and must not be changed either.
+//
+// Rows arrive in any order, so a Set may hold a text without its category, a category without its parent, or for a moment
+// even a cycle of parents: such categories are simply not shown.
+type Set struct {
+	freshness Freshness
+
+	stores     map[int64]Store
+	codes      map[string]int64
+	storeList  []Store
+	categories map[int64]Category
+	children   map[place][]Category
+	slugs      map[slugKey]int64
+	shown      map[int64]bool
+	names      map[int64][]CategoryText
+	brands     map[int64]Brand
+	sellers    map[int64]Seller
+	attributes map[string]Attribute
+	registry   []Attribute
+}
+
+// place is where a category stands: its tree and, if it has one, its parent.
+type place struct {
+	tree, parent int64
+	top          bool
+}
+
+type slugKey struct {
+	tree int64
+	slug string
+}
+
+// NewSet makes the Set of the rows.
+func NewSet(version int64, rows Rows) *Set {
+	s := &Set{
+		freshness: Freshness{Version: version, Loaded: time.Now()},
+		stores:    make(map[int64]Store, len(rows.Stores)),
+		codes:     make(map[string]int64, len(rows.Stores)),
+		names:     make(map[int64][]CategoryText),
+		brands:    byKey(rows.Brands, func(b Brand) int64 { return b.ID }),
+		sellers:   byKey(rows.Sellers, func(s Seller) int64 { return s.ID }),
+
+		attributes: byKey(rows.Attributes, func(a Attribute) string { return a.Code }),
+		registry:   slices.SortedFunc(slices.Values(rows.Attributes), func(a, b Attribute) int { return cmp.Compare(a.Code, b.Code) }),
+		storeList:  slices.SortedFunc(slices.Values(rows.Stores), func(a, b Store) int { return cmp.Compare(a.ID, b.ID) }),
+	}
+	for _, st := range s.storeList {
+		s.stores[st.ID] = st
+		s.codes[st.Code] = st.ID
+	}
+	for _, t := range rows.Texts {
+		s.names[t.CategoryID] = append(s.names[t.CategoryID], t)
+	}
+	for _, texts := range s.names {
+		slices.SortFunc(texts, func(a, b CategoryText) int { return cmp.Compare(a.Lang, b.Lang) })
+	}
+	s.grow(rows.Categories)
+	return s
+}
+
+// grow builds the trees.
+func (s *Set) grow(categories []Category) {
+	s.categories = byKey(categories, func(c Category) int64 { return c.ID })
+	s.children = make(map[place][]Category, len(categories))
+	s.slugs = make(map[slugKey]int64, len(categories))
+	s.shown = make(map[int64]bool, len(categories))
+	sorted := slices.SortedFunc(slices.Values(categories), func(a, b Category) int {
+		return cmp.Or(cmp.Compare(a.Position, b.Position), cmp.Compare(a.ID, b.ID))
+	})
+	for _, c := range sorted {
+		p := placeOf(c.TreeID, c.ParentID)
+		s.children[p] = append(s.children[p], c)
+		// Two rows that swap their slugs arrive one after the other; until then the lower id keeps the slug.
+		key := slugKey{c.TreeID, c.Slug}
+		if id, taken := s.slugs[key]; !taken || c.ID < id {
+			s.slugs[key] = c.ID
+		}
+	}
+	for p, top := range s.children {
+		if p.top {
+			s.show(top)
+		}
+	}
+}
+
+// show marks the active categories of the list and what is active below them. It starts at the tops of the trees, so that
+// a cycle is never entered.
+func (s *Set) show(list []Category) {
+	for _, c := range list {
+		if c.Active {
+			s.shown[c.ID] = true
+			s.show(s.children[placeOf(c.TreeID, &c.ID)])
+		}
+	}
+}
+
+func placeOf(tree int64, parent *int64) place {
+	if parent == nil {
+		return place{tree: tree, top: true}
+	}
+	return place{tree: tree, parent: *parent}
+}
+
+func byKey[K comparable, V any](rows []V, key func(V) K) map[K]V {
+	m := make(map[K]V, len(rows))
+	for _, r := range rows {
+		m[key(r)] = r
+	}
+	return m
+}
+
+// Version is the version of the dimensions that the Set holds at least; it may hold some of the next ones' rows too.
+func (s *Set) Version() int64 { return s.freshness.Version }
+
+// Freshness says how far the Set is.
+func (s *Set) Freshness() Freshness { return s.freshness }
+
+// Store returns a store by its id.
+func (s *Set) Store(id int64) (Store, bool) { st, ok := s.stores[id]; return st, ok }
+
+// StoreByCode returns a store by its code.
+func (s *Set) StoreByCode(code string) (Store, bool) { return s.Store(s.codes[code]) }
+
+// Stores returns all stores by id, the inactive ones too.
+func (s *Set) Stores() []Store { return s.storeList }
+
+// Brand returns a brand by its id.
+func (s *Set) Brand(id int64) (Brand, bool) { b, ok := s.brands[id]; return b, ok }
+
+// Seller returns a seller by its id.
+func (s *Set) Seller(id int64) (Seller, bool) { v, ok := s.sellers[id]; return v, ok }
+
+// Attribute returns an attribute's definition by its code.
+func (s *Set) Attribute(code string) (Attribute, bool) { a, ok := s.attributes[code]; return a, ok }
+
+// Attributes returns all attribute definitions by code.
+func (s *Set) Attributes() []Attribute { return s.registry }
