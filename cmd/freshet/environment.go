@@ -34,6 +34,8 @@ func fromEnvironment(cmd *cobra.Command, env map[string]string) []error {
 		}
 		if err := cmd.Flags().Set(flag.Name, value); err != nil {
 			problems = append(problems, fmt.Errorf("%s: %w", variable(flag.Name), err))
+			// Half set, it would be reported a second time by validate.
+			_ = flag.Value.Set(flag.DefValue)
 		}
 	})
 	known := knownVariables(cmd.Root())

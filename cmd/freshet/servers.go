@@ -59,11 +59,12 @@ func (s *settings) withServers(ctx context.Context, args []string, keep bool) (e
 	return nil
 }
 
-// withoutSettings is our environment less our settings: a test must see the defaults.
+// withoutSettings is our environment less our settings, since a test must see the
+// defaults; what is for the tests stays.
 func (s *settings) withoutSettings() []string {
 	var env []string
 	for name, value := range s.env {
-		if !strings.HasPrefix(name, envPrefix) {
+		if !strings.HasPrefix(name, envPrefix) || strings.HasPrefix(name, testPrefix) {
 			env = append(env, name+"="+value)
 		}
 	}

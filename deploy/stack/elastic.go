@@ -66,7 +66,7 @@ const elasticLogging = `status = error
 appender.console.type = Console
 appender.console.name = console
 appender.console.layout.type = PatternLayout
-appender.console.layout.pattern = [%d{ISO8601}][%-5p][%c{1.}] %marker%m%n
+appender.console.layout.pattern = [%d{ISO8601}][%-5p][%c{1.}] [%node_name]%marker %m%n
 rootLogger.level = warn
 rootLogger.appenderRef.console.ref = console
 `

@@ -62,6 +62,7 @@ transaction.state.log.min.isr=1
 share.coordinator.state.topic.replication.factor=1
 share.coordinator.state.topic.min.isr=1
 broker.session.timeout.ms=3000
+broker.heartbeat.interval.ms=1000
 log.segment.bytes=67108864
 `, s.cfg.Ports.Kafka, s.cfg.Ports.KafkaController, filepath.Join(home, "data"))
 }

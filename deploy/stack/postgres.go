@@ -169,25 +169,28 @@ func isPostgres(pid int) bool {
 // is only asked whether it answers.
 func (s *Stack) postgresReady(ctx context.Context) error {
 	if s.cfg.Postgres != "" {
-		return askPostgres(ctx, s.cfg.Postgres, "SELECT 1")
+		return withPostgres(ctx, s.cfg.Postgres, func(conn *pgx.Conn) error { return conn.Ping(ctx) })
 	}
 	location, err := url.Parse(s.Endpoints().Postgres)
 	if err != nil {
 		return err
 	}
 	location.Path = "/postgres"
-	err = askPostgres(ctx, location.String(), "CREATE DATABASE "+PostgresDatabase)
-	if err != nil && !strings.Contains(err.Error(), "42P04") { // duplicate_database
+	return withPostgres(ctx, location.String(), func(conn *pgx.Conn) error {
+		var exists bool
+		err := conn.QueryRow(ctx, "SELECT EXISTS (SELECT FROM pg_database WHERE datname = $1)", PostgresDatabase).Scan(&exists)
+		if err != nil || exists {
+			return err
+		}
+		_, err = conn.Exec(ctx, "CREATE DATABASE "+PostgresDatabase)
 		return err
-	}
-	return nil
+	})
 }
 
-func askPostgres(ctx context.Context, address, statement string) error {
+func withPostgres(ctx context.Context, address string, f func(*pgx.Conn) error) error {
 	conn, err := pgx.Connect(ctx, address)
 	if err != nil {
 		return err
 	}
-	_, err = conn.Exec(ctx, statement)
-	return errors.Join(err, conn.Close(ctx))
+	return errors.Join(f(conn), conn.Close(ctx))
 }

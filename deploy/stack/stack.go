@@ -101,7 +101,7 @@ func (s *Stack) Up(ctx context.Context) (err error) {
 		if err := s.composeUp(ctx, own); err != nil {
 			return err
 		}
-	} else if err := s.provideTools(ctx, own); err != nil {
+	} else if err := s.preflight(ctx, own); err != nil {
 		return err
 	}
 	return s.withBoard(ctx, func(ctx context.Context) error {
@@ -126,6 +126,19 @@ func (s *Stack) withBoard(ctx context.Context, f func(ctx context.Context) error
 	defer board.Wait()
 	defer end()
 	return f(ctx)
+}
+
+// preflight finds what would stop the servers from starting before anything is
+// downloaded: ports first, all of them, then tools.
+func (s *Stack) preflight(ctx context.Context, servers []server) error {
+	var problems []error
+	for _, srv := range servers {
+		problems = append(problems, s.supervisor.Preflight(ctx, srv.name, srv.ports))
+	}
+	if err := errors.Join(problems...); err != nil {
+		return err
+	}
+	return s.provideTools(ctx, servers)
 }
 
 func (s *Stack) provideTools(ctx context.Context, servers []server) error {

@@ -91,18 +91,30 @@ func (s *Supervisor) Up(ctx context.Context, spec Spec) (started bool, err error
 		if err := s.Down(ctx, spec.Name); err != nil {
 			return false, err
 		}
-	case rec.PID != 0:
-		if err := endLeftovers(ctx, rec); err != nil {
-			return false, fmt.Errorf("end what %s left behind: %w", spec.Name, err)
-		}
 	}
-	if err := CheckPorts(ctx, spec.Name, spec.Ports); err != nil {
+	if err := s.Preflight(ctx, spec.Name, spec.Ports); err != nil {
 		return false, err
 	}
 	if rec, err = s.start(spec); err != nil {
 		return false, fmt.Errorf("start %s: %w", spec.Name, err)
 	}
 	return true, s.awaitReady(ctx, spec, rec)
+}
+
+// Preflight checks that the program runs or could be started: what it left behind when
+// it was killed is ended, and its ports must be free. Called for many programs before
+// any is started, it shows all conflicts at once.
+func (s *Supervisor) Preflight(ctx context.Context, name string, ports []Port) error {
+	rec, alive, err := s.lookup(name)
+	if err != nil || alive {
+		return err
+	}
+	if rec.PID != 0 {
+		if err := endLeftovers(ctx, rec); err != nil {
+			return fmt.Errorf("end what %s left behind: %w", name, err)
+		}
+	}
+	return CheckPorts(ctx, name, ports)
 }
 
 // start detaches the program into a session of its own, so that neither the end
