@@ -26,11 +26,11 @@ type armed struct {
 // settings are read once: arming is for a whole process, before it starts.
 var settings = sync.OnceValue(func() *armed {
 	s := &armed{}
-	name, count, _ := strings.Cut(os.Getenv("FRESHET_FAILPOINT"), ":")
+	name, count, _ := strings.Cut(os.Getenv("FRESHET_TEST_FAILPOINT"), ":")
 	s.point = name
 	s.left.Store(max(1, number(count)))
 	s.bugs = map[string]*bug{}
-	for item := range strings.SplitSeq(os.Getenv("FRESHET_BUG"), ",") {
+	for item := range strings.SplitSeq(os.Getenv("FRESHET_TEST_BUG"), ",") {
 		name, n, _ := strings.Cut(strings.TrimSpace(item), "=")
 		if name != "" {
 			s.bugs[name] = &bug{n: max(1, number(n))}
