@@ -1,0 +1,100 @@
+package projectors
+
+import (
+	"errors"
+	"fmt"
+	"time"
+)
+
+// Config is what every stage of one process shares. The zero value of each optional field takes its default.
+type Config struct {
+	Brokers []string // "host:port"; required
+	Prefix  string   // of all topics and consumer groups; required
+
+	// FetchBytes is the most one fetch answers with, default 2 MiB. A worker holds about three of them: one in hand, one
+	// ready, one on the way. Too small costs round trips while catching up, too large costs memory per partition.
+	FetchBytes int
+	// PartitionBytes is the most of one topic in it, default 512 KiB, so that a backlog of one topic can't crowd out another.
+	PartitionBytes int
+	// FetchWait is how long the broker holds a fetch when there is nothing, default 500 ms. New records are answered at once
+	// whatever it is; a small value costs idle CPU.
+	FetchWait time.Duration
+
+	// CommitInterval is the least time between commits, default 200 ms. It bounds what is handled again after a crash.
+	CommitInterval time.Duration
+	// ProgressInterval is the least time between two batches of progress records, default 15 ms. It adds to the time a
+	// reader waits for its own write.
+	ProgressInterval time.Duration
+
+	// Heartbeat and SessionTimeout are the consumer group's, default 1 s and 10 s: how soon a member that died is noticed.
+	Heartbeat      time.Duration
+	SessionTimeout time.Duration
+	// DrainTimeout is how long a batch in hand may go on when its generation ends, default 10 s. The group waits for it.
+	DrainTimeout time.Duration
+
+	// RetryMin and RetryMax bound the pauses between attempts at a batch that fails, default 50 ms and 5 s.
+	RetryMin, RetryMax time.Duration
+
+	// MaxRecordBytes is the largest record the producer sends, default 900 KiB; it must stay below the broker's
+	// message.max.bytes.
+	MaxRecordBytes int
+	// Compression of produced batches: "none" (default) or "lz4".
+	Compression string
+}
+
+func (c *Config) setDefaults() {
+	setDefault(&c.FetchBytes, 2<<20)
+	setDefault(&c.PartitionBytes, 512<<10)
+	setDefault(&c.FetchWait, 500*time.Millisecond)
+	setDefault(&c.CommitInterval, 200*time.Millisecond)
+	setDefault(&c.ProgressInterval, 15*time.Millisecond)
+	setDefault(&c.Heartbeat, time.Second)
+	setDefault(&c.SessionTimeout, 10*time.Second)
+	setDefault(&c.DrainTimeout, 10*time.Second)
+	setDefault(&c.RetryMin, 50*time.Millisecond)
+	setDefault(&c.RetryMax, 5*time.Second)
+}
+
+func setDefault[T comparable](field *T, value T) {
+	var zero T
+	if *field == zero {
+		*field = value
+	}
+}
+
+func (c *Config) validate() error {
+	var problems []error
+	refuse := func(bad bool, format string, args ...any) {
+		if bad {
+			problems = append(problems, fmt.Errorf(format, args...))
+		}
+	}
+	refuse(len(c.Brokers) == 0, "no brokers")
+	refuse(c.Prefix == "", "no topic prefix")
+	refuse(c.PartitionBytes < 1<<10, "PartitionBytes %d is below 1 KiB", c.PartitionBytes)
+	refuse(c.FetchBytes < c.PartitionBytes, "FetchBytes %d is below PartitionBytes %d", c.FetchBytes, c.PartitionBytes)
+	refuse(c.FetchWait < 0 || c.CommitInterval < 0 || c.ProgressInterval < 0, "a negative interval")
+	refuse(c.Heartbeat < 0 || 3*c.Heartbeat > c.SessionTimeout, "Heartbeat %s is more than a third of SessionTimeout %s", c.Heartbeat, c.SessionTimeout)
+	refuse(c.DrainTimeout < 0, "DrainTimeout %s is negative", c.DrainTimeout)
+	refuse(c.RetryMin < 0 || c.RetryMax < c.RetryMin, "RetryMax %s is below RetryMin %s", c.RetryMax, c.RetryMin)
+	return errors.Join(problems...)
+}
+
+// validate reports all that is wrong with a stage, and fills in its default.
+func (s *Stage) validate() error {
+	var problems []error
+	setDefault(&s.MaxBatch, 2000)
+	if s.Name == "" {
+		problems = append(problems, errors.New("a stage has no name"))
+	}
+	if len(s.Topics) == 0 {
+		problems = append(problems, fmt.Errorf("stage %s has no topics", s.Name))
+	}
+	if s.New == nil {
+		problems = append(problems, fmt.Errorf("stage %s has no handler", s.Name))
+	}
+	if s.MaxBatch < 1 || s.Window < 0 {
+		problems = append(problems, fmt.Errorf("stage %s: MaxBatch %d, Window %s", s.Name, s.MaxBatch, s.Window))
+	}
+	return errors.Join(problems...)
+}
