@@ -73,7 +73,7 @@ func (o *Offer) stock(p *catalog.Product, of *offer.Offer) {
 			SKU: va.SKU, Options: va.Options, GTIN: va.GTIN, Amount: pr.Amount, ListAmount: pr.ListAmount,
 			ValidFrom: pr.ValidFrom, ValidTo: pr.ValidTo, Available: s.OnHand - s.Reserved,
 		}
-		v.LowStock = s.LowStockAt > 0 && v.Available <= s.LowStockAt
+		v.LowStock = v.Available > 0 && v.Available <= s.LowStockAt
 		o.Variants = append(o.Variants, v)
 		o.Available += v.Available
 	}

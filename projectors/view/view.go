@@ -63,7 +63,7 @@ type Variant struct {
 	ValidFrom  string          `json:"valid_from,omitempty"`
 	ValidTo    string          `json:"valid_to,omitempty"`
 	Available  int64           `json:"available"` // on hand less reserved, 0 without an inventory row
-	LowStock   bool            `json:"low_stock,omitempty"`
+	LowStock   bool            `json:"low_stock,omitempty"` // few are left; not when none is
 }
 
 // InStock says whether any variant can be bought.

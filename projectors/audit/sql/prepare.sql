@@ -19,7 +19,7 @@ with variant as (
   from variant order by store_id, product_id, (available > 0) desc, amount, sku
 ), total as (
   select store_id, product_id, sum(available)::bigint as available,
-         bool_or(low_stock_at > 0 and available <= low_stock_at) as low_stock
+         bool_or(available > 0 and available <= low_stock_at) as low_stock
   from variant group by store_id, product_id
 )
 select o.store_id, o.product_id, s.amount as price, s.list_amount, t.available, t.low_stock, o.boost,
@@ -88,4 +88,21 @@ join audit_visible v on v.store_id = m.store_id and v.product_id = m.product_id
 join audit_text t on t.store_id = m.store_id and t.product_id = m.product_id
 where m.rank <= 24;
 create index on audit_card (store_id, category_id, lang, rank);
-analyze audit_visible, audit_shown, audit_member, audit_count, audit_card, audit_text, audit_name;
+-- The attributes of a visible offer that the registry knows, of the product and of its priced variants, where the value is of
+-- the type that the registry says: one value, or a list of which all are.
+create temp table audit_attribute on commit drop as
+select a.store_id, a.product_id, d.code, d.kind, d.numeric_slot, e.value
+from (
+  select v.store_id, v.product_id, p.attributes as object from audit_visible v join products p on p.id = v.product_id
+  union all
+  select r.store_id, r.product_id, x.options from prices r join variants x on x.sku = r.sku
+) a
+cross join lateral jsonb_each(a.object) e
+join attribute_defs d on d.code = e.key
+where case d.kind
+  when 'boolean' then jsonb_typeof(e.value) = 'boolean'
+  else jsonb_typeof(e.value) <> 'null' and not jsonb_path_exists(e.value, case d.kind when 'number'
+    then '$[*] ? (@.type() != "number" && @.type() != "null")'::jsonpath else '$[*] ? (@.type() != "string" && @.type() != "null")'::jsonpath end)
+end;
+create index on audit_attribute (store_id, product_id);
+analyze audit_attribute, audit_visible, audit_shown, audit_member, audit_count, audit_card, audit_text, audit_name;

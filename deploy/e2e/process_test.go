@@ -1,0 +1,147 @@
+package e2e
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+)
+
+// binary builds freshet once for all tests, with the failpoints compiled in.
+var binary = sync.OnceValues(func() (string, error) {
+	dir, err := os.MkdirTemp("", "freshet-e2e-")
+	if err != nil {
+		return "", err
+	}
+	path := filepath.Join(dir, "freshet")
+	out, err := exec.Command("go", "build", "-tags", "failpoint", "-o", path, "freshet/cmd/freshet").CombinedOutput()
+	if err != nil {
+		return "", fmt.Errorf("go build: %w\n%s", err, out)
+	}
+	return path, nil
+})
+
+func TestMain(m *testing.M) {
+	code := m.Run()
+	if path, err := binary(); err == nil {
+		_ = os.RemoveAll(filepath.Dir(path)) // a temporary directory; the system cleans up what is left
+	}
+	os.Exit(code)
+}
+
+// process is one of our processes: it can be killed and started again.
+type process struct {
+	t    testing.TB
+	name string
+	args []string
+	env  []string
+	log  string
+
+	mu   sync.Mutex
+	cmd  *exec.Cmd
+	done chan struct{}
+}
+
+func (p *process) start(extra ...string) {
+	p.t.Helper()
+	path, err := binary()
+	if err != nil {
+		p.t.Fatal(err)
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	cmd := exec.Command(path, p.args...)
+	cmd.Env = append(append(os.Environ(), p.env...), extra...)
+	f, err := os.OpenFile(p.log, os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
+	if err != nil {
+		p.t.Fatalf("open the log of %s: %v", p.name, err)
+	}
+	cmd.Stdout, cmd.Stderr = f, f
+	if err := cmd.Start(); err != nil {
+		p.t.Fatalf("start %s: %v", p.name, err)
+	}
+	done := make(chan struct{})
+	go func() {
+		_ = cmd.Wait() // how it ended is read from its state
+		_ = f.Close()
+		close(done)
+	}()
+	p.cmd, p.done = cmd, done
+}
+
+// running says whether the process has not ended by itself.
+func (p *process) running() bool {
+	select {
+	case <-p.done:
+		return false
+	default:
+		return true
+	}
+}
+
+// kill ends the process the hard way and waits until it is gone.
+func (p *process) kill() {
+	_ = p.cmd.Process.Signal(syscall.SIGKILL) // gone already is as good
+	<-p.done
+}
+
+// stop ends the process the way an operator does.
+func (p *process) stop(ctx context.Context) error {
+	_ = p.cmd.Process.Signal(syscall.SIGTERM) // gone already is as good
+	select {
+	case <-p.done:
+		return nil
+	case <-ctx.Done():
+		p.kill()
+		return fmt.Errorf("%s did not stop in time", p.name)
+	}
+}
+
+// tail returns the last lines of the process's log.
+func (p *process) tail(lines int) string {
+	raw, err := os.ReadFile(p.log)
+	if err != nil {
+		return err.Error()
+	}
+	all := bytes.Split(bytes.TrimSpace(raw), []byte("\n"))
+	return string(bytes.Join(all[max(0, len(all)-lines):], []byte("\n")))
+}
+
+// supervise starts the process again whenever it dies, as an orchestrator would, until the test ends.
+func (p *process) supervise(ctx context.Context) {
+	p.start()
+	go func() {
+		for ctx.Err() == nil {
+			p.mu.Lock()
+			done := p.done
+			p.mu.Unlock()
+			select {
+			case <-ctx.Done():
+				return
+			case <-done:
+			}
+			select {
+			case <-ctx.Done():
+				return
+			case <-time.After(200 * time.Millisecond): // an orchestrator's pause
+			}
+			p.start()
+		}
+	}()
+}
+
+func contains(env []string, name string) bool {
+	for _, e := range env {
+		if strings.HasPrefix(e, name+"=") {
+			return true
+		}
+	}
+	return false
+}

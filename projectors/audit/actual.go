@@ -1,0 +1,191 @@
+package audit
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"math"
+	"strconv"
+	"time"
+
+	"go.mongodb.org/mongo-driver/v2/bson"
+	"go.mongodb.org/mongo-driver/v2/mongo"
+
+	"freshet/projectors/catalog"
+	"freshet/projectors/offer"
+	"freshet/projectors/tree"
+)
+
+// Stores is the Source of what does exist: the MongoDB collections and the search index, read whole.
+type Stores struct {
+	Database *mongo.Database
+	Index    *Index
+}
+
+// Documents reads all live documents of a kind; tombstones are not documents.
+func (s *Stores) Documents(ctx context.Context, kind Kind) (Documents, error) {
+	switch kind {
+	case Product:
+		return collect(ctx, s.Database.Collection("products"), canonicalProduct)
+	case Offer:
+		return collect(ctx, s.Database.Collection("offers"), canonicalOffer)
+	case Node:
+		return collect(ctx, s.Database.Collection("nodes"), canonicalNode)
+	case Home:
+		return collect(ctx, s.Database.Collection("homes"), canonicalHome)
+	case Search:
+		return s.Index.Documents(ctx)
+	}
+	return nil, fmt.Errorf("unknown read model %q", kind)
+}
+
+// collect reads a collection whole; canonical answers false for a tombstone.
+func collect[T any](ctx context.Context, c *mongo.Collection, canonical func(*T) (key string, doc any, live bool, err error)) (Documents, error) {
+	cur, err := c.Find(ctx, bson.D{})
+	if err != nil {
+		return nil, fmt.Errorf("find in %s: %w", c.Name(), err)
+	}
+	defer func() { _ = cur.Close(ctx) }() // read to its end, or an error is returned already
+	docs := Documents{}
+	for cur.Next(ctx) {
+		var t T
+		if err := cur.Decode(&t); err != nil {
+			return nil, fmt.Errorf("decode a document of %s: %w", c.Name(), err)
+		}
+		key, doc, live, err := canonical(&t)
+		if err != nil {
+			return nil, fmt.Errorf("document %s of %s: %w", key, c.Name(), err)
+		}
+		if !live {
+			continue
+		}
+		if docs[key], err = roundTrip(doc); err != nil {
+			return nil, fmt.Errorf("document %s of %s: %w", key, c.Name(), err)
+		}
+	}
+	if err := cur.Err(); err != nil {
+		return nil, fmt.Errorf("read %s: %w", c.Name(), err)
+	}
+	return docs, nil
+}
+
+// roundTrip turns typed values into the forms that JSON decoding yields.
+func roundTrip(v any) (any, error) {
+	raw, err := json.Marshal(v)
+	if err != nil {
+		return nil, err
+	}
+	var out any
+	return out, json.Unmarshal(raw, &out)
+}
+
+func canonicalProduct(p *catalog.Product) (string, any, bool, error) {
+	key := strconv.FormatInt(p.ID, 10)
+	if p.Row.Pos.IsZero() || p.Row.Deleted {
+		return key, nil, false, nil
+	}
+	created, err := micros(p.Row.CreatedAt)
+	if err != nil {
+		return key, nil, false, err
+	}
+	texts, variants, categories := map[string]any{}, map[string]any{}, map[string]any{}
+	for _, t := range p.Texts {
+		if !t.Deleted {
+			texts[t.Lang] = map[string]any{"title": t.Title, "slug": t.Slug, "description": t.Description}
+		}
+	}
+	for _, v := range p.Variants {
+		if !v.Deleted {
+			variants[v.SKU] = map[string]any{"options": v.Options, "gtin": v.GTIN}
+		}
+	}
+	for _, c := range p.Categories {
+		if !c.Deleted {
+			categories[strconv.FormatInt(c.ID, 10)] = c.Position
+		}
+	}
+	return key, map[string]any{
+		"seller": p.Row.SellerID, "brand": p.Row.BrandID, "brand_name": p.Brand.Name, "type": p.Row.Type,
+		"status": p.Row.Status, "gtin": p.Row.GTIN, "created_at": created, "attributes": p.Attributes.Value,
+		"images": p.Images.Value, "texts": texts, "variants": variants, "categories": categories,
+	}, true, nil
+}
+
+func canonicalOffer(o *offer.Offer) (string, any, bool, error) {
+	if o.Row.Pos.IsZero() || o.Row.Deleted {
+		return o.ID, nil, false, nil
+	}
+	prices, stock := map[string]any{}, map[string]any{}
+	for _, p := range o.Prices {
+		if p.Deleted {
+			continue
+		}
+		from, err := micros(p.ValidFrom)
+		if err != nil {
+			return o.ID, nil, false, err
+		}
+		to, err := micros(p.ValidTo)
+		if err != nil {
+			return o.ID, nil, false, err
+		}
+		prices[p.SKU] = map[string]any{"amount": p.Amount, "list_amount": p.ListAmount, "valid_from": from, "valid_to": to}
+	}
+	for _, s := range o.Stock {
+		if !s.Deleted {
+			stock[s.SKU] = map[string]any{"on_hand": s.OnHand, "reserved": s.Reserved, "low_stock_at": s.LowStockAt}
+		}
+	}
+	return o.ID, map[string]any{
+		"status": o.Row.Status, "boost": o.Row.Boost, "prices": prices, "stock": stock,
+		"units": o.Sales.Units, "popularity": round4(math.Log2(1 + o.Sales.Score)),
+	}, true, nil
+}
+
+func canonicalNode(n *tree.Node) (string, any, bool, error) {
+	return n.ID, map[string]any{
+		"slug": n.Slug, "name": n.Name, "breadcrumbs": list(n.Breadcrumbs), "children": list(n.Children),
+		"count": n.Count, "cards": cards(n.Cards),
+	}, !n.Deleted, nil
+}
+
+func canonicalHome(h *tree.Home) (string, any, bool, error) {
+	categories := []any{}
+	for _, c := range h.Categories {
+		categories = append(categories, map[string]any{"id": c.ID, "slug": c.Slug, "name": c.Name, "count": c.Count, "cards": cards(c.Cards)})
+	}
+	return h.ID, map[string]any{"categories": categories}, !h.Deleted, nil
+}
+
+func cards(in []tree.Card) []any {
+	out := []any{}
+	for _, c := range in {
+		out = append(out, map[string]any{
+			"product": c.Product, "title": c.Title, "slug": c.Slug, "price": c.Price, "list_price": c.ListPrice,
+			"image": c.Image, "brand": c.Brand, "in_stock": c.InStock, "low_stock": c.LowStock,
+		})
+	}
+	return out
+}
+
+// list keeps an empty list from becoming null.
+func list[T any](in []T) []T {
+	if in == nil {
+		return []T{}
+	}
+	return in
+}
+
+// micros turns a document's time into microseconds since the epoch; nil for none.
+func micros(s string) (*int64, error) {
+	if s == "" {
+		return nil, nil
+	}
+	t, err := time.Parse(time.RFC3339Nano, s)
+	if err != nil {
+		return nil, fmt.Errorf("parse the time %q: %w", s, err)
+	}
+	us := t.UnixMicro()
+	return &us, nil
+}
+
+func round4(f float64) float64 { return math.Round(f*1e4) / 1e4 }

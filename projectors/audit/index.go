@@ -1,0 +1,119 @@
+package audit
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"slices"
+	"time"
+
+	"github.com/elastic/go-elasticsearch/v8"
+	"github.com/elastic/go-elasticsearch/v8/esapi"
+
+	"freshet/search"
+)
+
+// Index reads all documents of the search index, language by language.
+type Index struct {
+	address, prefix string
+}
+
+// NewIndex reads the indices of a prefix on the server at address; nothing is opened yet.
+func NewIndex(address, prefix string) *Index { return &Index{address: address, prefix: prefix} }
+
+// Documents reads the live documents; their keys are "<lang>/<store>:<product>".
+func (x *Index) Documents(ctx context.Context) (Documents, error) {
+	client, err := elasticsearch.NewClient(elasticsearch.Config{Addresses: []string{x.address}})
+	if err != nil {
+		return nil, fmt.Errorf("open the search client: %w", err)
+	}
+	docs := Documents{}
+	for _, lang := range search.Languages() {
+		if err := x.read(ctx, client, lang, docs); err != nil {
+			return nil, fmt.Errorf("read the %s index: %w", lang, err)
+		}
+	}
+	return docs, nil
+}
+
+type page struct {
+	ScrollID string `json:"_scroll_id"`
+	Hits     struct {
+		Hits []struct {
+			ID     string          `json:"_id"`
+			Source search.Document `json:"_source"`
+		} `json:"hits"`
+	} `json:"hits"`
+}
+
+// read scrolls through one index. Tombstones are fetched too and left out here, so that the filter that readers use is not
+// trusted.
+func (x *Index) read(ctx context.Context, client *elasticsearch.Client, lang string, docs Documents) error {
+	res, err := client.Search(client.Search.WithContext(ctx), client.Search.WithIndex(search.Alias(x.prefix, lang)),
+		client.Search.WithScroll(time.Minute), client.Search.WithSize(2000), client.Search.WithSort("_doc"))
+	for {
+		var p page
+		if err := decode(res, err, &p); err != nil {
+			return err
+		}
+		if len(p.Hits.Hits) == 0 {
+			res, err = client.ClearScroll(client.ClearScroll.WithContext(ctx), client.ClearScroll.WithScrollID(p.ScrollID))
+			return decode(res, err, nil)
+		}
+		for i := range p.Hits.Hits {
+			d := &p.Hits.Hits[i].Source
+			if d.Deleted {
+				continue
+			}
+			if docs[lang+"/"+p.Hits.Hits[i].ID], err = canonicalSearch(d); err != nil {
+				return err
+			}
+		}
+		res, err = client.Scroll(client.Scroll.WithContext(ctx), client.Scroll.WithScrollID(p.ScrollID), client.Scroll.WithScroll(time.Minute))
+	}
+}
+
+// decode reads a response into out, if that is not nil, and closes it.
+func decode(res *esapi.Response, err error, out any) error {
+	if err != nil {
+		return err
+	}
+	body, readErr := io.ReadAll(res.Body)
+	if err := errors.Join(readErr, res.Body.Close()); err != nil {
+		return err
+	}
+	if res.IsError() {
+		return fmt.Errorf("%s: %.500s", res.Status(), body)
+	}
+	if out == nil {
+		return nil
+	}
+	return json.Unmarshal(body, out)
+}
+
+func canonicalSearch(d *search.Document) (any, error) {
+	pairs := []string{}
+	for code, values := range d.Keywords {
+		for _, v := range values {
+			pairs = append(pairs, code+"="+v)
+		}
+	}
+	slices.Sort(pairs)
+	if d.Card == nil || d.Price == nil || d.Available == nil || d.InStock == nil || d.Popularity == nil || d.Boost == nil {
+		return nil, fmt.Errorf("the live document %s:%d lacks a field", d.Store, d.Product)
+	}
+	numbers := d.Numbers
+	if numbers == nil {
+		numbers = map[string][]float64{}
+	}
+	categories := list(d.Categories)
+	slices.Sort(categories)
+	return roundTrip(map[string]any{
+		"title": d.Title, "description": d.Description, "refs": list(d.Refs), "brand": d.Brand, "brand_name": d.BrandName,
+		"price": *d.Price, "available": *d.Available, "in_stock": *d.InStock, "popularity": round4(*d.Popularity), "boost": *d.Boost,
+		"categories": categories, "keywords": pairs, "numbers": numbers, "slug": d.Card.Slug, "card_title": d.Card.Title,
+		"image": d.Card.Image, "list_price": d.Card.ListPrice, "low_stock": d.Card.LowStock,
+	})
+}
