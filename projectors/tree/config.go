@@ -10,6 +10,7 @@ import (
 
 	"freshet/ingest/change"
 	"freshet/projectors"
+	"freshet/projectors/dimension"
 )
 
 // StageName names the stage: its consumer group and its progress.
@@ -52,7 +53,7 @@ func (c Config) withDefaults() (Config, error) {
 }
 
 // NewStage returns the stage for the runtime. Its workers share nothing but the store's client and the dimensions.
-func NewStage(cfg Config, store *Store, dims source) (projectors.Stage, error) {
+func NewStage(cfg Config, store *Store, cache *dimension.Cache) (projectors.Stage, error) {
 	cfg, err := cfg.withDefaults()
 	if err != nil {
 		return projectors.Stage{}, err
@@ -61,7 +62,7 @@ func NewStage(cfg Config, store *Store, dims source) (projectors.Stage, error) {
 		Name: StageName, Topics: []string{cfg.views(), cfg.commands()},
 		Upstream: []string{"catalog", "offer", "dimension"}, Window: cfg.Window,
 		New: func(_ context.Context, partition int) (projectors.Handler, error) {
-			return newHandler(cfg, store, dims, partition), nil
+			return newHandler(cfg, store, cached{cache}, partition), nil
 		},
 	}, nil
 }

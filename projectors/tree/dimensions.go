@@ -4,6 +4,8 @@ import (
 	"context"
 	"fmt"
 	"time"
+
+	"freshet/projectors/dimension"
 )
 
 // source is where a handler gets the newest dimensions.
@@ -11,6 +13,12 @@ type source interface {
 	Get() dimensions
 	Refresh(ctx context.Context) error // reads them again if there are newer ones
 }
+
+// cached makes a dimension.Cache a source.
+type cached struct{ *dimension.Cache }
+
+// Get returns the newest dimensions.
+func (c cached) Get() dimensions { return c.Cache.Get() }
 
 // dimensionPoll is the pause between looks for a version that is not there yet.
 const dimensionPoll = 20 * time.Millisecond

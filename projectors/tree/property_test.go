@@ -88,7 +88,7 @@ func drawView(t *rapid.T, product, version int64) *view.Offer {
 		v.Categories = append(v.Categories, view.Category{ID: id})
 	}
 	for _, lang := range rapid.SliceOfNDistinct(rapid.SampledFrom([]string{"it", "de", "en"}), 1, 3, rapid.ID).Draw(t, "texts") {
-		v.Texts = append(v.Texts, view.Text{Lang: lang, Title: fmt.Sprintf("%s %d.%d", lang, product, version), Slug: lang})
+		v.Texts = append(v.Texts, view.Text{Lang: lang, Title: fmt.Sprintf("%s %d.%d", lang, product, rapid.IntRange(0, 1).Draw(t, "title")), Slug: lang})
 	}
 	slices.SortFunc(v.Texts, func(a, b view.Text) int { return slices.Compare([]string{a.Lang}, []string{b.Lang}) })
 	return v

@@ -8,10 +8,8 @@ import (
 
 	"go.mongodb.org/mongo-driver/v2/bson"
 	"go.mongodb.org/mongo-driver/v2/mongo"
-	"go.mongodb.org/mongo-driver/v2/mongo/options"
-	"go.mongodb.org/mongo-driver/v2/mongo/readconcern"
-	"go.mongodb.org/mongo-driver/v2/mongo/readpref"
-	"go.mongodb.org/mongo-driver/v2/mongo/writeconcern"
+
+	"freshet/projectors/document"
 )
 
 // ErrNotFound is wrapped by the error for a page that does not exist, or no longer.
@@ -27,18 +25,11 @@ type Store struct {
 // NewStore opens the tree in a database. Grouped writes put a group of documents into one transaction: much faster on a
 // server that syncs once per write, and a cost without a gain on one that groups commits itself.
 func NewStore(db *mongo.Database, grouped bool) *Store {
-	opts := options.Collection().SetReadPreference(readpref.Primary()).SetReadConcern(readconcern.Majority()).
-		SetWriteConcern(durable())
+	opts := document.Durable()
 	return &Store{
 		homes: db.Collection("homes", opts), nodes: db.Collection("nodes", opts), fences: db.Collection("fences", opts),
 		offers: db.Collection("offers", opts), products: db.Collection("products", opts), grouped: grouped,
 	}
-}
-
-// durable is the write concern of everything that is acknowledged upstream.
-func durable() *writeconcern.WriteConcern {
-	journal := true
-	return &writeconcern.WriteConcern{W: "majority", Journal: &journal}
 }
 
 // Home returns a store's home page in a language, by one read of its _id.

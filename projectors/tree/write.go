@@ -9,6 +9,8 @@ import (
 	"go.mongodb.org/mongo-driver/v2/mongo"
 	"go.mongodb.org/mongo-driver/v2/mongo/options"
 	"go.mongodb.org/mongo-driver/v2/mongo/readconcern"
+	"go.mongodb.org/mongo-driver/v2/mongo/readpref"
+	"go.mongodb.org/mongo-driver/v2/mongo/writeconcern"
 )
 
 // groupSize is how many documents go into one transaction or bulk: large enough to share a sync, small enough that a
@@ -210,9 +212,16 @@ func (s *Store) bulk(ctx context.Context, c *mongo.Collection, models []mongo.Wr
 			return nil, err
 		}
 		return result.MatchedCount, nil
-	}, options.Transaction().SetWriteConcern(durable()).SetReadConcern(readconcern.Majority()))
+	}, transactional())
 	if err != nil {
 		return 0, err
 	}
 	return matched.(int64), nil
+}
+
+// transactional are the concerns of a transaction, which doesn't take those of its collection.
+func transactional() *options.TransactionOptionsBuilder {
+	journal := true
+	return options.Transaction().SetReadConcern(readconcern.Snapshot()).SetReadPreference(readpref.Primary()).
+		SetWriteConcern(&writeconcern.WriteConcern{W: writeconcern.WCMajority, Journal: &journal})
 }

@@ -1,0 +1,144 @@
+package tree
+
+import (
+	"encoding/json"
+	"maps"
+	"slices"
+	"testing"
+
+	"freshet/projectors/view"
+)
+
+// Everything a card shows, and everything that ranks it, must mark the pages; what no page shows must not.
+func TestApplyMarks(t *testing.T) {
+	marked := []int64{1, 11}
+	for name, tc := range map[string]struct {
+		change func(*view.Offer)
+		want   []int64
+	}{
+		"nothing":       {func(*view.Offer) {}, nil},
+		"units left":    {func(v *view.Offer) { v.Available-- }, nil},
+		"description":   {func(v *view.Offer) { v.Texts[0].Description = "Di grano duro" }, nil},
+		"second image":  {func(v *view.Offer) { v.Images = json.RawMessage(`[{"url":"https://img.example/1.jpg"}]`) }, nil},
+		"sold out":      {func(v *view.Offer) { v.Available = 0 }, marked},
+		"low":           {func(v *view.Offer) { v.Variants[0].LowStock = true }, marked},
+		"price":         {func(v *view.Offer) { v.Price++ }, marked},
+		"list price":    {func(v *view.Offer) { v.ListPrice = 0 }, marked},
+		"popularity":    {func(v *view.Offer) { v.Popularity += 0.001 }, marked},
+		"boost":         {func(v *view.Offer) { v.Boost = 1.1 }, marked},
+		"first image":   {func(v *view.Offer) { v.Images = json.RawMessage(`[{"url":"https://img.example/9.jpg"}]`) }, marked},
+		"no image":      {func(v *view.Offer) { v.Images = nil }, marked},
+		"brand":         {func(v *view.Offer) { v.BrandName = "Fornaio" }, marked},
+		"title":         {func(v *view.Offer) { v.Texts[0].Title = "Altro" }, marked},
+		"slug":          {func(v *view.Offer) { v.Texts[0].Slug = "altro" }, marked},
+		"hidden":        {func(v *view.Offer) { v.Visible = false }, marked},
+		"deleted":       {func(v *view.Offer) { v.Visible, v.Deleted = false, true }, marked},
+		"moved":         {func(v *view.Offer) { v.Categories[0].ID = 2 }, []int64{1, 2, 11}},
+		"also below":    {func(v *view.Offer) { v.Categories = append(v.Categories, view.Category{ID: 111}) }, []int64{1, 11, 111}},
+		"unknown place": {func(v *view.Offer) { v.Categories = append(v.Categories, view.Category{ID: 99}) }, marked},
+	} {
+		t.Run(name, func(t *testing.T) {
+			st := newState(newWorld(), 7)
+			st.Apply(offering(1, 11))
+			st.done()
+			v := offering(1, 11)
+			v.Version = 2
+			tc.change(v)
+			if !st.Apply(v) {
+				t.Fatal("a newer view was not taken")
+			}
+			if got := slices.Sorted(maps.Keys(st.dirty)); !slices.Equal(got, tc.want) {
+				t.Errorf("marked %v, want %v", got, tc.want)
+			}
+			if st.home != (tc.want != nil) {
+				t.Errorf("home marked: %v", st.home)
+			}
+			if got := st.items[1].version; got != 2 {
+				t.Errorf("version %d is held, want 2", got)
+			}
+		})
+	}
+}
+
+func TestApplyOrder(t *testing.T) {
+	st := newState(newWorld(), 7)
+	newer, older := offering(1, 11), offering(1, 12)
+	newer.Version, older.Version = 3, 2
+	st.Apply(newer)
+	st.done()
+	if st.Apply(older) {
+		t.Error("an older view was taken")
+	}
+	if len(st.dirty) != 0 {
+		t.Errorf("an older view marked %v", st.dirty)
+	}
+	if !st.Apply(newer) || !st.dirty[11] || !st.dirty[1] {
+		t.Errorf("an equal view marked %v, want 1 and 11", st.dirty)
+	}
+	gone := &view.Offer{Version: 4, Store: 7, Product: 1, Deleted: true}
+	st.Apply(gone)
+	if st.Apply(newer) || st.rankOf(st.plan.places[1]).count != 0 {
+		t.Error("a deleted offer came back with an older view")
+	}
+}
+
+// The estimate must return to where it was: what is added for an offer is taken off with it.
+func TestBytesBalance(t *testing.T) {
+	st := newState(newWorld(), 7)
+	for round := range int64(5) {
+		v := offering(1, 11, 2)
+		v.Version = 2*round + 1
+		st.Apply(v)
+		st.Apply(&view.Offer{Version: 2*round + 2, Store: 7, Product: 1, Deleted: true})
+		tombstone := st.items[1].size()
+		if want := tombstone + stringSize + int64(len("Mulino")); st.bytes != want {
+			t.Fatalf("round %d: %d bytes, want %d", round, st.bytes, want)
+		}
+	}
+}
+
+func TestRankKeepsTheBest(t *testing.T) {
+	st := newState(newWorld(), 7)
+	for product := int64(1); product <= 100; product++ {
+		v := offering(product, 11, 111) // in both: counted once
+		if product > 95 {
+			v.Available = 0
+		}
+		v.Popularity = float64(product / 10)
+		st.Apply(v)
+	}
+	r := st.rankOf(st.plan.places[1])
+	if r.count != 100 || len(r.best) != NodeCards {
+		t.Fatalf("%d members and %d cards, want 100 and %d", r.count, len(r.best), NodeCards)
+	}
+	var got []int64
+	for _, it := range r.best {
+		got = append(got, it.product)
+	}
+	want := []int64{90, 91, 92, 93, 94, 95, 80, 81, 82, 83, 84, 85, 86, 87, 88, 89, 70, 71, 72, 73, 74, 75, 76, 77}
+	if !slices.Equal(got, want) {
+		t.Errorf("order %v, want %v", got, want)
+	}
+}
+
+// A count may start again from zero after four billion rounds: offers counted long ago must not look counted.
+func TestRoundsWrap(t *testing.T) {
+	st := newState(newWorld(), 7)
+	st.Apply(offering(1, 11))
+	st.rankOf(st.plan.places[11])
+	st.round = 1<<32 - 1
+	st.mark(11)
+	if n := st.rankOf(st.plan.places[11]).count; n != 1 {
+		t.Errorf("count %d after the wrap, want 1", n)
+	}
+}
+
+func TestFirstImage(t *testing.T) {
+	for raw, want := range map[string]string{
+		``: "", `[]`: "", `{}`: "", `null`: "", `[{"alt":"x"}]`: "", `[{"url":"a"},{"url":"b"}]`: "a", `[1]`: "", `nonsense`: "",
+	} {
+		if got := firstImage(json.RawMessage(raw)); got != want {
+			t.Errorf("first image of %q is %q, want %q", raw, got, want)
+		}
+	}
+}
