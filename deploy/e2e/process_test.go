@@ -7,7 +7,6 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"strings"
 	"sync"
 	"syscall"
 	"testing"
@@ -86,10 +85,13 @@ func (p *process) running() bool {
 	}
 }
 
-// kill ends the process the hard way and waits until it is gone.
+// kill ends the process that runs now the hard way and waits until it is gone.
 func (p *process) kill() {
-	_ = p.cmd.Process.Signal(syscall.SIGKILL) // gone already is as good
-	<-p.done
+	p.mu.Lock()
+	cmd, done := p.cmd, p.done
+	p.mu.Unlock()
+	_ = cmd.Process.Signal(syscall.SIGKILL) // gone already is as good
+	<-done
 }
 
 // stop ends the process the way an operator does.
@@ -135,13 +137,4 @@ func (p *process) supervise(ctx context.Context) {
 			p.start()
 		}
 	}()
-}
-
-func contains(env []string, name string) bool {
-	for _, e := range env {
-		if strings.HasPrefix(e, name+"=") {
-			return true
-		}
-	}
-	return false
 }

@@ -3,6 +3,7 @@ package e2e
 import (
 	"context"
 	"fmt"
+	"io"
 	"net/http"
 	"net/url"
 	"os"
@@ -198,6 +199,22 @@ func dropIndices(t testing.TB, server, prefix string) {
 		}
 		body(t, req)
 	}
+}
+
+// body sends a request and returns the answer's body; any answer but a 2xx or a 404 fails the test.
+func body(t testing.TB, req *http.Request) string {
+	t.Helper()
+	res, err := http.DefaultClient.Do(req)
+	if err != nil {
+		t.Errorf("%s %s: %v", req.Method, req.URL, err)
+		return ""
+	}
+	defer func() { _ = res.Body.Close() }() // read to its end
+	raw, err := io.ReadAll(res.Body)
+	if err != nil || (res.StatusCode/100 != 2 && res.StatusCode != http.StatusNotFound) {
+		t.Errorf("%s %s: %s %v\n%s", req.Method, req.URL, res.Status, err, raw)
+	}
+	return string(raw)
 }
 
 // deadline bounds a wait; a pipeline that does not catch up in it has stopped.
