@@ -58,24 +58,27 @@ type Brand struct {
 	Name string          `bson:"name"`
 }
 
-// Text is the section of a product_texts row; Description has a position of its own because TOAST can leave it out.
+// Text is the section of a product_texts row; Title and Description have positions of their own because TOAST can leave
+// them out.
 type Text struct {
 	Lang        string          `bson:"lang"`
 	Pos         change.Position `bson:"pos"`
 	Deleted     bool            `bson:"deleted,omitempty"`
-	Title       string          `bson:"title"`
 	Slug        string          `bson:"slug"`
+	TitlePos    change.Position `bson:"title_pos"`
+	Title       string          `bson:"title"`
 	DescPos     change.Position `bson:"desc_pos"`
 	Description string          `bson:"description"`
 }
 
-// Variant is the section of a variants row.
+// Variant is the section of a variants row; Options has a position of its own because TOAST can leave it out.
 type Variant struct {
-	SKU     string          `bson:"sku"`
-	Pos     change.Position `bson:"pos"`
-	Deleted bool            `bson:"deleted,omitempty"`
-	Options json.RawMessage `bson:"options"` // JSON object, e.g. {"size":"M","colour":"rosso"}
-	GTIN    string          `bson:"gtin,omitempty"`
+	SKU        string          `bson:"sku"`
+	Pos        change.Position `bson:"pos"`
+	Deleted    bool            `bson:"deleted,omitempty"`
+	OptionsPos change.Position `bson:"options_pos"`
+	Options    json.RawMessage `bson:"options"` // JSON object, e.g. {"size":"M","colour":"rosso"}
+	GTIN       string          `bson:"gtin,omitempty"`
 }
 
 // Category is the section of a product_categories row.
@@ -85,6 +88,12 @@ type Category struct {
 	Deleted  bool            `bson:"deleted,omitempty"`
 	Position int64           `bson:"position"` // the product's place in the category, as the seller ordered it
 }
+
+// DocumentID is the field stored as _id.
+func (p *Product) DocumentID() *int64 { return &p.ID }
+
+// Revision is the field stored as rev.
+func (p *Product) Revision() *int64 { return &p.Rev }
 
 // Live says whether the product exists and is active.
 func (p *Product) Live() bool {

@@ -65,6 +65,12 @@ type Sales struct {
 // ID returns the document id of an offer. Ids of one store are one range: ["12:", "12;").
 func ID(store, product int64) string { return fmt.Sprintf("%d:%d", store, product) }
 
+// DocumentID is the field stored as _id.
+func (o *Offer) DocumentID() *string { return &o.ID }
+
+// Revision is the field stored as rev.
+func (o *Offer) Revision() *int64 { return &o.Rev }
+
 // Live says whether the offer exists and is active.
 func (o *Offer) Live() bool {
 	return o != nil && !o.Row.Pos.IsZero() && !o.Row.Deleted && o.Row.Status == "active"

@@ -30,8 +30,9 @@ func Join(p *catalog.Product, o *offer.Offer) Offer {
 }
 
 // Popularity maps a decayed score to a scale that sinks can rank by: the binary logarithm, so that one half-life of
-// recency and a doubling of sales weigh the same. 0 for nothing sold.
-func Popularity(score float64) float64 { return math.Log2(1 + score) }
+// recency and a doubling of sales weigh the same. 0 for nothing sold. Rounded to a millionth, so that the last bits of a
+// sum of floats never decide an order.
+func Popularity(score float64) float64 { return math.Round(math.Log2(1+score)*1e6) / 1e6 }
 
 func (o *Offer) describe(p *catalog.Product) {
 	o.Seller, o.Brand, o.BrandName = p.Row.SellerID, p.Row.BrandID, p.Brand.Name
