@@ -1,0 +1,61 @@
+package write
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"github.com/jackc/pgx/v5"
+)
+
+// movement is one change of stock: what the row of inventory goes up or down by, and the row of the ledger that says why.
+type movement struct {
+	sku      string
+	quantity int64
+	kind     string
+	reason   *string
+	order    *int64
+
+	product int64 // set by move
+}
+
+// move changes the stock of one store by the movements, which the caller has sorted by SKU: whoever locks several rows
+// locks them in one order, so that no two wait for each other. Each is one UPDATE that holds only while what is left
+// covers what is reserved. It returns the SKUs for which it did not hold; then the caller must give up the transaction.
+func move(ctx context.Context, tx pgx.Tx, storeID int64, moves []movement) (short []string, err error) {
+	const guarded = `update inventory set on_hand = on_hand + $3, version = version + 1
+		where store_id = $1 and sku = $2 and on_hand + $3 >= reserved returning product_id`
+	batch := &pgx.Batch{}
+	for _, m := range moves {
+		batch.Queue(guarded, storeID, m.sku, m.quantity)
+	}
+	results := tx.SendBatch(ctx, batch)
+	for i := range moves {
+		err := results.QueryRow().Scan(&moves[i].product)
+		if errors.Is(err, pgx.ErrNoRows) {
+			short = append(short, moves[i].sku)
+			continue
+		}
+		if err != nil {
+			return nil, errors.Join(fmt.Errorf("change the stock of %s in store %d: %w", moves[i].sku, storeID, err), results.Close())
+		}
+	}
+	if err := results.Close(); err != nil {
+		return nil, fmt.Errorf("change the stock of store %d: %w", storeID, err)
+	}
+	return short, nil
+}
+
+// record writes movements that move has carried out to the ledger.
+func record(ctx context.Context, tx pgx.Tx, storeID int64, actor string, moves []movement) error {
+	const insert = `insert into stock_movements (store_id, sku, product_id, kind, quantity, order_id, reason, actor)
+		values ($1, $2, $3, $4, $5, $6, $7, $8)`
+	batch := &pgx.Batch{}
+	for _, m := range moves {
+		batch.Queue(insert, storeID, m.sku, m.product, m.kind, m.quantity, m.order, m.reason, actor)
+	}
+	if err := tx.SendBatch(ctx, batch).Close(); err != nil {
+		return fmt.Errorf("write the ledger of store %d: %w", storeID, err)
+	}
+	return nil
+}

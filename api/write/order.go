@@ -1,0 +1,263 @@
+package write
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/gofiber/fiber/v2"
+	"github.com/jackc/pgx/v5"
+
+	"freshet/api"
+)
+
+// OrderRequest is the body of POST /orders. It has no price: what a thing costs is not the client's to say.
+type OrderRequest struct {
+	CustomerID int64       `json:"customer_id"`
+	Store      string      `json:"store"`
+	Lines      []OrderLine `json:"lines"`
+}
+
+// OrderLine asks for units of one SKU.
+type OrderLine struct {
+	SKU      string `json:"sku"`
+	Quantity int64  `json:"quantity"`
+}
+
+// Order is an order as the API shows it; amounts are minor units of the currency.
+type Order struct {
+	ID         int64       `json:"id"`
+	CustomerID int64       `json:"customer_id"`
+	Store      string      `json:"store"`
+	Status     string      `json:"status"`
+	Currency   string      `json:"currency"`
+	Total      int64       `json:"total"`
+	PlacedAt   time.Time   `json:"placed_at"`
+	Lines      []OrderItem `json:"lines"`
+}
+
+// OrderItem is a line of an order at the price agreed.
+type OrderItem struct {
+	Line       int    `json:"line"`
+	SKU        string `json:"sku"`
+	ProductID  int64  `json:"product_id"`
+	Quantity   int64  `json:"quantity"`
+	UnitAmount int64  `json:"unit_amount"`
+	Status     string `json:"status"`
+}
+
+func (r *OrderRequest) check() error {
+	var c check
+	c.id("customer_id", r.CustomerID)
+	c.text("store", r.Store, 1, 64)
+	c.count("lines", len(r.Lines), 1, maxLines)
+	sums := map[string]int64{}
+	for i, l := range r.Lines {
+		c.match(fmt.Sprintf("lines[%d].sku", i), l.SKU, skuPattern)
+		field := fmt.Sprintf("lines[%d].quantity", i)
+		c.between(field, l.Quantity, 1, maxPerOrder)
+		if sums[l.SKU] += min(max(l.Quantity, 0), maxPerOrder); sums[l.SKU] > maxPerOrder {
+			c.bad(field, "brings the units of this SKU above %d", maxPerOrder)
+		}
+	}
+	return c.err()
+}
+
+// merged returns one line per SKU, in the order of the SKUs, which is the order in which stock is locked. Two lines of one
+// SKU that were checked apart could each find enough and together take too much.
+func (r *OrderRequest) merged() []OrderLine {
+	sums := map[string]int64{}
+	for _, l := range r.Lines {
+		sums[l.SKU] += l.Quantity
+	}
+	lines := make([]OrderLine, 0, len(sums))
+	for sku, quantity := range sums {
+		lines = append(lines, OrderLine{SKU: sku, Quantity: quantity})
+	}
+	slices.SortFunc(lines, func(a, b OrderLine) int { return strings.Compare(a.SKU, b.SKU) })
+	return lines
+}
+
+// field names the first line of the request that asks for the SKU.
+func (r *OrderRequest) field(sku string) string {
+	i := slices.IndexFunc(r.Lines, func(l OrderLine) bool { return l.SKU == sku })
+	return fmt.Sprintf("lines[%d].sku", i)
+}
+
+func (s *Shop) postOrder(c *fiber.Ctx) error {
+	key, err := idempotencyKey(c, true)
+	if err != nil {
+		return err
+	}
+	var r OrderRequest
+	if err := api.Body(c, &r); err != nil {
+		return err
+	}
+	if err := r.check(); err != nil {
+		return err
+	}
+	a, position, err := s.place(c.UserContext(), key, &r)
+	if err != nil {
+		return err
+	}
+	return reply(c, a, position, fmt.Sprintf("/api/v1/orders/%d?customer_id=%d", a.id, r.CustomerID))
+}
+
+// place carries the order out, or answers as it did when it has been.
+func (s *Shop) place(ctx context.Context, key string, r *OrderRequest) (a answer, position string, err error) {
+	scope := fmt.Sprintf("orders/%d", r.CustomerID)
+	position, err = s.transact(ctx, func(tx pgx.Tx) error {
+		a, err = once(ctx, tx, scope, key, r, func() (answer, error) {
+			o, err := placeOrder(ctx, tx, r)
+			if err != nil {
+				return answer{}, err
+			}
+			return made(http.StatusCreated, o.ID, o)
+		})
+		return err
+	})
+	return a, position, err
+}
+
+func placeOrder(ctx context.Context, tx pgx.Tx, r *OrderRequest) (*Order, error) {
+	st, err := storeInBody(ctx, tx, r.Store, "store")
+	if err != nil {
+		return nil, err
+	}
+	if !st.active {
+		return nil, api.Errorf(api.Conflict, "The store %s is closed.", st.code).At("store")
+	}
+	o := &Order{CustomerID: r.CustomerID, Store: st.code, Status: "placed", Currency: st.currency}
+	lines := r.merged()
+	if o.Lines, err = priced(ctx, tx, st, r, lines); err != nil {
+		return nil, err
+	}
+	moves := make([]movement, len(lines))
+	for i, l := range lines {
+		o.Total += o.Lines[i].UnitAmount * l.Quantity
+		moves[i] = movement{sku: l.SKU, quantity: -l.Quantity, kind: "sale", order: &o.ID}
+	}
+	short, err := move(ctx, tx, st.id, moves)
+	if err != nil {
+		return nil, err
+	}
+	if len(short) > 0 {
+		return nil, outOfStock(r, short)
+	}
+	if err := insertOrder(ctx, tx, st, o); err != nil {
+		return nil, err
+	}
+	return o, record(ctx, tx, st.id, "checkout", moves)
+}
+
+func outOfStock(r *OrderRequest, short []string) error {
+	e := api.Errorf(api.OutOfStock, "There is not as much to be had of %s.", strings.Join(short, ", "))
+	for _, sku := range short {
+		e.Fields = append(e.Fields, api.Field{Field: r.field(sku), Detail: sku + " is out of stock in this quantity"})
+	}
+	return e
+}
+
+// priced finds what each line costs now. Outside the dates of a price its list price holds; without one the SKU has no
+// price at the moment and isn't sold.
+func priced(ctx context.Context, tx pgx.Tx, st store, r *OrderRequest, lines []OrderLine) ([]OrderItem, error) {
+	const query = `select p.sku, p.product_id,
+		case when (p.valid_from is null or p.valid_from <= now()) and (p.valid_to is null or now() < p.valid_to)
+		     then p.amount else p.list_amount end,
+		o.status = 'active' and d.status = 'active'
+		from prices p join offers o on o.store_id = p.store_id and o.product_id = p.product_id join products d on d.id = p.product_id
+		where p.store_id = $1 and p.sku = any($2)`
+	skus := make([]string, len(lines))
+	for i, l := range lines {
+		skus[i] = l.SKU
+	}
+	rows, err := tx.Query(ctx, query, st.id, skus)
+	if err != nil {
+		return nil, fmt.Errorf("read prices in store %d: %w", st.id, err)
+	}
+	type price struct {
+		product int64
+		amount  *int64
+		sold    bool
+	}
+	prices, sku, p := map[string]price{}, "", price{}
+	if _, err := pgx.ForEachRow(rows, []any{&sku, &p.product, &p.amount, &p.sold}, func() error {
+		prices[sku] = p
+		return nil
+	}); err != nil {
+		return nil, fmt.Errorf("read prices in store %d: %w", st.id, err)
+	}
+	var c check
+	items := make([]OrderItem, len(lines))
+	for i, l := range lines {
+		p, ok := prices[l.SKU]
+		if !ok || !p.sold || p.amount == nil {
+			c.bad(r.field(l.SKU), "%s isn't for sale in store %s", l.SKU, st.code)
+			continue
+		}
+		items[i] = OrderItem{Line: i + 1, SKU: l.SKU, ProductID: p.product, Quantity: l.Quantity, UnitAmount: *p.amount, Status: "placed"}
+	}
+	return items, c.err()
+}
+
+func insertOrder(ctx context.Context, tx pgx.Tx, st store, o *Order) error {
+	const insert = `insert into orders (customer_id, store_id, currency, total) values ($1, $2, $3, $4) returning id, placed_at`
+	if err := tx.QueryRow(ctx, insert, o.CustomerID, st.id, o.Currency, o.Total).Scan(&o.ID, &o.PlacedAt); err != nil {
+		return fmt.Errorf("insert the order: %w", err)
+	}
+	o.PlacedAt = o.PlacedAt.UTC()
+	batch := &pgx.Batch{}
+	for _, l := range o.Lines {
+		batch.Queue(`insert into order_items (order_id, line, sku, product_id, quantity, unit_amount) values ($1, $2, $3, $4, $5, $6)`,
+			o.ID, l.Line, l.SKU, l.ProductID, l.Quantity, l.UnitAmount)
+	}
+	if err := tx.SendBatch(ctx, batch).Close(); err != nil {
+		return fmt.Errorf("insert the lines of order %d: %w", o.ID, err)
+	}
+	return nil
+}
+
+func (s *Shop) getOrder(c *fiber.Ctx) error {
+	id, err := idParam(c, "order")
+	if err != nil {
+		return err
+	}
+	customer, err := idQuery(c, "customer_id")
+	if err != nil {
+		return err
+	}
+	o, err := s.order(c.UserContext(), id, customer)
+	if err != nil {
+		return err
+	}
+	c.Set(fiber.HeaderCacheControl, "private, no-store")
+	return api.Send(c, http.StatusOK, o)
+}
+
+// order reads an order of the customer. Another's is not found, not forbidden: that it exists is nobody else's business.
+func (s *Shop) order(ctx context.Context, id, customer int64) (*Order, error) {
+	const head = `select o.id, o.customer_id, s.code, o.status, o.currency, o.total, o.placed_at
+		from orders o join stores s on s.id = o.store_id where o.id = $1 and o.customer_id = $2`
+	const lines = `select line, sku, product_id, quantity, unit_amount, status from order_items where order_id = $1 order by line`
+	o := &Order{}
+	err := s.pool.QueryRow(ctx, head, id, customer).Scan(&o.ID, &o.CustomerID, &o.Store, &o.Status, &o.Currency, &o.Total, &o.PlacedAt)
+	if errors.Is(err, pgx.ErrNoRows) {
+		return nil, api.Errorf(api.NotFound, "There is no order %d.", id)
+	}
+	if err != nil {
+		return nil, translate(fmt.Errorf("read order %d: %w", id, err))
+	}
+	o.PlacedAt = o.PlacedAt.UTC()
+	rows, err := s.pool.Query(ctx, lines, id)
+	if err != nil {
+		return nil, translate(fmt.Errorf("read the lines of order %d: %w", id, err))
+	}
+	if o.Lines, err = pgx.CollectRows(rows, pgx.RowToStructByPos[OrderItem]); err != nil {
+		return nil, translate(fmt.Errorf("read the lines of order %d: %w", id, err))
+	}
+	return o, nil
+}

@@ -1,0 +1,141 @@
+package write
+
+import (
+	"context"
+	"fmt"
+	"net/http"
+	"time"
+
+	"github.com/gofiber/fiber/v2"
+	"github.com/jackc/pgx/v5"
+
+	"freshet/api"
+)
+
+// Price is what a SKU costs in a store, in minor units of the store's currency. Outside its dates the list amount holds.
+type Price struct {
+	SKU        string  `json:"sku"`
+	Amount     *int64  `json:"amount"`
+	ListAmount *int64  `json:"list_amount,omitempty"`
+	ValidFrom  *string `json:"valid_from,omitempty"`
+	ValidTo    *string `json:"valid_to,omitempty"`
+
+	from, to *time.Time
+}
+
+// PricesRequest is the body of PUT /stores/{store}/prices.
+type PricesRequest struct {
+	Prices []Price `json:"prices"`
+}
+
+// Changed is the answer of a request that may have found everything as it should be.
+type Changed struct {
+	// Changed is how many rows were written; 0 when everything was so already.
+	Changed int64 `json:"changed"`
+}
+
+func checkPrices(c *check, field string, prices []Price) {
+	seen := map[string]bool{}
+	for i := range prices {
+		p := &prices[i]
+		at := fmt.Sprintf("%s[%d]", field, i)
+		c.match(at+".sku", p.SKU, skuPattern)
+		unique(c, seen, at+".sku", p.SKU)
+		if p.Amount == nil {
+			c.bad(at+".amount", "is needed")
+		} else {
+			c.between(at+".amount", *p.Amount, 0, maxMoney)
+		}
+		if p.ListAmount != nil {
+			c.between(at+".list_amount", *p.ListAmount, 0, maxMoney)
+		}
+		p.from, p.to = c.moment(at+".valid_from", p.ValidFrom), c.moment(at+".valid_to", p.ValidTo)
+		if p.from != nil && p.to != nil && !p.from.Before(*p.to) {
+			c.bad(at+".valid_to", "must be after valid_from")
+		}
+	}
+}
+
+func (s *Shop) putPrices(c *fiber.Ctx) error {
+	var r PricesRequest
+	if err := api.Body(c, &r); err != nil {
+		return err
+	}
+	var ch check
+	ch.count("prices", len(r.Prices), 1, maxRows)
+	if len(ch.fields) == 0 {
+		checkPrices(&ch, "prices", r.Prices)
+	}
+	if err := ch.err(); err != nil {
+		return err
+	}
+	var a answer
+	ctx, name := c.UserContext(), c.Params("store")
+	position, err := s.transact(ctx, func(tx pgx.Tx) error {
+		st, err := storeInPath(ctx, tx, name)
+		if err != nil {
+			return err
+		}
+		changed, err := upsertPrices(ctx, tx, st, "prices", r.Prices)
+		if err != nil {
+			return err
+		}
+		a, err = made(http.StatusOK, 0, Changed{Changed: changed})
+		return err
+	})
+	if err != nil {
+		return err
+	}
+	return reply(c, a, position, "")
+}
+
+// upsertPrices writes the prices that aren't so already, in the order of the SKUs so that two requests can't deadlock.
+func upsertPrices(ctx context.Context, tx pgx.Tx, st store, field string, prices []Price) (int64, error) {
+	const upsert = `insert into prices (store_id, sku, product_id, amount, list_amount, valid_from, valid_to)
+		select $1, x.sku, v.product_id, x.amount, x.list_amount, x.valid_from, x.valid_to
+		from unnest($2::text[], $3::bigint[], $4::bigint[], $5::timestamptz[], $6::timestamptz[])
+		  as x(sku, amount, list_amount, valid_from, valid_to) join variants v on v.sku = x.sku
+		order by x.sku collate "C"
+		on conflict (store_id, sku) do update set product_id = excluded.product_id, amount = excluded.amount,
+		  list_amount = excluded.list_amount, valid_from = excluded.valid_from, valid_to = excluded.valid_to
+		where (prices.product_id, prices.amount, prices.list_amount, prices.valid_from, prices.valid_to)
+		  is distinct from (excluded.product_id, excluded.amount, excluded.list_amount, excluded.valid_from, excluded.valid_to)`
+	n := len(prices)
+	skus, amounts, lists := make([]string, n), make([]int64, n), make([]*int64, n)
+	from, to := make([]*time.Time, n), make([]*time.Time, n)
+	for i, p := range prices {
+		skus[i], amounts[i], lists[i], from[i], to[i] = p.SKU, *p.Amount, p.ListAmount, p.from, p.to
+	}
+	if err := checkOffered(ctx, tx, st, field, skus); err != nil {
+		return 0, err
+	}
+	tag, err := tx.Exec(ctx, upsert, st.id, skus, amounts, lists, from, to)
+	if err != nil {
+		return 0, fmt.Errorf("write prices of store %d: %w", st.id, err)
+	}
+	return tag.RowsAffected(), nil
+}
+
+// checkOffered wants every SKU to be a variant of a product that the store offers.
+func checkOffered(ctx context.Context, tx pgx.Tx, st store, field string, skus []string) error {
+	const query = `select v.sku from variants v join offers o on o.product_id = v.product_id and o.store_id = $1 where v.sku = any($2)`
+	rows, err := tx.Query(ctx, query, st.id, skus)
+	if err != nil {
+		return fmt.Errorf("find the offers of store %d: %w", st.id, err)
+	}
+	offered, err := pgx.CollectRows(rows, pgx.RowTo[string])
+	if err != nil {
+		return fmt.Errorf("find the offers of store %d: %w", st.id, err)
+	}
+	known := make(map[string]bool, len(offered))
+	for _, sku := range offered {
+		known[sku] = true
+	}
+	var c check
+	for i, sku := range skus {
+		if !known[sku] {
+			c.bad(fmt.Sprintf("%s[%d].sku", field, i), "store %s offers no SKU %s", st.code, sku)
+		}
+	}
+	return c.err()
+}
