@@ -33,6 +33,7 @@ FRESHET_POSTGRES_URL. A flag wins. An unknown FRESHET_ variable is an error.`,
 		newCleanCommand(s),
 		newWithServersCommand(s),
 		newMigrateCommand(s),
+		newSeedCommand(s),
 		newHealthyCommand(s),
 		newVersionCommand(s),
 	)
