@@ -156,19 +156,19 @@ const PostgresDatabase = "shop"
 
 // Endpoints returns the addresses of the servers, given or started here.
 func (c Config) Endpoints() Endpoints {
-	c.Ports = c.Ports.orDefault()
+	ports := c.Ports.orDefault()
 	e := Endpoints{Postgres: c.Postgres, Kafka: c.Kafka, Mongo: c.Mongo, Elastic: c.Elastic}
 	if e.Postgres == "" {
-		e.Postgres = fmt.Sprintf("postgres://postgres@127.0.0.1:%d/%s", c.Ports.Postgres, PostgresDatabase)
+		e.Postgres = fmt.Sprintf("postgres://postgres@127.0.0.1:%d/%s", ports.Postgres, PostgresDatabase)
 	}
 	if len(e.Kafka) == 0 {
-		e.Kafka = []string{fmt.Sprintf("127.0.0.1:%d", c.Ports.Kafka)}
+		e.Kafka = []string{fmt.Sprintf("127.0.0.1:%d", ports.Kafka)}
 	}
 	if e.Mongo == "" {
-		e.Mongo = fmt.Sprintf("mongodb://127.0.0.1:%d/freshet?directConnection=true", c.Ports.Mongo)
+		e.Mongo = fmt.Sprintf("mongodb://127.0.0.1:%d/freshet?directConnection=true", ports.Mongo)
 	}
 	if e.Elastic == "" {
-		e.Elastic = fmt.Sprintf("http://127.0.0.1:%d", c.Ports.Elastic)
+		e.Elastic = fmt.Sprintf("http://127.0.0.1:%d", ports.Elastic)
 	}
 	return e
 }
