@@ -10,6 +10,8 @@ import (
 	"time"
 
 	"github.com/segmentio/kafka-go"
+
+	"freshet/ingest/failpoint"
 )
 
 // errDrained is the cause of a handler's context that ends because the batch took too long after the generation's end.
@@ -203,6 +205,7 @@ func (g *generation) commit() {
 		g.logger.Warn("committing offsets failed", "generation", g.assigned.ID, "error", err)
 		return
 	}
+	failpoint.Hit("runtime-after-commit")
 	for _, w := range g.workers {
 		w.ledger.committed(offsets, w.partition)
 	}

@@ -10,6 +10,9 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/segmentio/kafka-go"
+	"github.com/twmb/franz-go/pkg/kerr"
+	"github.com/twmb/franz-go/pkg/kgo"
+	"github.com/twmb/franz-go/pkg/kmsg"
 	"go.uber.org/goleak"
 
 	"freshet/deploy/stack/stacktest"
@@ -113,6 +116,43 @@ func (b *bench) start(r *projectors.Runtime, stages ...projectors.Stage) (stop f
 		}
 	})
 	return stop
+}
+
+// compacted makes a topic from which the broker may take records.
+var compacted = []kafka.ConfigEntry{{ConfigName: "cleanup.policy", ConfigValue: "compact"}}
+
+// commit stores an offset for a group without members.
+func (b *bench) commit(stage, topic string, partition int, offset int64) {
+	b.t.Helper()
+	eventually(b.t, "the commit", func() bool {
+		answer, err := b.client.OffsetCommit(b.t.Context(), &kafka.OffsetCommitRequest{
+			GroupID: b.prefix + "." + stage, GenerationID: -1,
+			Topics: map[string][]kafka.OffsetCommit{b.topic(topic): {{Partition: partition, Offset: offset}}},
+		})
+		return err == nil && answer.Topics[b.topic(topic)][0].Error == nil
+	})
+}
+
+// deleteRecords makes the broker forget the records before the offset; kafka-go has no such request.
+func (b *bench) deleteRecords(topic string, partition int32, offset int64) {
+	b.t.Helper()
+	client, err := kgo.NewClient(kgo.SeedBrokers(b.brokers...))
+	if err != nil {
+		b.t.Fatal(err)
+	}
+	defer client.Close()
+	request := kmsg.NewPtrDeleteRecordsRequest()
+	request.TimeoutMillis = 10_000
+	request.Topics = []kmsg.DeleteRecordsRequestTopic{{
+		Topic: b.topic(topic), Partitions: []kmsg.DeleteRecordsRequestTopicPartition{{Partition: partition, Offset: offset}},
+	}}
+	answer, err := request.RequestWith(b.t.Context(), client)
+	if err == nil {
+		err = kerr.ErrorForCode(answer.Topics[0].Partitions[0].ErrorCode)
+	}
+	if err != nil {
+		b.t.Fatalf("delete records of %s/%d: %v", topic, partition, err)
+	}
 }
 
 // committed returns the committed offset of a partition, -1 when there is none.

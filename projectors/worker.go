@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"freshet/ingest/change"
+	"freshet/ingest/failpoint"
 )
 
 // errEnded is why a batch was given up: the generation ended while it failed. Its next owner handles it.
@@ -117,9 +118,14 @@ func (w *worker) collect(ctx context.Context, in <-chan []Record) ([]Record, boo
 // apply handles a batch until it is durable and notes that it is: the one place where offsets become committable.
 func (w *worker) apply(intake, work context.Context, batch []Record) error {
 	w.lastBegun = time.Now()
+	if failpoint.Enabled("commit-before-store") {
+		w.ledger.finish(batch)
+		w.commit()
+	}
 	if err := w.handle(intake, work, batch); err != nil {
 		return err
 	}
+	failpoint.Hit("runtime-after-handle-before-commit")
 	w.ledger.finish(batch)
 	w.metrics.records.WithLabelValues(w.stage.Name, w.label).Add(float64(len(batch)))
 	w.metrics.batches.WithLabelValues(w.stage.Name, w.label).Inc()
