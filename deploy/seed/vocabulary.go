@@ -232,8 +232,8 @@ func (v *vocabulary) addSentence(line string) error {
 }
 
 func (v *vocabulary) addPeople(line string) error {
-	lang, rest, _ := strings.Cut(line, " ")
-	what, rest, _ := strings.Cut(rest, " ")
+	head, names, _ := strings.Cut(line, "|")
+	lang, what, _ := strings.Cut(strings.TrimSpace(head), " ")
 	i := langIndex(lang)
 	if i < 0 {
 		return fmt.Errorf("%q is not a market", lang)
@@ -243,7 +243,7 @@ func (v *vocabulary) addPeople(line string) error {
 	if target == nil {
 		return fmt.Errorf("%q is not first, last, city or street", what)
 	}
-	*target = list(rest)
+	*target = list(names)
 	return nil
 }
 
