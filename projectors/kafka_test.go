@@ -93,12 +93,14 @@ func (b *bench) config() projectors.Config {
 func (b *bench) runtime(config projectors.Config) (*projectors.Runtime, *prometheus.Registry) {
 	b.t.Helper()
 	registry := prometheus.NewRegistry()
-	r, err := projectors.NewRuntime(config, slog.New(slog.NewTextHandler(b.t.Output(), nil)), registry)
+	r, err := projectors.NewRuntime(config, b.logger(), registry)
 	if err != nil {
 		b.t.Fatal(err)
 	}
 	return r, registry
 }
+
+func (b *bench) logger() *slog.Logger { return slog.New(slog.NewTextHandler(b.t.Output(), nil)) }
 
 // start runs the stages until stop is called or the test ends, and returns what Run returned.
 func (b *bench) start(r *projectors.Runtime, stages ...projectors.Stage) (stop func() error) {
