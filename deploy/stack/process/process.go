@@ -49,6 +49,17 @@ type Spec struct {
 	Ready func(ctx context.Context) error
 	// ReadyWithin bounds the wait for Ready; zero is 60 s.
 	ReadyWithin time.Duration
+	// RetryAfter is the pause before a program that ended by itself before it was
+	// ready is started again, which is done twice; zero is 1 s.
+	RetryAfter time.Duration
+}
+
+// retryAfter is the pause before a program that ended is started again.
+func (s Spec) retryAfter() time.Duration {
+	if s.RetryAfter == 0 {
+		return time.Second
+	}
+	return s.RetryAfter
 }
 
 func (s Spec) fingerprint() string {
@@ -77,17 +88,37 @@ func NewSupervisor(dir string) (*Supervisor, error) {
 // LogPath returns where the program's output goes.
 func (s *Supervisor) LogPath(name string) string { return filepath.Join(s.logs, name+".log") }
 
+// startAttempts is how often a program that ends before it is ready is started: what
+// a killed one left, such as Postgres' shared memory, may need a moment to go.
+const startAttempts = 3
+
+// errEnded says that a program ended before it was ready.
+var errEnded = errors.New("ended before it was ready")
+
 // Up makes the program run and waits until it is ready. It returns false if it was
 // running already, with the same command line, environment and fingerprint.
 func (s *Supervisor) Up(ctx context.Context, spec Spec) (started bool, err error) {
+	for range startAttempts {
+		started, err = s.upOnce(ctx, spec)
+		if !errors.Is(err, errEnded) || pause(ctx, spec.retryAfter()) != nil {
+			break
+		}
+	}
+	if errors.Is(err, errEnded) {
+		return started, fmt.Errorf("%w%s", err, s.lastLines(spec.Name))
+	}
+	return started, err
+}
+
+func (s *Supervisor) upOnce(ctx context.Context, spec Spec) (started bool, err error) {
 	rec, alive, err := s.lookup(spec.Name)
 	if err != nil {
 		return false, err
 	}
-	switch {
-	case alive && rec.Fingerprint == spec.fingerprint():
+	if alive && rec.Fingerprint == spec.fingerprint() {
 		return false, s.awaitReady(ctx, spec, rec)
-	case alive:
+	}
+	if alive {
 		if err := s.Down(ctx, spec.Name); err != nil {
 			return false, err
 		}
@@ -169,7 +200,7 @@ func (s *Supervisor) awaitReady(ctx context.Context, spec Spec, rec record) erro
 			return nil
 		}
 		if !rec.alive() {
-			return fmt.Errorf("%s ended before it was ready%s", spec.Name, s.lastLines(spec.Name))
+			return fmt.Errorf("%s %w", spec.Name, errEnded)
 		}
 		if pause(deadline, 100*time.Millisecond) != nil {
 			if ctx.Err() != nil {

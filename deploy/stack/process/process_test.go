@@ -20,7 +20,7 @@ import (
 func program(name, script string) process.Spec {
 	return process.Spec{
 		Name: name, Args: []string{"/bin/sh", "-c", script}, Env: []string{"PATH=/usr/bin:/bin"},
-		Grace: 200 * time.Millisecond, ReadyWithin: 5 * time.Second,
+		Grace: 200 * time.Millisecond, ReadyWithin: 5 * time.Second, RetryAfter: time.Millisecond,
 	}
 }
 
@@ -220,6 +220,20 @@ func TestFailedStartShowsTheLog(t *testing.T) {
 	_, err := s.Up(t.Context(), spec)
 	if err == nil || !strings.Contains(err.Error(), "no such config") || !strings.Contains(err.Error(), "ended before it was ready") {
 		t.Errorf("got %v, want the end of the log", err)
+	}
+}
+
+// TestUpStartsAgainWhatEnded is a server that finds the last one's remains first.
+func TestUpStartsAgainWhatEnded(t *testing.T) {
+	s, dir := newSupervisor(t)
+	remains, ready := filepath.Join(dir, "remains"), filepath.Join(dir, "ready")
+	if err := os.WriteFile(remains, nil, 0o644); err != nil {
+		t.Fatal(err)
+	}
+	spec := program("second", "if [ -e "+remains+" ]; then rm "+remains+"; exit 1; fi; : > "+ready+"; exec sleep 60")
+	spec.Ready = func(context.Context) error { _, err := os.Stat(ready); return err }
+	if !up(t, s, spec) {
+		t.Error("it was not started")
 	}
 }
 
