@@ -53,9 +53,14 @@ func (b *BrandName) Fold(later BrandName) bool {
 	return true
 }
 
-// FoldBrand gives the product the name of its brand, if b is its brand and newer than what it has.
+// newerFor says whether the product should take this name over.
+func (b *BrandName) newerFor(p *Product) bool {
+	return p.Row.BrandID == b.ID && (p.Brand.ID != b.ID || b.Pos.After(p.Brand.Pos))
+}
+
+// FoldBrand gives the product the name of its brand, if b, which may be nil, is its brand and newer than what it has.
 func FoldBrand(p *Product, b *BrandName) bool {
-	if b == nil || p.Row.BrandID != b.ID || (p.Brand.ID == b.ID && !b.Pos.After(p.Brand.Pos)) {
+	if b == nil || !b.newerFor(p) {
 		return false
 	}
 	p.Brand = Brand{ID: b.ID, Pos: b.Pos, Name: b.Name}

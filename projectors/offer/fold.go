@@ -52,6 +52,9 @@ type row struct {
 
 // Read decodes an event and finds out which offer it belongs to.
 func Read(ev change.Event) (Edit, error) {
+	if ev.Position.IsZero() {
+		return Edit{}, fmt.Errorf("%w: event of %s without a position", change.ErrMalformed, ev.Table)
+	}
 	switch ev.Op {
 	case change.Create, change.Update, change.Delete, change.Read:
 	case change.Truncate:

@@ -62,7 +62,7 @@ type Variant struct {
 	ListAmount int64           `json:"list_amount,omitempty"`
 	ValidFrom  string          `json:"valid_from,omitempty"`
 	ValidTo    string          `json:"valid_to,omitempty"`
-	Available  int64           `json:"available"` // on hand less reserved, 0 without an inventory row
+	Available  int64           `json:"available"`           // on hand less reserved, 0 without an inventory row
 	LowStock   bool            `json:"low_stock,omitempty"` // few are left; not when none is
 }
 

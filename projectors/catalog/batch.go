@@ -1,0 +1,90 @@
+package catalog
+
+import (
+	"errors"
+
+	"freshet/projectors"
+)
+
+// batch is what a batch of records says, by document.
+type batch struct {
+	edits   map[int64][]Edit
+	names   map[int64][]BrandName
+	records map[int64][]projectors.Record // by product
+	renames []projectors.Record
+}
+
+// read decodes all records before anything is applied. The error is a projectors.Poison that names those that can't be.
+func read(records []projectors.Record) (*batch, error) {
+	b := &batch{edits: map[int64][]Edit{}, names: map[int64][]BrandName{}, records: map[int64][]projectors.Record{}}
+	var poison projectors.Poison
+	for _, r := range records {
+		if r.Value == nil {
+			continue // the tombstone behind a delete, which says nothing new
+		}
+		if err := b.add(r); err != nil {
+			poison.Add(r, err)
+		}
+	}
+	return b, poison.Err()
+}
+
+func (b *batch) add(r projectors.Record) error {
+	ev, err := r.Decode()
+	if err != nil {
+		return err
+	}
+	if ev.Table == "public.brands" {
+		name, err := ReadBrand(ev)
+		if err != nil {
+			return err
+		}
+		b.names[name.ID] = append(b.names[name.ID], name)
+		b.renames = append(b.renames, r)
+		return nil
+	}
+	e, err := Read(ev)
+	if err != nil {
+		return err
+	}
+	b.edits[e.Product] = append(b.edits[e.Product], e)
+	b.records[e.Product] = append(b.records[e.Product], r)
+	return nil
+}
+
+// tooLarge returns the products whose views were too large to publish.
+func tooLarge(err error) (products []int64, ok bool) {
+	var large interface {
+		error
+		TooLarge() (products []int64, offers []string)
+	}
+	if !errors.As(err, &large) {
+		return nil, false
+	}
+	products, _ = large.TooLarge()
+	return products, true
+}
+
+// park turns the error of views that are too large into poison of the records that made them so: their documents are
+// stored, but no view of them can be published until something makes them smaller. It returns every other error.
+func (b *batch) park(poison *projectors.Poison, err error) error {
+	products, ok := tooLarge(err)
+	if !ok {
+		return err
+	}
+	seen := map[int64]bool{}
+	for _, id := range products {
+		if seen[id] {
+			continue
+		}
+		seen[id] = true
+		records := b.records[id]
+		if records == nil {
+			records = b.renames
+		}
+		for _, r := range records {
+			poison.Add(r, err)
+		}
+	}
+	return nil
+}

@@ -1,0 +1,120 @@
+package offer
+
+import (
+	"context"
+	"errors"
+	"maps"
+	"slices"
+
+	"go.mongodb.org/mongo-driver/v2/mongo"
+
+	"freshet/ingest/failpoint"
+	"freshet/projectors"
+	"freshet/projectors/document"
+)
+
+// CollectionName is the collection of offer documents.
+const CollectionName = "offers"
+
+// Tables are the tables that the projector folds.
+var Tables = []string{"offers", "prices", "inventory", "stock_movements"}
+
+// Open returns the collection of offer documents.
+func Open(db *mongo.Database, config document.Config) *document.Collection[string, Offer] {
+	return document.Open[string, Offer](db, CollectionName, config)
+}
+
+// EnsureIndexes creates the index by which a product finds its offers.
+func EnsureIndexes(ctx context.Context, db *mongo.Database) error {
+	return Open(db, document.Config{}).EnsureIndex(ctx, "product")
+}
+
+// publisher publishes the views of the offers.
+type publisher interface {
+	Offers(ctx context.Context, stored map[string]*Offer) error
+}
+
+// Projector folds the records of the offer tables into offer documents and publishes their views. It belongs to one
+// goroutine, as every projectors.Handler does.
+type Projector struct {
+	offers *document.Collection[string, Offer]
+	out    publisher
+}
+
+// NewProjector returns the handler of one partition.
+func NewProjector(db *mongo.Database, config document.Config, out publisher) *Projector {
+	return &Projector{offers: Open(db, config), out: out}
+}
+
+// batch is what a batch of records says, by document.
+type batch struct {
+	edits   map[string][]Edit
+	records map[string][]projectors.Record
+}
+
+// Handle implements projectors.Handler. Documents that the batch leaves as they are have their views published all the
+// same: the batch may be a repetition, after we died between storing and publishing.
+func (p *Projector) Handle(ctx context.Context, records []projectors.Record) error {
+	b, err := read(records)
+	if err != nil {
+		return err
+	}
+	docs, err := p.offers.Update(ctx, slices.Collect(maps.Keys(b.edits)), func(id string, doc *Offer) bool {
+		changed := false
+		for _, e := range b.edits[id] {
+			changed = e.Fold(doc) || changed
+		}
+		return changed
+	})
+	if err != nil {
+		return err
+	}
+	failpoint.Hit("offer-after-swap-before-publish")
+	return b.park(p.out.Offers(ctx, docs))
+}
+
+// read decodes all records before anything is applied. The error is a projectors.Poison that names those that can't be.
+func read(records []projectors.Record) (*batch, error) {
+	b := &batch{edits: map[string][]Edit{}, records: map[string][]projectors.Record{}}
+	var poison projectors.Poison
+	for _, r := range records {
+		if r.Value == nil {
+			continue // the tombstone behind a delete, which says nothing new
+		}
+		ev, err := r.Decode()
+		if err != nil {
+			poison.Add(r, err)
+			continue
+		}
+		e, err := Read(ev)
+		if err != nil {
+			poison.Add(r, err)
+			continue
+		}
+		if e.Offer != "" {
+			b.edits[e.Offer] = append(b.edits[e.Offer], e)
+			b.records[e.Offer] = append(b.records[e.Offer], r)
+		}
+	}
+	return b, poison.Err()
+}
+
+// park turns the error of views that are too large into poison of the records that made them so: their documents are
+// stored, but no view of them can be published until something makes them smaller. It returns every other error.
+func (b *batch) park(err error) error {
+	var large interface {
+		error
+		TooLarge() (products []int64, offers []string)
+	}
+	if !errors.As(err, &large) {
+		return err
+	}
+	var poison projectors.Poison
+	_, offers := large.TooLarge()
+	for _, id := range offers {
+		for _, r := range b.records[id] {
+			poison.Add(r, large)
+		}
+	}
+	return poison.Err()
+}
