@@ -9,6 +9,9 @@ func Topic(prefix, schema, table string) string { return safe(prefix + "." + sch
 // ProgressTopic is the topic of Progress records; one partition.
 func ProgressTopic(prefix string) string { return safe(prefix + ".progress") }
 
+// PositionTopic is the topic of ingest's own position, which nobody else reads; one partition.
+func PositionTopic(prefix string) string { return safe(prefix + ".position") }
+
 // DeadLetterTopic is the topic of parked records; one partition.
 func DeadLetterTopic(prefix string) string { return safe(prefix + ".deadletter") }
 

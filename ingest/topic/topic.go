@@ -78,7 +78,10 @@ func Ensure(ctx context.Context, brokers []string, specs []Spec) error {
 	if err := create(ctx, client, specs); err != nil {
 		return err
 	}
-	if err := checkPartitions(ctx, client, specs); err != nil {
+	if err := wait(ctx, func() (string, error) { return partitionsPending(ctx, client, specs) }); err != nil {
+		return err
+	}
+	if err := wait(ctx, func() (string, error) { return leadersPending(ctx, client, specs) }); err != nil {
 		return err
 	}
 	return checkPolicies(ctx, client, specs)
@@ -121,21 +124,43 @@ func (s Spec) entries() []kafka.ConfigEntry {
 	return entries
 }
 
-// checkPartitions waits until every topic is known with a leader, which follows creation by a moment.
-func checkPartitions(ctx context.Context, client *kafka.Client, specs []Spec) error {
+// wait asks until no topic is pending: being known, and having leaders, follow creation by a moment.
+func wait(ctx context.Context, pending func() (string, error)) error {
 	ctx, cancel := context.WithTimeout(ctx, 30*time.Second)
 	defer cancel()
 	for {
-		pending, err := partitionsPending(ctx, client, specs)
-		if err != nil || pending == "" {
+		name, err := pending()
+		if err != nil || name == "" {
 			return err
 		}
 		select {
 		case <-ctx.Done():
-			return fmt.Errorf("topic %s did not become ready: %w", pending, ctx.Err())
+			return fmt.Errorf("topic %s did not become ready: %w", name, ctx.Err())
 		case <-time.After(50 * time.Millisecond):
 		}
 	}
+}
+
+// leadersPending asks every partition for its end, which only its leader answers.
+func leadersPending(ctx context.Context, client *kafka.Client, specs []Spec) (pending string, err error) {
+	request := map[string][]kafka.OffsetRequest{}
+	for _, s := range specs {
+		for i := range s.Partitions {
+			request[s.Name] = append(request[s.Name], kafka.LastOffsetOf(i))
+		}
+	}
+	answer, err := client.ListOffsets(ctx, &kafka.ListOffsetsRequest{Topics: request})
+	if err != nil {
+		return "", fmt.Errorf("list offsets: %w", err)
+	}
+	for name, partitions := range answer.Topics {
+		for _, p := range partitions {
+			if p.Error != nil {
+				return name, nil
+			}
+		}
+	}
+	return "", nil
 }
 
 func partitionsPending(ctx context.Context, client *kafka.Client, specs []Spec) (pending string, err error) {

@@ -1,0 +1,168 @@
+package ingest
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/jackc/pgx/v5"
+
+	"freshet/ingest/change"
+	"freshet/ingest/pgoutput"
+)
+
+// catalog answers what the replication stream does not say: types by name, domains' base types, primary keys. It asks the
+// catalog of now, which may be ahead of the stream; what the stream itself says (columns, their order, types) wins.
+type catalog struct {
+	conn  *pgx.Conn
+	types map[uint32]change.PostgresType
+}
+
+func newCatalog(conn *pgx.Conn) *catalog {
+	return &catalog{conn: conn, types: map[uint32]change.PostgresType{}}
+}
+
+// column returns how the values of a column are written.
+func (c *catalog) column(ctx context.Context, name string, oid uint32, modifier int32) (change.Column, error) {
+	pg, err := c.lookup(ctx, oid)
+	if err != nil {
+		return change.Column{}, err
+	}
+	if modifier >= 0 {
+		pg.Modifier = modifier
+	}
+	return change.Column{Name: name, Type: change.TypeOf(pg)}, nil
+}
+
+// lookup follows a type through domains to its base type and, for an array, to its element.
+func (c *catalog) lookup(ctx context.Context, oid uint32) (change.PostgresType, error) {
+	if pg, ok := c.types[oid]; ok {
+		return pg, nil
+	}
+	var name, kind string
+	var elem, base uint32
+	var modifier int32
+	err := c.conn.QueryRow(ctx, `
+		select case when n.nspname = 'pg_catalog' or e.objid is not null then t.typname else n.nspname || '.' || t.typname end, t.typtype::text,
+			case when t.typcategory = 'A' and t.typlen = -1 then t.typelem else 0 end, t.typbasetype, t.typtypmod
+		from pg_type t join pg_namespace n on n.oid = t.typnamespace
+		left join pg_depend e on e.classid = 'pg_type'::regclass and e.objid = t.oid and e.deptype = 'e'
+		where t.oid = $1`, oid).Scan(&name, &kind, &elem, &base, &modifier)
+	if err == pgx.ErrNoRows { //nolint:errorlint // QueryRow returns it bare
+		// Dropped since: its values are still texts.
+		return change.PostgresType{Name: fmt.Sprint(oid), Modifier: -1}, nil
+	}
+	if err != nil {
+		return change.PostgresType{}, fmt.Errorf("look up type %d: %w", oid, err)
+	}
+	pg := change.PostgresType{Name: name, Modifier: -1}
+	switch {
+	case kind == "d":
+		if pg, err = c.lookup(ctx, base); err != nil {
+			return pg, err
+		}
+		if modifier >= 0 {
+			pg.Modifier = modifier
+		}
+	case elem != 0:
+		element, err := c.lookup(ctx, elem)
+		if err != nil {
+			return pg, err
+		}
+		pg.Elem = &element
+	}
+	c.types[oid] = pg
+	return pg, nil
+}
+
+// primaryKey returns the names of the key's columns in the key's order; none when there is no key, or no table any more.
+func (c *catalog) primaryKey(ctx context.Context, relation uint32) ([]string, error) {
+	rows, err := c.conn.Query(ctx, `
+		select a.attname from pg_index i
+		cross join unnest(i.indkey::int2[]) with ordinality k(attnum, place)
+		join pg_attribute a on a.attrelid = i.indrelid and a.attnum = k.attnum
+		where i.indrelid = $1 and i.indisprimary order by k.place`, relation)
+	if err != nil {
+		return nil, fmt.Errorf("look up the primary key of relation %d: %w", relation, err)
+	}
+	names, err := pgx.CollectRows(rows, pgx.RowTo[string])
+	if err != nil {
+		return nil, fmt.Errorf("look up the primary key of relation %d: %w", relation, err)
+	}
+	return names, nil
+}
+
+// publishedTable is a table of the publication.
+type publishedTable struct {
+	OID      uint32
+	Schema   string
+	Name     string
+	Filter   string // row filter, "" for none
+	Estimate int64  // rows, for the progress of a snapshot
+	Columns  []pgoutput.Column
+	Identity byte
+}
+
+func (t publishedTable) name() string { return t.Schema + "." + t.Name }
+
+// published lists the publication's tables with their published columns.
+func (c *catalog) published(ctx context.Context, publication string) ([]publishedTable, error) {
+	var exists bool
+	if err := c.conn.QueryRow(ctx, `select exists (select from pg_publication where pubname = $1)`, publication).Scan(&exists); err != nil {
+		return nil, fmt.Errorf("look up publication %s: %w", publication, err)
+	}
+	if !exists {
+		return nil, &RefusedError{
+			Reason: fmt.Sprintf("publication %s does not exist", publication),
+			Repair: "create it before the slot (freshet migrate does), or name another",
+		}
+	}
+	rows, err := c.conn.Query(ctx, `
+		select c.oid, p.schemaname, p.tablename, coalesce(p.rowfilter, ''), greatest(c.reltuples, 0)::bigint, c.relreplident::text,
+			array_agg(a.attname::text order by a.attnum), array_agg(a.atttypid order by a.attnum), array_agg(a.atttypmod order by a.attnum)
+		from pg_publication_tables p
+		join pg_namespace n on n.nspname = p.schemaname
+		join pg_class c on c.relnamespace = n.oid and c.relname = p.tablename
+		join pg_attribute a on a.attrelid = c.oid and a.attname = any(p.attnames)
+		where p.pubname = $1 and a.attgenerated = ''
+		group by 1, 2, 3, 4, 5, 6 order by 2, 3`, publication)
+	if err != nil {
+		return nil, fmt.Errorf("list the tables of publication %s: %w", publication, err)
+	}
+	tables, err := pgx.CollectRows(rows, func(row pgx.CollectableRow) (publishedTable, error) {
+		var t publishedTable
+		var identity string
+		var names []string
+		var types []uint32
+		var modifiers []int32
+		err := row.Scan(&t.OID, &t.Schema, &t.Name, &t.Filter, &t.Estimate, &identity, &names, &types, &modifiers)
+		for i := range names {
+			t.Columns = append(t.Columns, pgoutput.Column{Name: names[i], Type: types[i], Modifier: modifiers[i]})
+		}
+		t.Identity = (identity + "?")[0]
+		return t, err
+	})
+	if err != nil {
+		return nil, fmt.Errorf("list the tables of publication %s: %w", publication, err)
+	}
+	return tables, nil
+}
+
+// dimensionsFirst orders tables for a snapshot: who folds a product wants to know its brand already.
+func dimensionsFirst(tables []publishedTable, dimensions []string) []publishedTable {
+	sorted := slices.Clone(tables)
+	rank := func(t publishedTable) int {
+		if i := slices.Index(dimensions, t.name()); i >= 0 {
+			return i
+		}
+		return len(dimensions)
+	}
+	slices.SortStableFunc(sorted, func(a, b publishedTable) int {
+		if d := rank(a) - rank(b); d != 0 {
+			return d
+		}
+		return strings.Compare(a.name(), b.name())
+	})
+	return sorted
+}

@@ -1,0 +1,112 @@
+package ingest
+
+import (
+	"errors"
+	"fmt"
+	"log/slog"
+	"regexp"
+	"strings"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/segmentio/kafka-go"
+
+	"freshet/ingest/topic"
+)
+
+// Config is what an Ingest needs. PostgresURL and Brokers must be given; the zero value of every other field means its
+// default.
+type Config struct {
+	// PostgresURL connects to the database itself, not through a transaction pooler: the replication protocol passes none.
+	PostgresURL string
+	// Brokers are Kafka's bootstrap addresses, host:port.
+	Brokers []string
+	// Prefix begins the name of every topic; default "freshet".
+	Prefix string
+	// Slot is the replication slot; default "freshet". Two prefixes on one database need two slots.
+	Slot string
+	// Publication names what is read; default "freshet". It must exist.
+	Publication string
+	// Partitions of every topic that is not a dimension's; default 4. Fixed at creation: another count later is refused.
+	Partitions int
+	// Retention of table topics; default 7 days. Shorter than a consumer's longest outage means that it must be rebuilt.
+	Retention time.Duration
+	// Dimensions are the tables ("schema.table") with one partition that are kept for ever; default topic.Dimensions().
+	Dimensions []string
+	// Routing names a table's routing column ("schema.table" -> column) where the rule does not fit: product_id if the
+	// table has it (products: id), else order_id (orders: id), else the first column of the key.
+	Routing map[string]string
+	// Resnapshot throws the slot and the stored position away and publishes every row again.
+	Resnapshot bool
+
+	// BufferBytes bounds what is read and not yet acknowledged by Kafka; default 24 MiB. Too small slows catching up,
+	// memory grows to about three times of it.
+	BufferBytes int64
+	// BatchBytes is the size at which a partition's batch is closed; default 512 KiB. Larger ones compress better and
+	// wait longer.
+	BatchBytes int
+	// MaxRecordBytes is the largest record that is published; larger ones go to the dead-letter topic. Default and limit
+	// is what the topics take, 8 MiB less 4 KiB.
+	MaxRecordBytes int
+	// Compression of batches; default none, which costs the least processor time where the broker is near.
+	Compression kafka.Compression
+	// Version is written into source.version of every envelope; default "dev".
+	Version string
+
+	// Registerer takes the metrics; default a registry of its own that nobody reads.
+	Registerer prometheus.Registerer
+	// Logger; default slog.Default().
+	Logger *slog.Logger
+}
+
+func (c *Config) setDefaults() {
+	or(&c.Prefix, "freshet")
+	or(&c.Slot, "freshet")
+	or(&c.Publication, "freshet")
+	or(&c.Version, "dev")
+	or(&c.Partitions, 4)
+	or(&c.Retention, 7*24*time.Hour)
+	or(&c.BufferBytes, 24<<20)
+	or(&c.BatchBytes, 512<<10)
+	or(&c.MaxRecordBytes, topic.MaxRecordBytes-4096)
+	if c.Dimensions == nil {
+		c.Dimensions = topic.Dimensions()
+	}
+	if c.Registerer == nil {
+		c.Registerer = prometheus.NewRegistry()
+	}
+	if c.Logger == nil {
+		c.Logger = slog.Default()
+	}
+}
+
+func or[T comparable](field *T, value T) {
+	var zero T
+	if *field == zero {
+		*field = value
+	}
+}
+
+// slotName is what Postgres allows.
+var slotName = regexp.MustCompile(`^[a-z0-9_]{1,63}$`)
+
+func (c *Config) validate() error {
+	var problems []error
+	report := func(bad bool, format string, args ...any) {
+		if bad {
+			problems = append(problems, fmt.Errorf(format, args...))
+		}
+	}
+	report(c.PostgresURL == "", "the Postgres URL is missing")
+	report(len(c.Brokers) == 0, "the Kafka brokers are missing")
+	report(!slotName.MatchString(c.Slot), "slot %q: only a-z, 0-9 and _, at most 63", c.Slot)
+	report(c.Partitions < 1 || c.Partitions > 1000, "partitions %d: want 1 to 1000", c.Partitions)
+	report(c.Retention < time.Minute && c.Retention != topic.Forever, "retention %s: want a minute at least", c.Retention)
+	report(c.BatchBytes < 1024, "batch bytes %d: want 1024 at least", c.BatchBytes)
+	report(c.BufferBytes < int64(c.BatchBytes), "buffer bytes %d: want a batch (%d) at least", c.BufferBytes, c.BatchBytes)
+	report(c.MaxRecordBytes < 1024 || c.MaxRecordBytes > topic.MaxRecordBytes-4096, "max record bytes %d: want 1024 to %d", c.MaxRecordBytes, topic.MaxRecordBytes-4096)
+	for table, column := range c.Routing {
+		report(!strings.Contains(table, ".") || column == "", "routing %q -> %q: want schema.table -> column", table, column)
+	}
+	return errors.Join(problems...)
+}

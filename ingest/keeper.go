@@ -1,0 +1,153 @@
+package ingest
+
+import (
+	"context"
+	"sync/atomic"
+	"time"
+
+	"github.com/segmentio/kafka-go"
+
+	"freshet/ingest/change"
+	"freshet/ingest/failpoint"
+)
+
+const (
+	// positionEvery bounds how often the position is stored; each store is a record.
+	positionEvery = 15 * time.Millisecond
+	// idleEvery does so while only other databases or unpublished tables move the log.
+	idleEvery = time.Second
+	// progressEvery bounds progress records.
+	progressEvery = 10 * time.Millisecond
+	// fullEvery is how often a progress record names every partition, so that a reader that just came need not go far back.
+	fullEvery = time.Second
+)
+
+// keeper turns what the publisher made durable into our stored position, and that into the acknowledgement of the slot: in
+// this order, always. The reader sends what acked holds.
+type keeper struct {
+	store     positionStore
+	publisher *publisher
+	identity  position // of the stream; LSN and Time are filled in
+	acked     atomic.Uint64
+}
+
+func newKeeper(store positionStore, p *publisher, start position) *keeper {
+	k := &keeper{store: store, publisher: p, identity: start}
+	k.acked.Store(uint64(start.LSN))
+	return k
+}
+
+// run stores positions until the context ends.
+func (k *keeper) run(ctx context.Context) error {
+	for {
+		s := k.publisher.state()
+		if s.err != nil {
+			return s.err
+		}
+		if s.durable <= k.identity.LSN {
+			select {
+			case <-ctx.Done():
+				return nil
+			case <-s.changed:
+			}
+			continue
+		}
+		if err := k.keep(ctx, s); err != nil {
+			return err
+		}
+		pause := positionEvery
+		if s.idle {
+			pause = k.idlePause(ctx)
+		}
+		if !sleep(ctx, pause) {
+			return nil
+		}
+	}
+}
+
+// idlePause keeps an idle stream's position from being stored for every keepalive, yet wakes for the first transaction.
+func (k *keeper) idlePause(ctx context.Context) time.Duration {
+	deadline := time.After(idleEvery)
+	for {
+		s := k.publisher.state()
+		if !s.idle || s.err != nil {
+			return positionEvery
+		}
+		select {
+		case <-ctx.Done():
+			return 0
+		case <-deadline:
+			return 0
+		case <-s.changed:
+			if !sleep(ctx, positionEvery) {
+				return 0
+			}
+		}
+	}
+}
+
+func (k *keeper) keep(ctx context.Context, s state) error {
+	failpoint.Hit("ingest-after-produce-before-position")
+	p := k.identity
+	p.LSN, p.Time = s.durable, time.UnixMicro(s.time).UTC()
+	if err := k.store.save(ctx, p); err != nil {
+		return err
+	}
+	failpoint.Hit("ingest-after-position-before-ack")
+	k.identity = p
+	k.acked.Store(uint64(p.LSN))
+	return nil
+}
+
+// progress publishes the stage's progress records.
+type progress struct {
+	client    *kafka.Client
+	topic     string
+	publisher *publisher
+	metrics   *metrics
+
+	last change.LSN
+	full time.Time
+}
+
+func (g *progress) run(ctx context.Context) error {
+	for {
+		s := g.publisher.state()
+		if s.err != nil {
+			return s.err
+		}
+		if s.durable <= g.last {
+			select {
+			case <-ctx.Done():
+				return nil
+			case <-s.changed:
+			}
+			continue
+		}
+		if err := g.publish(ctx); err != nil {
+			return err
+		}
+		if !sleep(ctx, progressEvery) {
+			return nil
+		}
+	}
+}
+
+func (g *progress) publish(ctx context.Context) error {
+	full := time.Since(g.full) >= fullEvery
+	ends, s := g.publisher.ends(full)
+	key, value, err := change.Progress{
+		Stage: "ingest", LSN: s.durable, Time: time.UnixMicro(s.time).UTC(), Full: full, Ends: ends,
+	}.Encode()
+	if err != nil {
+		return err
+	}
+	if err := publishOne(ctx, g.client, g.topic, &record{key: key, value: value}); err != nil {
+		return err
+	}
+	if g.last = s.durable; full {
+		g.full = time.Now()
+	}
+	g.metrics.durable.Set(float64(s.durable))
+	return nil
+}

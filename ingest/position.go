@@ -1,0 +1,156 @@
+package ingest
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"time"
+
+	"github.com/segmentio/kafka-go"
+
+	"freshet/ingest/change"
+	"freshet/ingest/topic"
+)
+
+// The states of a position.
+const (
+	snapshotting = "snapshotting" // the slot's snapshot is not on Kafka in full: begin again
+	streaming    = "streaming"
+)
+
+// position is our own record of how far the stream is on Kafka, and of which stream. It lives on the topic
+// <prefix>.position beside the data, so that both share one fate: a Kafka that lost the data can't claim to hold it.
+type position struct {
+	State       string     `json:"state"`
+	Generation  int        `json:"generation"` // counts the slot's lives; a higher one replaces all lower ones
+	LSN         change.LSN `json:"lsn"`        // every transaction that ends here or before is on Kafka
+	Time        time.Time  `json:"time"`
+	SystemID    string     `json:"system_id"`
+	Timeline    int32      `json:"timeline"`
+	Database    string     `json:"database"`
+	Slot        string     `json:"slot"`
+	Publication string     `json:"publication"`
+}
+
+// replaces says whether p is to be believed rather than q, whichever was written last: a process that lost its slot
+// may have written one more record behind its successor's.
+func (p position) replaces(q position) bool {
+	if p.Generation != q.Generation {
+		return p.Generation > q.Generation
+	}
+	if p.State != q.State {
+		return p.State == streaming
+	}
+	return p.LSN >= q.LSN
+}
+
+// positionStore keeps positions on their topic.
+type positionStore struct {
+	client *kafka.Client
+	topic  string
+}
+
+// positionSpec is bounded by size, not by time: the newest record must outlive any outage of ours.
+func positionSpec(prefix string) topic.Spec {
+	return topic.Spec{Name: change.PositionTopic(prefix), Partitions: 1, KeepBytes: 16 << 20}
+}
+
+// lookBack is how many of the newest records are read, to outvote a late record of a process that lost its slot.
+const lookBack = 1000
+
+// load returns the position to continue from, nil when none was ever stored.
+func (s positionStore) load(ctx context.Context) (*position, error) {
+	first, last, err := s.bounds(ctx)
+	if err != nil {
+		return nil, err
+	}
+	var best *position
+	for offset := max(first, last-lookBack); offset < last; {
+		next, err := s.fetch(ctx, offset, &best)
+		if err != nil {
+			return nil, err
+		}
+		if next == offset {
+			return nil, fmt.Errorf("read %s: the record at offset %d of %d does not come", s.topic, offset, last)
+		}
+		offset = next
+	}
+	return best, nil
+}
+
+func (s positionStore) bounds(ctx context.Context) (first, last int64, err error) {
+	answer, err := s.client.ListOffsets(ctx, &kafka.ListOffsetsRequest{Topics: map[string][]kafka.OffsetRequest{
+		s.topic: {kafka.FirstOffsetOf(0), kafka.LastOffsetOf(0)},
+	}})
+	if err != nil {
+		return 0, 0, fmt.Errorf("list offsets of %s: %w", s.topic, err)
+	}
+	if parts := answer.Topics[s.topic]; len(parts) == 1 {
+		return parts[0].FirstOffset, parts[0].LastOffset, parts[0].Error
+	}
+	return 0, 0, fmt.Errorf("list offsets of %s: the answer does not name the topic", s.topic)
+}
+
+// fetch reads records from offset on into best and returns the offset behind them.
+func (s positionStore) fetch(ctx context.Context, offset int64, best **position) (next int64, err error) {
+	answer, err := s.client.Fetch(ctx, &kafka.FetchRequest{Topic: s.topic, Offset: offset, MinBytes: 1, MaxBytes: 4 << 20, MaxWait: time.Second})
+	if err == nil {
+		err = answer.Error
+	}
+	if err != nil {
+		return 0, fmt.Errorf("read %s at %d: %w", s.topic, offset, err)
+	}
+	next = offset
+	for {
+		r, err := answer.Records.ReadRecord()
+		if errors.Is(err, io.EOF) {
+			return next, nil
+		}
+		if err != nil {
+			return 0, fmt.Errorf("read %s at %d: %w", s.topic, next, err)
+		}
+		if r.Offset < offset {
+			continue // the batch begins before the offset asked for
+		}
+		value, err := kafka.ReadAll(r.Value)
+		if err != nil {
+			return 0, fmt.Errorf("read %s at %d: %w", s.topic, r.Offset, err)
+		}
+		var p position
+		if err := json.Unmarshal(value, &p); err != nil {
+			return 0, fmt.Errorf("position at %s@%d: %w", s.topic, r.Offset, err)
+		}
+		if *best == nil || p.replaces(**best) {
+			*best = &p
+		}
+		next = r.Offset + 1
+	}
+}
+
+// save stores a position durably, trying until the context ends.
+func (s positionStore) save(ctx context.Context, p position) error {
+	value, err := json.Marshal(p)
+	if err != nil {
+		return fmt.Errorf("encode position: %w", err)
+	}
+	return publishOne(ctx, s.client, s.topic, &record{key: []byte(p.Slot), value: value})
+}
+
+// publishOne writes one record to a topic of one partition, trying until the context ends.
+func publishOne(ctx context.Context, client *kafka.Client, name string, r *record) error {
+	var b batch
+	b.reset()
+	b.add(r, time.Now())
+	wire, err := b.seal(0)
+	if err != nil {
+		return err
+	}
+	for wait := 10 * time.Millisecond; ; wait = min(2*wait, time.Second) {
+		_, err := produceRaw(ctx, client, name, 0, wire)
+		if err == nil || isRefusal(err) || !sleep(ctx, wait) {
+			return err
+		}
+	}
+}

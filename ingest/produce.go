@@ -1,0 +1,148 @@
+package ingest
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/segmentio/kafka-go"
+	"github.com/segmentio/kafka-go/protocol"
+
+	"freshet/ingest/change"
+)
+
+const (
+	produceTimeout = 20 * time.Second
+	// goneAfter is how long a topic may be unknown before it counts as deleted; a new or moving one is for a moment.
+	goneAfter = 30 * time.Second
+)
+
+// deliver sends a batch until Kafka has acknowledged it and returns the offset behind it. The same bytes go again after
+// a failure, in place, so that the order within the partition holds; consumers know repeated records by their position.
+func (p *publisher) deliver(part *partition, b *batch) (next int64, err error) {
+	wire, err := b.seal(p.config.Compression)
+	if err != nil {
+		return 0, err
+	}
+	base, err := p.produce(part, wire)
+	if isRefusal(err) {
+		return p.deliverApart(part, b, err)
+	}
+	return base + int64(b.count), err
+}
+
+func (p *publisher) produce(part *partition, wire []byte) (base int64, err error) {
+	began := time.Now()
+	for wait := 10 * time.Millisecond; ; wait = min(2*wait, 2*time.Second) {
+		base, err = produceRaw(p.ctx, p.client, part.topic, part.id, wire)
+		switch {
+		case err == nil:
+			return base, nil
+		case isRefusal(err), p.ctx.Err() != nil:
+			return 0, err
+		case isUnknown(err) && time.Since(began) > goneAfter:
+			return 0, fmt.Errorf("topic %s is gone: %w", part.topic, err)
+		}
+		p.metrics.retries.Inc()
+		p.logRetry(part, err, began)
+		if !sleep(p.ctx, wait) {
+			return 0, err
+		}
+	}
+}
+
+// logRetry speaks up only when a failure lasts: a moved leader is none of the operator's business.
+func (p *publisher) logRetry(part *partition, err error, began time.Time) {
+	if lasts := time.Since(began); lasts > 2*time.Second {
+		p.config.Logger.Warn("Kafka does not take a batch, trying again",
+			"topic", part.topic, "partition", part.id, "error", err, "since", lasts.Round(time.Second))
+	}
+}
+
+func produceRaw(ctx context.Context, client *kafka.Client, topic string, id int, wire []byte) (base int64, err error) {
+	ctx, cancel := context.WithTimeout(ctx, produceTimeout)
+	defer cancel()
+	answer, err := client.RawProduce(ctx, &kafka.RawProduceRequest{
+		Topic: topic, Partition: id, RequiredAcks: kafka.RequireAll,
+		RawRecords: protocol.RawRecordSet{Reader: bytes.NewReader(wire)},
+	})
+	if err == nil {
+		err = answer.Error
+	}
+	if err != nil {
+		return 0, fmt.Errorf("produce to %s/%d: %w", topic, id, err)
+	}
+	return answer.BaseOffset, nil
+}
+
+// isUnknown says whether the broker, or kafka-go's picture of the cluster, does not know the topic.
+func isUnknown(err error) bool {
+	return errors.Is(err, kafka.UnknownTopicOrPartition) || errors.Is(err, protocol.ErrNoTopic) || errors.Is(err, protocol.ErrNoPartition)
+}
+
+// isRefusal says whether the broker will never take these bytes.
+func isRefusal(err error) bool {
+	return errors.Is(err, kafka.MessageSizeTooLarge) || errors.Is(err, kafka.RecordListTooLarge) || errors.Is(err, kafka.InvalidMessageSize) || errors.Is(err, kafka.InvalidRecord)
+}
+
+// deliverApart sends a refused batch's records one by one and parks those that are refused alone.
+func (p *publisher) deliverApart(part *partition, b *batch, refusal error) (next int64, err error) {
+	records, err := b.records()
+	if err != nil {
+		return 0, err
+	}
+	if len(records) == 1 {
+		return part.next, p.parkRefused(part, &records[0], refusal)
+	}
+	single := &batch{}
+	next = part.next
+	for i := range records {
+		single.reset()
+		single.add(&records[i], time.UnixMilli(b.base))
+		wire, err := single.seal(p.config.Compression)
+		if err != nil {
+			return 0, err
+		}
+		base, err := p.produce(part, wire)
+		switch {
+		case isRefusal(err):
+			err = p.parkRefused(part, &records[i], err)
+		case err == nil:
+			next = base + 1
+		}
+		if err != nil {
+			return 0, err
+		}
+	}
+	return next, nil
+}
+
+// parkRefused writes to the dead-letter topic at once, outside its queue: the record's own partition waits for it.
+func (p *publisher) parkRefused(part *partition, r *record, refusal error) error {
+	letter := deadLetter{Topic: part.topic, Partition: part.id, Key: string(r.key), Reason: refusal.Error(), Size: len(r.value)}
+	for _, h := range r.headers {
+		if h.key == change.HeaderCommitLSN {
+			letter.CommitLSN = string(h.value)
+		}
+		if h.key == change.HeaderTxIndex {
+			letter.TxIndex = string(h.value)
+		}
+	}
+	parked, err := letter.record()
+	if err != nil {
+		return err
+	}
+	single := &batch{}
+	single.reset()
+	single.add(&parked, time.Now())
+	wire, err := single.seal(p.config.Compression)
+	if err != nil {
+		return err
+	}
+	p.metrics.deadLetters.Inc()
+	p.config.Logger.Error("record parked", "topic", part.topic, "partition", part.id, "key", letter.Key, "reason", letter.Reason)
+	_, err = p.produce(p.dead, wire)
+	return err
+}

@@ -1,0 +1,357 @@
+package ingest
+
+import (
+	"context"
+	"sync"
+	"time"
+
+	"github.com/segmentio/kafka-go"
+
+	"freshet/ingest/change"
+	"freshet/ingest/failpoint"
+)
+
+// publisher carries records to Kafka and knows what is durable there. One goroutine appends (the reader, or the snapshot
+// before it); each partition has at most one batch in flight, and batches of different partitions travel side by side. A
+// batch goes as soon as the one before it is acknowledged: under load batches grow by themselves, and nobody lingers.
+type publisher struct {
+	config  *Config
+	client  *kafka.Client
+	metrics *metrics
+	dead    *partition
+	ctx     context.Context // of the sends; ends when the session's drain is over
+	slots   chan struct{}   // bounds the requests at one time
+
+	sends sync.WaitGroup
+	space chan struct{} // has a token when the buffer shrank or the publisher failed
+
+	mu       sync.Mutex
+	topics   map[string][]*partition
+	dirty    []*partition // have records and no send in flight
+	buffered int64
+	queue    []*transaction // in order of commit, not yet durable
+	durable  change.LSN
+	time     int64 // commit time that belongs to durable, microseconds since the Unix epoch
+	changed  chan struct{}
+	err      error
+	pool     []*batch
+}
+
+// transaction is the durability of one transaction: pending batches hold records of it.
+type transaction struct {
+	end     change.LSN
+	time    int64
+	pending int
+	closed  bool
+}
+
+// partition is one partition's queue.
+type partition struct {
+	topic   string
+	id      int
+	open    *batch
+	full    []*batch
+	sending bool
+	dirty   bool
+	next    int64 // offset after the last acknowledged record
+	moved   bool  // since the last progress record
+}
+
+// maxRequests bounds the produce requests at one time; more only queue in the broker.
+const maxRequests = 24
+
+// kickBytes is how much a partition gathers before it is sent without waiting for the reader to run dry.
+const kickBytes = 64 << 10
+
+func newPublisher(ctx context.Context, config *Config, client *kafka.Client, m *metrics, ends map[string][]int64) *publisher {
+	p := &publisher{
+		config: config, client: client, metrics: m, ctx: ctx,
+		slots: make(chan struct{}, maxRequests), space: make(chan struct{}, 1),
+		topics: map[string][]*partition{}, changed: make(chan struct{}),
+	}
+	p.addTopics(ends)
+	p.dead = p.partitions(change.DeadLetterTopic(config.Prefix))[0]
+	return p
+}
+
+// addTopics makes topics known, with the offset each partition ends at.
+func (p *publisher) addTopics(ends map[string][]int64) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for name, offsets := range ends {
+		if p.topics[name] != nil {
+			continue
+		}
+		for i, next := range offsets {
+			p.topics[name] = append(p.topics[name], &partition{topic: name, id: i, next: next})
+		}
+	}
+}
+
+// partitions returns a topic's partitions, nil when it is not known.
+func (p *publisher) partitions(topic string) []*partition {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.topics[topic]
+}
+
+// begin opens a transaction; records appended for it keep it from being durable.
+func (p *publisher) begin() *transaction {
+	tx := &transaction{}
+	p.mu.Lock()
+	p.queue = append(p.queue, tx)
+	p.mu.Unlock()
+	return tx
+}
+
+// commit closes a transaction: nothing more will be appended for it.
+func (p *publisher) commit(tx *transaction, end change.LSN, commitTime int64) {
+	p.mu.Lock()
+	tx.end, tx.time, tx.closed = end, commitTime, true
+	p.advance()
+	p.mu.Unlock()
+}
+
+// reached tells that the server has sent everything before lsn. Only when nothing is in flight does that make it durable.
+func (p *publisher) reached(lsn change.LSN, serverTime int64) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if len(p.queue) == 0 && lsn > p.durable {
+		p.durable, p.time = lsn, serverTime
+		p.notify()
+	}
+}
+
+// advance takes durable transactions off the queue's front. The lock is held.
+func (p *publisher) advance() {
+	n := 0
+	for n < len(p.queue) && p.queue[n].closed && (p.queue[n].pending == 0 || failpoint.Enabled("ack-early")) {
+		n++
+	}
+	if n == 0 {
+		return
+	}
+	last := p.queue[n-1]
+	clear(p.queue[:n])
+	if p.queue = p.queue[n:]; len(p.queue) == 0 {
+		p.queue = nil
+	}
+	if last.end > p.durable {
+		p.durable, p.time = last.end, last.time
+		p.notify()
+	}
+}
+
+// notify wakes whoever waits for a change of durable or err. The lock is held.
+func (p *publisher) notify() {
+	close(p.changed)
+	p.changed = make(chan struct{})
+}
+
+// state is what the keepers of position and progress look at.
+type state struct {
+	durable change.LSN
+	time    int64
+	idle    bool // nothing is in flight
+	changed <-chan struct{}
+	err     error
+}
+
+func (p *publisher) state() state {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return state{p.durable, p.time, len(p.queue) == 0, p.changed, p.err}
+}
+
+// append adds a record to a partition and says whether the buffer is full, in which case the caller waits on space before
+// the next one.
+func (p *publisher) append(tx *transaction, part *partition, r *record, now time.Time) (full bool) {
+	if failpoint.OneIn("drop-one-in-N") {
+		return false
+	}
+	estimate := len(r.key) + len(r.value) + 256
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	b := part.open
+	if b != nil && b.count > 0 && b.size()+estimate > p.config.BatchBytes {
+		part.full = append(part.full, b)
+		b = nil
+	}
+	if b == nil {
+		b = p.takeBatch()
+		part.open = b
+	}
+	before := b.size()
+	b.add(r, now)
+	added := int64(b.size() - before)
+	p.buffered += added
+	p.metrics.bytes.Add(float64(added))
+	if n := len(b.txs); n == 0 || b.txs[n-1] != tx {
+		b.txs = append(b.txs, tx)
+		tx.pending++
+	}
+	switch {
+	case part.sending:
+	case b.size() >= kickBytes:
+		p.start(part)
+	case !part.dirty:
+		part.dirty = true
+		p.dirty = append(p.dirty, part)
+	}
+	return p.buffered > p.config.BufferBytes
+}
+
+// flush starts sending what was gathered; the reader calls it when nothing more is at hand.
+func (p *publisher) flush() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for _, part := range p.dirty {
+		part.dirty = false
+		if !part.sending {
+			p.start(part)
+		}
+	}
+	clear(p.dirty)
+	p.dirty = p.dirty[:0]
+}
+
+// isFull says whether the caller has to wait before it appends more.
+func (p *publisher) isFull() bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.err == nil && p.buffered > p.config.BufferBytes
+}
+
+func (p *publisher) takeBatch() *batch {
+	var b *batch
+	if n := len(p.pool); n > 0 {
+		b, p.pool = p.pool[n-1], p.pool[:n-1]
+	} else {
+		b = &batch{}
+	}
+	b.reset()
+	return b
+}
+
+// start sends a partition's batches, one after the other, until none is left. The lock is held.
+func (p *publisher) start(part *partition) {
+	if p.err != nil || (part.open == nil && len(part.full) == 0) {
+		return
+	}
+	part.sending = true
+	p.sends.Go(func() { p.send(part) })
+}
+
+func (p *publisher) send(part *partition) {
+	for {
+		b := p.nextBatch(part)
+		if b == nil {
+			return
+		}
+		p.slots <- struct{}{}
+		next, err := p.deliver(part, b)
+		<-p.slots
+		if err != nil {
+			p.fail(err)
+			return
+		}
+		p.acknowledged(part, b, next)
+	}
+}
+
+func (p *publisher) nextBatch(part *partition) (b *batch) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	switch {
+	case p.err != nil:
+		part.sending = false
+	case len(part.full) > 0:
+		b = part.full[0]
+		part.full = part.full[1:]
+	case part.open != nil:
+		b, part.open = part.open, nil
+	default:
+		part.sending = false
+	}
+	return b
+}
+
+// acknowledged counts a batch as durable and gives its memory back.
+func (p *publisher) acknowledged(part *partition, b *batch, next int64) {
+	p.metrics.batches.Inc()
+	p.mu.Lock()
+	part.next, part.moved = max(part.next, next), true
+	for _, tx := range b.txs {
+		tx.pending--
+	}
+	p.buffered -= int64(b.size() - batchHeaderSize)
+	p.metrics.buffered.Set(float64(p.buffered))
+	// A batch that one huge row blew up is left to the collector.
+	if cap(b.buf) <= 2*p.config.BatchBytes && len(p.pool) < 64 {
+		p.pool = append(p.pool, b)
+	}
+	p.advance()
+	p.mu.Unlock()
+	select {
+	case p.space <- struct{}{}:
+	default:
+	}
+}
+
+// fail ends the publisher: what is in flight stays unacknowledged and will be read again.
+func (p *publisher) fail(err error) {
+	p.mu.Lock()
+	if p.err == nil {
+		p.err = err
+		p.notify()
+	}
+	p.mu.Unlock()
+	select {
+	case p.space <- struct{}{}:
+	default:
+	}
+}
+
+// drain waits until everything appended is acknowledged, or the context ends.
+func (p *publisher) drain(ctx context.Context) {
+	p.flush()
+	for {
+		s := p.state()
+		if s.idle || s.err != nil {
+			return
+		}
+		select {
+		case <-ctx.Done():
+			return
+		case <-s.changed:
+		}
+	}
+}
+
+// ends returns the offsets that partitions have reached: all of them, or those that moved since the last call.
+func (p *publisher) ends(all bool) (ends map[string][]int64, s state) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	ends = map[string][]int64{}
+	for name, parts := range p.topics {
+		for _, part := range parts {
+			if !all && !part.moved {
+				continue
+			}
+			if ends[name] == nil {
+				ends[name] = unmoved(len(parts))
+			}
+			ends[name][part.id] = part.next
+			part.moved = false
+		}
+	}
+	return ends, state{p.durable, p.time, len(p.queue) == 0, p.changed, p.err}
+}
+
+func unmoved(n int) []int64 {
+	offsets := make([]int64, n)
+	for i := range offsets {
+		offsets[i] = -1
+	}
+	return offsets
+}

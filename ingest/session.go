@@ -1,0 +1,253 @@
+package ingest
+
+import (
+	"bufio"
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
+	"github.com/segmentio/kafka-go"
+	"golang.org/x/sync/errgroup"
+
+	"freshet/ingest/change"
+	"freshet/ingest/pgoutput"
+	"freshet/ingest/topic"
+)
+
+// drainTimeout bounds how long an orderly stop waits for Kafka; what is not through by then is read again.
+const drainTimeout = 10 * time.Second
+
+// session is one attempt: from connecting to the first failure or the end.
+type session struct {
+	*Ingest
+	client  *kafka.Client
+	store   positionStore
+	control *pgx.Conn
+	repl    *pgconn.PgConn
+	in      *bufio.Reader
+	catalog *catalog
+	server  server
+	source  change.Source
+	tables  []publishedTable
+}
+
+func (in *Ingest) session(ctx context.Context, client *kafka.Client) (err error) {
+	s := &session{Ingest: in, client: client, store: positionStore{client, change.PositionTopic(in.config.Prefix)}}
+	defer func() {
+		if s.control != nil {
+			err = errors.Join(err, closeQuietly(s.control.Close))
+		}
+		if s.repl != nil && !s.repl.IsClosed() {
+			err = errors.Join(err, closeQuietly(s.repl.Close))
+		}
+	}()
+	if err := s.connect(ctx); err != nil {
+		return err
+	}
+	stored, err := s.prepare(ctx)
+	if err != nil {
+		return err
+	}
+	slot, err := readSlot(ctx, s.control, in.config.Slot)
+	if err != nil {
+		return err
+	}
+	if s.server, err = identify(ctx, s.repl, stored); err != nil {
+		return err
+	}
+	s.source = change.Source{
+		Version: in.config.Version, Name: in.config.Prefix, Database: s.server.Database, SystemID: s.server.SystemID, Slot: in.config.Slot,
+	}
+	choice, err := decide(&in.config, stored, s.server, slot, in.resnapshot)
+	if err != nil {
+		return err
+	}
+	return s.run(ctx, choice, stored)
+}
+
+// closeQuietly closes a connection whose fate no longer matters: the session is over, its error is known.
+func closeQuietly(closer func(context.Context) error) error {
+	ctx, cancel := context.WithTimeout(context.Background(), 2*time.Second)
+	defer cancel()
+	_ = closer(ctx) //nolint:errcheck // see above
+	return nil
+}
+
+// connect opens the control connection, takes the lock and opens the replication connection.
+func (s *session) connect(ctx context.Context) error {
+	config, err := pgx.ParseConfig(s.config.PostgresURL)
+	if err != nil {
+		return fmt.Errorf("parse the Postgres URL: %w", err)
+	}
+	for name, value := range sessionSettings {
+		config.RuntimeParams[name] = value
+	}
+	connecting, cancel := context.WithTimeout(ctx, 10*time.Second)
+	defer cancel()
+	if s.control, err = pgx.ConnectConfig(connecting, config); err != nil {
+		return fmt.Errorf("connect: %w", err)
+	}
+	// The slot admits one reader while it streams; the lock does so for the time before that. It goes with the connection.
+	var locked bool
+	err = s.control.QueryRow(ctx, `select pg_try_advisory_lock(hashtextextended('freshet ingest ' || $1, 0))`, s.config.Slot).Scan(&locked)
+	if err != nil {
+		return fmt.Errorf("take the lock of slot %s: %w", s.config.Slot, err)
+	}
+	if !locked {
+		return &busyError{"its lock is taken"}
+	}
+	s.repl, s.in, err = connectReplication(connecting, s.config.PostgresURL)
+	return err
+}
+
+// prepare makes the topics and reads the stored position.
+func (s *session) prepare(ctx context.Context) (*position, error) {
+	s.catalog = newCatalog(s.control)
+	var err error
+	if s.tables, err = s.catalog.published(ctx, s.config.Publication); err != nil {
+		return nil, err
+	}
+	specs := append(topic.Flow(s.config.Prefix, s.config.Partitions, s.config.Retention), positionSpec(s.config.Prefix))
+	for _, t := range s.tables {
+		specs = append(specs, s.config.spec(t.Schema, t.Name))
+	}
+	if err := topic.Ensure(ctx, s.config.Brokers, specs); err != nil {
+		return nil, err
+	}
+	return s.store.load(ctx)
+}
+
+// run carries the decision out. Whatever it starts it waits for.
+func (s *session) run(ctx context.Context, choice decision, stored *position) error {
+	sending, stop := context.WithCancel(context.WithoutCancel(ctx))
+	defer stop()
+	ends, err := s.tableEnds(ctx, s.tables)
+	if err != nil {
+		return err
+	}
+	p := newPublisher(sending, &s.config, s.client, s.metrics, ends)
+	defer p.sends.Wait()
+	defer stop() // before the wait: sends that still retry must end
+	e := &emitter{publisher: p, metrics: s.metrics, log: s.log.Warn}
+	start := stored
+	if choice != startStreaming {
+		if start, err = s.snapshot(ctx, choice, stored, e); err != nil {
+			return err
+		}
+	}
+	return s.stream(ctx, sending, p, e, *start)
+}
+
+// stream runs reader, position and progress side by side until the context ends or one of them fails.
+func (s *session) stream(ctx, sending context.Context, p *publisher, e *emitter, start position) error {
+	start.Timeline = s.server.Timeline
+	p.durable, p.time = start.LSN, start.Time.UnixMicro()
+	k := newKeeper(s.store, p, start)
+	starting, cancel := context.WithTimeout(ctx, silence)
+	defer cancel()
+	r, err := startReplication(starting, s.repl, s.in, s.config.Slot, s.config.Publication, start.LSN, func() change.LSN { return change.LSN(k.acked.Load()) })
+	if err != nil {
+		return err
+	}
+	s.standby = false
+	s.log.Info("streaming", "slot", s.config.Slot, "lsn", start.LSN.String(), "tables", len(s.tables))
+	st := &stream{
+		config: &s.config, reader: r, emitter: e, catalog: s.catalog, source: s.source, start: start.LSN,
+		ensure: func(ctx context.Context, schema, name string) error { return s.ensureTable(ctx, p, schema, name) },
+		tables: map[uint32]*table{},
+	}
+	g := &progress{client: s.client, topic: change.ProgressTopic(s.config.Prefix), publisher: p, metrics: s.metrics}
+	keeping, stopKeeping := context.WithCancel(sending)
+	defer stopKeeping()
+	reading, stopReading := context.WithCancel(ctx)
+	defer stopReading()
+	var group errgroup.Group
+	keep := func(f func(context.Context) error) {
+		group.Go(func() error {
+			err := f(keeping)
+			stopReading()
+			return err
+		})
+	}
+	keep(k.run)
+	keep(g.run)
+	keep(s.monitor)
+	err = st.run(reading)
+	// Intake is over; what was read becomes durable, is stored and acknowledged, and only then the stream is left.
+	draining, cancelDrain := context.WithTimeout(sending, drainTimeout)
+	defer cancelDrain()
+	p.drain(draining)
+	stopKeeping()
+	err = errors.Join(err, ignoreCancel(group.Wait()))
+	if final := p.state(); err == nil && final.durable > k.identity.LSN {
+		err = errors.Join(k.keep(draining, final), g.publish(draining))
+	}
+	return errors.Join(err, r.close())
+}
+
+func ignoreCancel(err error) error {
+	if errors.Is(err, context.Canceled) {
+		return nil
+	}
+	return err
+}
+
+// tableEnds reads where every partition of the tables' topics and of the dead letters ends.
+func (s *session) tableEnds(ctx context.Context, tables []publishedTable) (map[string][]int64, error) {
+	request := map[string][]kafka.OffsetRequest{change.DeadLetterTopic(s.config.Prefix): {kafka.LastOffsetOf(0)}}
+	for _, t := range tables {
+		spec := s.config.spec(t.Schema, t.Name)
+		for i := range spec.Partitions {
+			request[spec.Name] = append(request[spec.Name], kafka.LastOffsetOf(i))
+		}
+		if spec.Partitions == 0 {
+			return nil, fmt.Errorf("topic %s has no partitions", spec.Name)
+		}
+	}
+	answer, err := s.client.ListOffsets(ctx, &kafka.ListOffsetsRequest{Topics: request})
+	if err != nil {
+		return nil, fmt.Errorf("list the topics' ends: %w", err)
+	}
+	ends := map[string][]int64{}
+	for name, parts := range answer.Topics {
+		ends[name] = make([]int64, len(request[name]))
+		for _, part := range parts {
+			if part.Error != nil {
+				return nil, fmt.Errorf("end of %s/%d: %w", name, part.Partition, part.Error)
+			}
+			ends[name][part.Partition] = part.LastOffset
+		}
+	}
+	return ends, nil
+}
+
+// ensureTable makes the topic of a table that came while streaming.
+func (s *session) ensureTable(ctx context.Context, p *publisher, schema, name string) error {
+	if err := topic.Ensure(ctx, s.config.Brokers, []topic.Spec{s.config.spec(schema, name)}); err != nil {
+		return err
+	}
+	ends, err := s.tableEnds(ctx, []publishedTable{{Schema: schema, Name: name}})
+	if err != nil {
+		return err
+	}
+	p.addTopics(ends)
+	return nil
+}
+
+// prepareTable makes a published table ready for its snapshot.
+func (s *session) prepareTable(ctx context.Context, p *publisher, pt publishedTable) (*table, []string, error) {
+	key, err := s.catalog.primaryKey(ctx, pt.OID)
+	if err != nil {
+		return nil, nil, err
+	}
+	rel := pgoutput.Relation{ID: pt.OID, Schema: pt.Schema, Name: pt.Name, Identity: pt.Identity, Columns: pt.Columns}
+	t, err := newTable(ctx, &s.config, s.source, s.catalog, &rel, key)
+	if err != nil {
+		return nil, nil, err
+	}
+	t.partitions = p.partitions(s.config.spec(pt.Schema, pt.Name).Name)
+	return t, key, nil
+}

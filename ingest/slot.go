@@ -1,0 +1,177 @@
+package ingest
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
+
+	"freshet/ingest/change"
+)
+
+// server is what the replication connection says of the server it reached.
+type server struct {
+	SystemID string
+	Timeline int32
+	Database string
+	WAL      change.LSN // written so far
+	// Switched is where the server's timeline left the stored one, 0 when that is not in its history.
+	Switched change.LSN
+}
+
+// slotState is a row of pg_replication_slots.
+type slotState struct {
+	Plugin    string
+	Database  string
+	Confirmed change.LSN
+	WALStatus string
+}
+
+// decision is how a session begins.
+type decision int
+
+const (
+	startStreaming decision = iota
+	startSnapshot           // create the slot and publish its snapshot
+	startOver               // drop what is there of the slot first
+)
+
+// decide compares what we stored with what the server has. It never chooses to create a slot where a stream existed:
+// Postgres would hand over everything from now on and say nothing of what it skipped.
+func decide(config *Config, stored *position, srv server, slot *slotState, resnapshot bool) (decision, error) {
+	refuse := func(format string, args ...any) (decision, error) {
+		return 0, &RefusedError{Reason: fmt.Sprintf(format, args...), Repair: repairResnapshot}
+	}
+	if slot != nil && (slot.Plugin != "pgoutput" || slot.Database != srv.Database) {
+		return 0, &RefusedError{
+			Reason: fmt.Sprintf("slot %s belongs to plugin %s in database %s", config.Slot, slot.Plugin, slot.Database),
+			Repair: "choose another slot name",
+		}
+	}
+	switch {
+	case resnapshot:
+		return startOver, nil
+	case stored == nil && slot == nil:
+		return startSnapshot, nil
+	case stored == nil:
+		return refuse("slot %s exists but topic %s holds no position: Kafka lost it, or the slot is someone else's", config.Slot, positionSpec(config.Prefix).Name)
+	case stored.SystemID != srv.SystemID:
+		return refuse("the stored position belongs to Postgres cluster %s, this is %s", stored.SystemID, srv.SystemID)
+	case stored.Database != srv.Database || stored.Slot != config.Slot || stored.Publication != config.Publication:
+		return refuse("the stored position belongs to database %s, slot %s, publication %s; configured are %s, %s, %s",
+			stored.Database, stored.Slot, stored.Publication, srv.Database, config.Slot, config.Publication)
+	case stored.State == snapshotting:
+		return startOver, nil
+	case slot == nil:
+		return refuse("slot %s is gone, and with it what was committed since %s", config.Slot, stored.LSN)
+	case slot.WALStatus == "lost":
+		return refuse("slot %s has lost its log (max_slot_wal_keep_size), and with it what was committed since %s", config.Slot, stored.LSN)
+	case slot.Confirmed > stored.LSN:
+		return refuse("slot %s stands at %s, past the stored %s: it was dropped and made again, or someone else read from it", config.Slot, slot.Confirmed, stored.LSN)
+	case stored.LSN > srv.WAL:
+		return refuse("the stored position %s is ahead of the server's log, which ends at %s: an older backup, or a standby that lagged", stored.LSN, srv.WAL)
+	case stored.Timeline != srv.Timeline && stored.LSN > srv.Switched:
+		return refuse("the server is on timeline %d, which left ours (%d) at %s, before the stored %s: what was published since is not in its history",
+			srv.Timeline, stored.Timeline, srv.Switched, stored.LSN)
+	}
+	return startStreaming, nil
+}
+
+// identify asks the replication connection what it is connected to. stored may be nil.
+func identify(ctx context.Context, conn *pgconn.PgConn, stored *position) (server, error) {
+	row, err := queryRow(ctx, conn, "IDENTIFY_SYSTEM", 4)
+	if err != nil {
+		return server{}, err
+	}
+	srv := server{SystemID: string(row[0]), Database: string(row[3])}
+	if _, err := fmt.Sscan(string(row[1]), &srv.Timeline); err != nil {
+		return server{}, fmt.Errorf("timeline %q: %w", row[1], err)
+	}
+	if srv.WAL, err = change.ParseLSN(string(row[2])); err != nil {
+		return server{}, err
+	}
+	if stored != nil && stored.Timeline != srv.Timeline && srv.Timeline > 1 {
+		history, err := queryRow(ctx, conn, fmt.Sprintf("TIMELINE_HISTORY %d", srv.Timeline), 2)
+		if err != nil {
+			return server{}, err
+		}
+		srv.Switched = switchPoint(string(history[1]), stored.Timeline)
+	}
+	return srv, nil
+}
+
+// switchPoint finds in a timeline history ("1\t0/3000000\treason" a line) where a timeline was left, 0 when it is not there.
+func switchPoint(history string, timeline int32) change.LSN {
+	for line := range strings.Lines(history) {
+		columns := strings.Fields(line)
+		if len(columns) < 2 || columns[0] != fmt.Sprint(timeline) {
+			continue
+		}
+		if lsn, err := change.ParseLSN(columns[1]); err == nil {
+			return lsn
+		}
+	}
+	return 0
+}
+
+// queryRow runs a replication command that answers one row.
+func queryRow(ctx context.Context, conn *pgconn.PgConn, command string, columns int) ([][]byte, error) {
+	results, err := conn.Exec(ctx, command).ReadAll()
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", command, err)
+	}
+	if len(results) != 1 || len(results[0].Rows) != 1 || len(results[0].Rows[0]) < columns {
+		return nil, fmt.Errorf("%s: an answer of another shape", command)
+	}
+	return results[0].Rows[0], nil
+}
+
+// readSlot returns the slot's state, nil when there is none.
+func readSlot(ctx context.Context, conn *pgx.Conn, name string) (*slotState, error) {
+	var s slotState
+	var confirmed *string
+	err := conn.QueryRow(ctx, `select plugin, database, confirmed_flush_lsn::text, coalesce(wal_status, '')
+		from pg_replication_slots where slot_name = $1 and slot_type = 'logical'`, name).Scan(&s.Plugin, &s.Database, &confirmed, &s.WALStatus)
+	if errors.Is(err, pgx.ErrNoRows) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, fmt.Errorf("read slot %s: %w", name, err)
+	}
+	if confirmed != nil {
+		if s.Confirmed, err = change.ParseLSN(*confirmed); err != nil {
+			return nil, fmt.Errorf("slot %s: %w", name, err)
+		}
+	}
+	return &s, nil
+}
+
+// createSlot makes the slot and exports its snapshot, which lives as long as the connection stays idle.
+func createSlot(ctx context.Context, conn *pgconn.PgConn, name string) (consistent change.LSN, snapshot string, err error) {
+	row, err := queryRow(ctx, conn, `CREATE_REPLICATION_SLOT "`+name+`" LOGICAL pgoutput (SNAPSHOT 'export')`, 3)
+	if err != nil {
+		return 0, "", err
+	}
+	consistent, err = change.ParseLSN(string(row[1]))
+	return consistent, string(row[2]), err
+}
+
+func dropSlot(ctx context.Context, conn *pgx.Conn, name string) error {
+	_, err := conn.Exec(ctx, `select pg_drop_replication_slot(slot_name) from pg_replication_slots where slot_name = $1`, name)
+	if isInUse(err) {
+		return &busyError{err.Error()}
+	}
+	if err != nil {
+		return fmt.Errorf("drop slot %s: %w", name, err)
+	}
+	return nil
+}
+
+// isInUse recognises object_in_use: another process reads the slot.
+func isInUse(err error) bool {
+	var pg *pgconn.PgError
+	return errors.As(err, &pg) && pg.Code == "55006"
+}

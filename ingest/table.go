@@ -1,0 +1,127 @@
+package ingest
+
+import (
+	"bytes"
+	"context"
+	"slices"
+
+	"freshet/ingest/change"
+	"freshet/ingest/pgoutput"
+	"freshet/ingest/topic"
+)
+
+// table is a published table made ready for its changes: how rows are written, and where they go.
+type table struct {
+	name       string // "public.prices"
+	encoder    *change.Encoder
+	key        []int
+	routing    int // index of the routing column, -1 when there is none
+	partitions []*partition
+	// carried says whether a delete's log record holds the routing column.
+	carried bool
+}
+
+// spec is the topic of a table.
+func (c *Config) spec(schema, name string) topic.Spec {
+	return topic.Table(c.Prefix, schema, name, c.Partitions, c.Retention, c.Dimensions)
+}
+
+// routingColumn names the column whose value chooses the partition: one product's rows from all its tables meet in one
+// partition number, and one order's.
+func (c *Config) routingColumn(table string, columns, key []string) string {
+	if column, ok := c.Routing[table]; ok {
+		return column
+	}
+	switch table {
+	case "public.products", "public.orders":
+		return "id"
+	}
+	for _, column := range []string{"product_id", "order_id"} {
+		if slices.Contains(columns, column) {
+			return column
+		}
+	}
+	if len(key) > 0 {
+		return key[0]
+	}
+	return ""
+}
+
+// newTable makes a relation ready. key holds the primary key's columns; where there is none, the replica identity's serve.
+func newTable(ctx context.Context, config *Config, source change.Source, c *catalog, rel *pgoutput.Relation, key []string) (*table, error) {
+	t := &table{name: rel.Schema + "." + rel.Name}
+	names := make([]string, len(rel.Columns))
+	columns := make([]change.Column, len(rel.Columns))
+	for i, col := range rel.Columns {
+		var err error
+		if columns[i], err = c.column(ctx, col.Name, col.Type, col.Modifier); err != nil {
+			return nil, err
+		}
+		names[i] = col.Name
+	}
+	if len(key) == 0 && rel.Identity != 'f' {
+		for _, col := range rel.Columns {
+			if col.Identity {
+				key = append(key, col.Name)
+			}
+		}
+	}
+	for _, k := range key {
+		if i := slices.Index(names, k); i >= 0 {
+			t.key = append(t.key, i)
+		}
+	}
+	t.routing = slices.Index(names, config.routingColumn(t.name, names, key))
+	t.carried = t.routing >= 0 && (rel.Identity == 'f' || rel.Columns[t.routing].Identity)
+	t.encoder = change.NewEncoder(source, rel.Schema, rel.Name, columns, t.key)
+	return t, nil
+}
+
+// partition returns where a row goes; broadcast when the row does not say, which only a delete's old row may fail to.
+func (t *table) partition(row []change.Value, key []byte) (part *partition, broadcast bool) {
+	if len(t.partitions) == 1 {
+		return t.partitions[0], false
+	}
+	value := key
+	if t.routing >= 0 {
+		switch v := row[t.routing]; {
+		case v.Kind == change.ValueText:
+			value = v.Text
+		case v.Kind == change.ValueUnchanged || !t.carried:
+			return nil, true
+		}
+	}
+	return t.partitions[change.Partition(value, len(t.partitions))], false
+}
+
+// sameKey says whether an update left the primary key alone. A value that was not logged did not change.
+func (t *table) sameKey(before, after []change.Value) bool {
+	for _, k := range t.key {
+		if k >= len(before) || before[k].Kind != change.ValueText || after[k].Kind != change.ValueText {
+			continue
+		}
+		if !bytes.Equal(before[k].Text, after[k].Text) {
+			return false
+		}
+	}
+	return true
+}
+
+// sameRoute says whether an update left the row in its partition.
+func (t *table) sameRoute(before, after []change.Value) bool {
+	r := t.routing
+	if r < 0 || r >= len(before) || before[r].Kind != change.ValueText || after[r].Kind != change.ValueText {
+		return true
+	}
+	n := len(t.partitions)
+	return change.Partition(before[r].Text, n) == change.Partition(after[r].Text, n)
+}
+
+// values turns a decoded tuple into the encoder's form.
+func values(dst []change.Value, tuple []pgoutput.Value) []change.Value {
+	dst = dst[:0]
+	for _, v := range tuple {
+		dst = append(dst, change.Value{Kind: v.Kind, Text: v.Data})
+	}
+	return dst
+}
