@@ -15,7 +15,8 @@ import (
 const fullInterval = time.Second
 
 // announcer publishes the progress of all workers of the process. What arrives while a batch is on its way, or sooner
-// than the interval after it, is merged: an idle system with many partitions costs a few dozen small requests a second.
+// than the interval after the partition's previous record, is merged: an idle system with many partitions costs a few
+// dozen small requests a second.
 type announcer struct {
 	producer *Producer
 	topic    string
@@ -35,6 +36,7 @@ type announced struct {
 // lastAnnounced is what the topic holds of one partition.
 type lastAnnounced struct {
 	lsn  change.LSN
+	at   time.Time
 	full time.Time
 	ends map[string][]int64
 }
@@ -78,17 +80,15 @@ func (a *announcer) run(ctx context.Context) {
 	defer timer.Stop()
 	for {
 		select {
+		case <-a.wake:
 		case <-timer.C:
 		case <-ctx.Done():
 			return
 		}
-		select {
-		case <-a.wake:
-		case <-ctx.Done():
-			return
+		batch, next := a.batch(time.Now())
+		if next > 0 {
+			timer.Reset(next)
 		}
-		timer.Reset(a.interval)
-		batch := a.batch(time.Now())
 		if len(batch) == 0 {
 			continue
 		}
@@ -99,35 +99,39 @@ func (a *announcer) run(ctx context.Context) {
 	}
 }
 
-// batch takes what is pending, leaving out the ends that did not move since the partition's previous record.
-func (a *announcer) batch(now time.Time) []change.Progress {
+// batch takes what is due, and says how long until more is. The interval is each partition's own: in a process that runs
+// a chain of stages the later ones need not wait for the earlier ones' interval.
+func (a *announcer) batch(now time.Time) (batch []change.Progress, next time.Duration) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	var batch []change.Progress
 	for key, p := range a.pending {
 		last := a.last[key]
 		if last == nil {
 			last = &lastAnnounced{}
 			a.last[key] = last
 		}
-		all := p.Ends
-		p.Full = now.Sub(last.full) >= fullInterval
-		if p.Full {
-			last.full = now
-		} else {
-			p.Ends = movedEnds(last.ends, all)
+		if wait := a.interval - now.Sub(last.at); wait > 0 {
+			if next == 0 || wait < next {
+				next = wait
+			}
+			continue
 		}
-		last.lsn, last.ends = p.LSN, all
-		batch = append(batch, p)
+		delete(a.pending, key)
+		batch = append(batch, last.delta(p, now))
 	}
-	clear(a.pending)
-	slices.SortFunc(batch, func(p, q change.Progress) int {
-		if p.LSN < q.LSN {
-			return -1
-		}
-		return 1
-	})
-	return batch
+	return batch, next
+}
+
+// delta returns the record to publish, without the ends that did not move since the partition's previous one.
+func (l *lastAnnounced) delta(p change.Progress, now time.Time) change.Progress {
+	all := p.Ends
+	if p.Full = now.Sub(l.full) >= fullInterval; p.Full {
+		l.full = now
+	} else {
+		p.Ends = movedEnds(l.ends, all)
+	}
+	l.at, l.lsn, l.ends = now, p.LSN, all
+	return p
 }
 
 func (a *announcer) publish(ctx context.Context, batch []change.Progress) error {
