@@ -34,6 +34,8 @@ FRESHET_POSTGRES_URL. A flag wins. An unknown FRESHET_ variable is an error.`,
 		newWithServersCommand(s),
 		newMigrateCommand(s),
 		newSeedCommand(s),
+		newIngestCommand(s),
+		newProjectCommand(s),
 		newHealthyCommand(s),
 		newVersionCommand(s),
 	)
