@@ -250,4 +250,3 @@ func benchmarkUpdate(b *testing.B, plain bool, batch int) {
 	}
 	b.ReportMetric(float64(n)/b.Elapsed().Seconds(), "docs/s")
 }
-
