@@ -1,0 +1,102 @@
+package search
+
+import (
+	"encoding/json"
+	"fmt"
+)
+
+// object is a JSON object that we build.
+type object = map[string]any
+
+// NumericSlots is how many numeric attributes the index has room for; attribute_defs hands the slots out.
+const NumericSlots = 250
+
+// maxKeyword is the longest keyword attribute value that is indexed, in bytes.
+const maxKeyword = 256
+
+// definition returns the settings and mappings of a language's index. Only the analysis differs between languages: fields
+// have the same names everywhere, and the frequencies of one language's words don't mix with another's.
+func definition(lang string, shards int) object {
+	return object{
+		"settings": object{
+			"number_of_shards":     shards,
+			"auto_expand_replicas": "0-1",
+			// Set explicitly: an index without it stops refreshing when nobody searches, and the first search then waits.
+			"refresh_interval": "1s",
+			"analysis":         analysis(lang),
+		},
+		"mappings": mappings(definitionDigest(lang)),
+	}
+}
+
+// definitionDigest names the definition of a language whatever the number of shards.
+func definitionDigest(lang string) string {
+	b, err := json.Marshal(object{"analysis": analysis(lang), "mappings": mappings("")})
+	if err != nil {
+		panic(fmt.Sprintf("the index definition is not JSON: %v", err)) // it is made of literals
+	}
+	return digest(b)
+}
+
+// mappings is strict: an attribute never adds a field. Keyword and boolean attributes live in one flattened field, numeric
+// ones in slots that the registry hands out.
+func mappings(definition string) object {
+	keyword, long := object{"type": "keyword"}, object{"type": "long"}
+	double, boolean := object{"type": "double"}, object{"type": "boolean"}
+	return object{
+		"dynamic": "strict",
+		// A write without routing would put a second copy of a document on another shard.
+		"_routing": object{"required": true},
+		"_meta":    object{"definition": definition},
+		"properties": object{
+			"store":       keyword,
+			"product":     long,
+			"deleted":     boolean,
+			"title":       titleField(),
+			"description": object{"type": "text", "analyzer": "words", "search_analyzer": "words_search", "index_options": "freqs", "norms": false},
+			"refs":        object{"type": "text", "analyzer": "reference", "index_options": "docs", "norms": false},
+			"brand":       keyword,
+			"brand_name": object{
+				"type": "text", "analyzer": "words", "search_analyzer": "words_search", "norms": false,
+				"fields": object{"exact": object{"type": "text", "analyzer": "exact", "norms": false}},
+			},
+			"categories": keyword,
+			"keywords":   object{"type": "flattened", "ignore_above": maxKeyword},
+			"numbers":    object{"dynamic": "strict", "properties": slots(double)},
+			"price":      long,
+			"in_stock":   boolean,
+			"available":  long,
+			"popularity": double,
+			"boost":      double,
+			"rank":       double,
+			"created":    object{"type": "date"},
+			"card":       object{"type": "object", "enabled": false},
+			"source":     object{"type": "object", "enabled": false},
+		},
+	}
+}
+
+// titleField is analysed three times: stemmed for meaning, folded for the very words, and by prefix for what is typed.
+func titleField() object {
+	return object{
+		"type": "text", "analyzer": "words", "search_analyzer": "words_search",
+		"fields": object{
+			"exact": object{"type": "text", "analyzer": "exact"},
+			"prefix": object{
+				"type": "text", "analyzer": "exact", "norms": false,
+				"index_prefixes": object{"min_chars": 2, "max_chars": 12},
+			},
+		},
+	}
+}
+
+func slots(field object) object {
+	properties := make(object, NumericSlots)
+	for i := range NumericSlots {
+		properties[slot(int64(i))] = field
+	}
+	return properties
+}
+
+// slot returns the name of a numeric slot's field below "numbers".
+func slot(n int64) string { return fmt.Sprintf("n%d", n) }

@@ -1,0 +1,160 @@
+package search
+
+import (
+	"encoding/json"
+	"fmt"
+	"math"
+	"slices"
+	"strconv"
+	"time"
+
+	"freshet/ingest/change"
+	"freshet/projectors/dimension"
+	"freshet/projectors/view"
+)
+
+// Document is what the index holds of one offer in one language. Everything in it comes from the offer view and the
+// attribute registry alone: the names and places of categories, labels and units are looked up when a page is read, so
+// that moving or renaming a category writes nothing here.
+type Document struct {
+	Store       string               `json:"store"`
+	Product     int64                `json:"product"`
+	Deleted     bool                 `json:"deleted"`
+	Title       string               `json:"title,omitempty"`
+	Description string               `json:"description,omitempty"`
+	Refs        []string             `json:"refs,omitempty"`  // SKUs and GTINs
+	Brand       string               `json:"brand,omitempty"` // id
+	BrandName   string               `json:"brand_name,omitempty"`
+	Categories  []string             `json:"categories,omitempty"` // ids of the product's own categories, not of their parents
+	Keywords    map[string][]string  `json:"keywords,omitempty"`   // keyword attributes; booleans as "true" and "false"
+	Numbers     map[string][]float64 `json:"numbers,omitempty"`    // by slot: "n7"
+	Price       *int64               `json:"price,omitempty"`      // minor units
+	InStock     *bool                `json:"in_stock,omitempty"`
+	Available   *int64               `json:"available,omitempty"`
+	Popularity  *float64             `json:"popularity,omitempty"`
+	Boost       *float64             `json:"boost,omitempty"`
+	Rank        *float64             `json:"rank,omitempty"` // popularity times boost, as the category pages order by
+	Created     string               `json:"created,omitempty"`
+	Card        *Card                `json:"card,omitempty"`
+	Source      Source               `json:"source"`
+}
+
+// Card is what a result list shows of an offer; it is stored and not searched.
+type Card struct {
+	Product   int64  `json:"product"`
+	Title     string `json:"title"`
+	Slug      string `json:"slug"`
+	Price     int64  `json:"price"`
+	ListPrice int64  `json:"list_price,omitempty"`
+	Image     string `json:"image,omitempty"`
+	Brand     string `json:"brand,omitempty"`
+	InStock   bool   `json:"in_stock"`
+	LowStock  bool   `json:"low_stock,omitempty"`
+}
+
+// Source says where a document comes from, for audits and for people.
+type Source struct {
+	View       int64           `json:"view"`       // version of the offer view
+	Dimensions int64           `json:"dimensions"` // version of the dimensions
+	Position   change.Position `json:"position"`   // newest change folded in
+	Time       time.Time       `json:"time"`
+}
+
+// dimensionBits is the room for the dimensions' version in a document's version.
+const dimensionBits = 24
+
+// MaxDimensions is the highest version of the dimensions that document versions have room for.
+const MaxDimensions = 1<<dimensionBits - 1
+
+// Version returns the external version of a document: the view's, then the dimensions', since a change of the attribute
+// registry makes other documents of equal views.
+func Version(viewVersion, dimensions int64) int64 {
+	return viewVersion<<dimensionBits | min(dimensions, MaxDimensions)
+}
+
+// ID returns the id of an offer's document, the same in every language.
+func ID(store, product int64) string { return fmt.Sprintf("%d:%d", store, product) }
+
+// FromView makes the document of an offer in a language. One that shoppers may not see becomes a tombstone that keeps its
+// version: Elasticsearch forgets a delete within a minute, and a late write would bring the offer back.
+func FromView(v *view.Offer, lang string, dims *dimension.Set) Document {
+	doc := Tombstone(v, dims)
+	if v.Deleted || !v.Visible {
+		return doc
+	}
+	text := v.TextIn(lang)
+	rank := math.Round(v.Popularity*v.Boost*1e6) / 1e6
+	inStock := v.InStock()
+	doc.Deleted = false
+	doc.Title, doc.Description = text.Title, text.Description
+	doc.Refs = references(v)
+	doc.BrandName = v.BrandName
+	if v.Brand != 0 {
+		doc.Brand = key(v.Brand)
+	}
+	for _, c := range v.Categories {
+		doc.Categories = append(doc.Categories, key(c.ID))
+	}
+	doc.attributes(v, dims)
+	doc.Price, doc.Available, doc.InStock = &v.Price, &v.Available, &inStock
+	doc.Popularity, doc.Boost, doc.Rank = &v.Popularity, &v.Boost, &rank
+	doc.Created = v.CreatedAt
+	doc.Card = card(v, text)
+	return doc
+}
+
+// Tombstone makes the document of an offer that is not, or no longer, in the index.
+func Tombstone(v *view.Offer, dims *dimension.Set) Document {
+	return Document{
+		Store: key(v.Store), Product: v.Product, Deleted: true,
+		Source: Source{View: v.Version, Dimensions: dims.Version(), Position: v.Source.Position, Time: v.Source.Time},
+	}
+}
+
+// Op returns the operation that stores the document under a language's alias.
+func (d *Document) Op(alias string) (Op, error) {
+	body, err := json.Marshal(d)
+	if err != nil {
+		return Op{}, fmt.Errorf("encode search document %s:%d: %w", d.Store, d.Product, err)
+	}
+	return Op{
+		Alias: alias, ID: d.Store + ":" + strconv.FormatInt(d.Product, 10), Routing: d.Store,
+		Version: Version(d.Source.View, d.Source.Dimensions), Body: body,
+	}, nil
+}
+
+// key writes an id as the keyword it is indexed as.
+func key(id int64) string { return strconv.FormatInt(id, 10) }
+
+func card(v *view.Offer, text view.Text) *Card {
+	c := &Card{
+		Product: v.Product, Title: text.Title, Slug: text.Slug, Price: v.Price, ListPrice: v.ListPrice,
+		Image: firstImage(v.Images), Brand: v.BrandName, InStock: v.InStock(),
+	}
+	for _, variant := range v.Variants {
+		c.LowStock = c.LowStock || (variant.LowStock && variant.Available > 0)
+	}
+	return c
+}
+
+func firstImage(raw json.RawMessage) string {
+	var images []struct {
+		URL string `json:"url"`
+	}
+	if len(raw) == 0 || json.Unmarshal(raw, &images) != nil || len(images) == 0 {
+		return ""
+	}
+	return images[0].URL
+}
+
+// references are all the codes that a shopper may type in for this product.
+func references(v *view.Offer) []string {
+	refs := make([]string, 0, 2*len(v.Variants)+1)
+	for _, variant := range v.Variants {
+		refs = append(refs, variant.SKU, variant.GTIN)
+	}
+	refs = append(refs, v.GTIN)
+	slices.Sort(refs)
+	refs = slices.Compact(refs)
+	return slices.DeleteFunc(refs, func(s string) bool { return s == "" })
+}

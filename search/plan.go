@@ -1,0 +1,248 @@
+package search
+
+import (
+	"cmp"
+	"fmt"
+	"slices"
+
+	"freshet/projectors/dimension"
+)
+
+// Kind says what the values of a facet are.
+type Kind string
+
+// The kinds of facet.
+const (
+	KindCategory Kind = "category" // values are category ids: the children of the query's category
+	KindBrand    Kind = "brand"    // values are brand ids
+	KindPrice    Kind = "price"    // ranges of minor units
+	KindKeyword  Kind = "keyword"
+	KindNumber   Kind = "number"  // the lowest and highest number
+	KindBoolean  Kind = "boolean" // "true" and "false"
+)
+
+// facet is a facet wanted, with what is needed to count it.
+type facet struct {
+	code     string
+	kind     Kind
+	field    string
+	unit     string
+	label    string
+	children []child // of KindCategory
+	selected []string
+}
+
+// child is a value of the category facet.
+type child struct {
+	id    int64
+	terms []string // itself and all shown below it
+}
+
+// selection is a filter that belongs to a facet.
+type selection struct {
+	code   string
+	clause object
+}
+
+// plan is a query whose names are resolved: it is all that the request is built from.
+type plan struct {
+	q          *Query
+	base       []object    // what every count obeys
+	selections []selection // of wanted facets: each obeyed by all counts but its own facet's
+	facets     []facet
+}
+
+// makePlan resolves a valid query against the dimensions.
+func makePlan(q *Query, dims *dimension.Set) (*plan, error) {
+	store, ok := dims.Store(q.Store)
+	if !ok {
+		return nil, invalid("store", "there is no store %d", q.Store)
+	}
+	if !slices.Contains(store.Languages, q.Lang) {
+		return nil, invalid("lang", "the store has %v, not %q", store.Languages, q.Lang)
+	}
+	p := &plan{q: q, base: []object{term("store", key(q.Store)), term("deleted", false)}}
+	if q.Category != 0 {
+		c, ok := dims.Category(q.Category)
+		if !ok || c.TreeID != store.TreeID || !dims.Shown(q.Category) {
+			return nil, invalid("category", "the store has no category %d", q.Category)
+		}
+		p.base = append(p.base, terms("categories", keys(dims.Subtree(q.Category))))
+	}
+	for _, code := range q.Facets {
+		f, err := resolve(code, q, store, dims)
+		if err != nil {
+			return nil, err
+		}
+		p.facets = append(p.facets, f)
+	}
+	selections, err := selectionsOf(q, dims)
+	if err != nil {
+		return nil, err
+	}
+	for _, s := range selections {
+		if slices.Contains(q.Facets, s.code) {
+			p.selections = append(p.selections, s)
+		} else {
+			p.base = append(p.base, s.clause) // no count leaves it out, so the query may as well not match it
+		}
+	}
+	return p, nil
+}
+
+// resolve finds out what a wanted facet counts.
+func resolve(code string, q *Query, store dimension.Store, dims *dimension.Set) (facet, error) {
+	switch code {
+	case FacetCategory:
+		return facet{code: code, kind: KindCategory, field: "categories", children: children(q, store, dims)}, nil
+	case FacetBrand:
+		return facet{code: code, kind: KindBrand, field: "brand", selected: keys(q.Brands)}, nil
+	case FacetPrice:
+		return facet{code: code, kind: KindPrice, field: "price"}, nil
+	case FacetStock:
+		f := facet{code: code, kind: KindBoolean, field: "in_stock"}
+		if q.InStock {
+			f.selected = []string{boolean(true)}
+		}
+		return f, nil
+	}
+	a, ok := dims.Attribute(code)
+	if !ok || !a.Facet {
+		return facet{}, invalid("facets", "%q is no facet", code)
+	}
+	f := facet{code: code, kind: Kind(a.Kind), field: attributeField(a), label: label(a, q.Lang)}
+	if a.Unit != nil {
+		f.unit = *a.Unit
+	}
+	f.selected = slices.Clone(q.Keywords[code])
+	if b, ok := q.Booleans[code]; ok {
+		f.selected = []string{boolean(b)}
+	}
+	return f, nil
+}
+
+func children(q *Query, store dimension.Store, dims *dimension.Set) []child {
+	var parent *int64
+	if q.Category != 0 {
+		parent = &q.Category
+	}
+	var all []child
+	for _, c := range dims.Children(store.TreeID, parent) {
+		if dims.Shown(c.ID) {
+			all = append(all, child{id: c.ID, terms: keys(dims.Subtree(c.ID))})
+		}
+	}
+	return all
+}
+
+// selectionsOf turns everything selected into filters, in an order that depends on the query alone.
+func selectionsOf(q *Query, dims *dimension.Set) ([]selection, error) {
+	var all []selection
+	if len(q.Brands) > 0 {
+		all = append(all, selection{FacetBrand, terms("brand", keys(q.Brands))})
+	}
+	if q.PriceMin != nil || q.PriceMax != nil {
+		all = append(all, selection{FacetPrice, between("price", q.PriceMin, q.PriceMax)})
+	}
+	if q.InStock {
+		all = append(all, selection{FacetStock, term("in_stock", true)})
+	}
+	fixed := len(all)
+	add := func(code, kind string, clause func(field string) object) error {
+		a, ok := dims.Attribute(code)
+		if !ok || a.Kind != kind || reserved(code) {
+			return invalid(code, "there is no %s attribute %q", kind, code)
+		}
+		all = append(all, selection{code, clause(attributeField(a))})
+		return nil
+	}
+	for code, values := range q.Keywords {
+		if err := add(code, kindKeyword, func(field string) object { return terms(field, values) }); err != nil {
+			return nil, err
+		}
+	}
+	for code, b := range q.Booleans {
+		if err := add(code, kindBoolean, func(field string) object { return term(field, boolean(b)) }); err != nil {
+			return nil, err
+		}
+	}
+	for code, r := range q.Numbers {
+		if err := add(code, kindNumber, func(field string) object { return between(field, r.Min, r.Max) }); err != nil {
+			return nil, err
+		}
+	}
+	slices.SortFunc(all[fixed:], func(a, b selection) int { return cmp.Compare(a.code, b.code) })
+	return all, nil
+}
+
+func reserved(code string) bool {
+	return code == FacetCategory || code == FacetBrand || code == FacetPrice || code == FacetStock
+}
+
+// attributeField is the field that file puts an attribute's values into.
+func attributeField(a dimension.Attribute) string {
+	if a.Kind == kindNumber && a.NumericSlot != nil {
+		return "numbers." + slot(*a.NumericSlot)
+	}
+	return "keywords." + a.Code
+}
+
+func keys(ids []int64) []string {
+	s := make([]string, len(ids))
+	for i, id := range ids {
+		s[i] = key(id)
+	}
+	return s
+}
+
+func term(field string, value any) object { return object{"term": object{field: value}} }
+
+func terms(field string, values []string) object { return object{"terms": object{field: values}} }
+
+func between[T int64 | float64](field string, low, high *T) object {
+	bounds := object{}
+	if low != nil {
+		bounds["gte"] = *low
+	}
+	if high != nil {
+		bounds["lte"] = *high
+	}
+	return object{"range": object{field: bounds}}
+}
+
+func all(clauses []object) object {
+	if len(clauses) == 0 {
+		return object{"match_all": object{}}
+	}
+	return object{"bool": object{"filter": clauses}}
+}
+
+// others are the selections of every facet but one's own; "" leaves none out.
+func (p *plan) others(code string) []object {
+	var clauses []object
+	for _, s := range p.selections {
+		if s.code != code {
+			clauses = append(clauses, s.clause)
+		}
+	}
+	return clauses
+}
+
+func (p *plan) refined(code string) bool {
+	return slices.ContainsFunc(p.selections, func(s selection) bool { return s.code == code })
+}
+
+// Facets lists the facets that a store's pages show unless asked otherwise: the four of every store, then the registry's
+// by code, as many as a query may want.
+func Facets(dims *dimension.Set) []string {
+	codes := []string{FacetCategory, FacetBrand, FacetPrice, FacetStock}
+	for _, a := range dims.Attributes() {
+		if a.Facet && !reserved(a.Code) && len(codes) < MaxFacets {
+			codes = append(codes, a.Code)
+		}
+	}
+	return codes
+}
+
+// aggName is the name of a facet's aggregation in the request.
+func aggName(i int) string { return fmt.Sprintf("f%d", i) }

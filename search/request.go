@@ -1,0 +1,149 @@
+package search
+
+import "time"
+
+// The bounds of the price facet's ranges, in minor units: one scale for every store, so that a page needs no request of
+// its own to find a better one.
+var priceBounds = []int64{500, 1000, 2000, 5000, 10000, 20000, 50000, 100000, 200000, 500000}
+
+// request builds the one request of a page. Facets are counted beside the hits, whose multi-select filters therefore stand
+// in post_filter: a facet with a selection is counted under all selections but its own, all others share one block.
+func (p *plan) request(fuzzy bool, popularityNow float64, timeout time.Duration) object {
+	body := object{
+		"size":             p.q.Limit,
+		"from":             p.q.Offset,
+		"_source":          []string{"card"},
+		"track_total_hits": true,
+		"timeout":          timeout.String(),
+		"query":            p.query(fuzzy, popularityNow),
+		"sort":             p.sort(),
+	}
+	if len(p.selections) > 0 {
+		body["post_filter"] = all(p.others(""))
+	}
+	if aggs := p.aggregations(); len(aggs) > 0 {
+		body["aggs"] = aggs
+	}
+	return body
+}
+
+func (p *plan) query(fuzzy bool, popularityNow float64) object {
+	if !p.q.hasText() {
+		return all(p.base)
+	}
+	matched := object{"bool": object{"filter": p.base, "must": []object{textClause(p.q.Text, p.q.Lang, fuzzy)}}}
+	if p.q.Sort != "" && p.q.Sort != SortRelevance {
+		return matched
+	}
+	return ranked(matched, popularityNow)
+}
+
+// ranked weighs how well a text matches by what sells, by the merchant's boost, and by whether it can be bought.
+//
+// Popularity is a logarithm that grows with time (forward decay), so it is measured against what a product selling now
+// would have: full weight for a million units of late, none for what sold its last unit ten half-lives ago.
+func ranked(matched object, popularityNow float64) object {
+	const most, least = 20, 10 // binary orders of magnitude above and below one unit sold now
+	selling := object{
+		"query": matched,
+		"functions": []object{
+			{"weight": 1},
+			{"weight": 1, "linear": object{"popularity": object{
+				"origin": popularityNow + most, "scale": (most + least) / 2, "decay": 0.5,
+			}}},
+		},
+		"score_mode": "sum", "boost_mode": "multiply",
+	}
+	return object{"function_score": object{
+		"query": object{"function_score": selling},
+		"functions": []object{
+			{"field_value_factor": object{"field": "boost", "missing": 1}},
+			{"weight": 0.5, "filter": term("in_stock", false)},
+		},
+		"score_mode": "multiply", "boost_mode": "multiply",
+	}}
+}
+
+func (p *plan) sort() []object {
+	var by []object
+	switch p.q.Sort {
+	case SortPriceAsc:
+		by = []object{{"price": "asc"}}
+	case SortPriceDesc:
+		by = []object{{"price": "desc"}}
+	case SortNewest:
+		by = []object{{"created": "desc"}}
+	case SortRelevance, "":
+		if p.q.hasText() {
+			by = []object{{"_score": "desc"}}
+			break
+		}
+		fallthrough
+	default:
+		by = []object{{"in_stock": "desc"}, {"rank": "desc"}}
+	}
+	return append(by, object{"product": "asc"})
+}
+
+func (p *plan) aggregations() object {
+	aggs, shared := object{}, object{}
+	for i := range p.facets {
+		f := &p.facets[i]
+		if !p.refined(f.code) {
+			f.aggregate(aggName(i), shared)
+			continue
+		}
+		own := object{}
+		f.aggregate(aggName(i), own)
+		aggs[aggName(i)] = object{"filter": all(p.others(f.code)), "aggs": own}
+	}
+	if len(shared) > 0 {
+		aggs["shared"] = object{"filter": all(p.others("")), "aggs": shared}
+	}
+	return aggs
+}
+
+// aggregate adds the aggregations that count the facet's values, under names that begin with its own.
+func (f *facet) aggregate(name string, aggs object) {
+	switch f.kind {
+	case KindCategory:
+		buckets := object{}
+		for _, c := range f.children {
+			buckets[key(c.id)] = terms(f.field, c.terms)
+		}
+		if len(buckets) > 0 { // the server refuses none
+			aggs[name+"_values"] = object{"filters": object{"filters": buckets}}
+		}
+	case KindPrice:
+		aggs[name+"_stats"] = object{"stats": object{"field": f.field}}
+		aggs[name+"_ranges"] = object{"range": object{"field": f.field, "ranges": priceRanges()}}
+	case KindNumber:
+		aggs[name+"_stats"] = object{"stats": object{"field": f.field}}
+	case KindBoolean:
+		both := object{"true": term(f.field, "true"), "false": term(f.field, "false")}
+		aggs[name+"_values"] = object{"filters": object{"filters": both}}
+	case KindBrand, KindKeyword:
+		aggs[name+"_values"] = object{"terms": object{
+			"field": f.field, "size": MaxValues, "order": []object{{"_count": "desc"}, {"_key": "asc"}},
+		}}
+		if len(f.selected) > 0 { // they are shown with their counts however rare they are
+			chosen := object{}
+			for _, v := range f.selected {
+				chosen[v] = term(f.field, v)
+			}
+			aggs[name+"_selected"] = object{"filters": object{"filters": chosen}}
+		}
+	}
+}
+
+func priceRanges() []object {
+	ranges := []object{{"to": priceBounds[0]}}
+	for i, from := range priceBounds {
+		r := object{"from": from}
+		if i+1 < len(priceBounds) {
+			r["to"] = priceBounds[i+1]
+		}
+		ranges = append(ranges, r)
+	}
+	return ranges
+}

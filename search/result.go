@@ -1,0 +1,272 @@
+package search
+
+import (
+	"cmp"
+	"encoding/json"
+	"fmt"
+	"slices"
+	"strconv"
+	"time"
+
+	"freshet/projectors/dimension"
+)
+
+// Result is a page of hits with the facets that were wanted, in the order they were.
+type Result struct {
+	Total   int64
+	Hits    []Hit
+	Facets  []Facet
+	Partial bool // not everything was looked at: a time limit was reached or a shard was away
+	Fuzzy   bool // so little matched as typed that misspellings were allowed for, by a second request
+	Took    time.Duration
+}
+
+// Hit is one offer found.
+type Hit struct {
+	Card
+	Score float64 // 0 unless the order is relevance with a text
+}
+
+// Facet is how the result divides by one property.
+type Facet struct {
+	Code   string
+	Kind   Kind
+	Label  string // the attribute's label in the query's language; "" for those that are no attributes
+	Unit   string
+	Values []Value  // most frequent first; categories in their tree's order; price ranges from low to high
+	Min    *float64 // of price and number facets; nil when nothing has a value
+	Max    *float64
+	Count  int64 // of price and number facets: how many values the bounds are of
+}
+
+// Value is one value of a facet. For a price range From and To say which: From inclusive, To exclusive.
+type Value struct {
+	Value    string
+	Label    string // name of a category or brand; else ""
+	Count    int64
+	Selected bool
+	From, To *int64
+}
+
+// answer is the part of a search answer that we read.
+type answer struct {
+	Took     int64 `json:"took"`
+	TimedOut bool  `json:"timed_out"`
+	Shards   struct {
+		Failed int `json:"failed"`
+	} `json:"_shards"`
+	Hits struct {
+		Total struct {
+			Value int64 `json:"value"`
+		} `json:"total"`
+		Hits []struct {
+			Score  *float64 `json:"_score"`
+			Source struct {
+				Card Card `json:"card"`
+			} `json:"_source"`
+		} `json:"hits"`
+	} `json:"hits"`
+	Aggregations map[string]json.RawMessage `json:"aggregations"`
+}
+
+type bucket struct {
+	Key   string `json:"key"`
+	From  *float64
+	To    *float64
+	Count int64 `json:"doc_count"`
+}
+
+type stats struct {
+	Count int64    `json:"count"`
+	Min   *float64 `json:"min"`
+	Max   *float64 `json:"max"`
+}
+
+// result reads an answer back along the plan that made its request.
+func (p *plan) result(a *answer, dims *dimension.Set) (Result, error) {
+	r := Result{
+		Total: a.Hits.Total.Value, Partial: a.TimedOut || a.Shards.Failed > 0,
+		Took: time.Duration(a.Took) * time.Millisecond,
+	}
+	for _, h := range a.Hits.Hits {
+		hit := Hit{Card: h.Source.Card}
+		if h.Score != nil {
+			hit.Score = *h.Score
+		}
+		r.Hits = append(r.Hits, hit)
+	}
+	for i := range p.facets {
+		f, err := p.facets[i].read(aggName(i), a.Aggregations, p.refined(p.facets[i].code))
+		if err != nil {
+			return Result{}, fmt.Errorf("read facet %s: %w", p.facets[i].code, err)
+		}
+		name(&f, p.q, dims)
+		r.Facets = append(r.Facets, f)
+	}
+	return r, nil
+}
+
+// read takes a facet's counts out of its own block, or the shared one.
+func (f *facet) read(name string, aggs map[string]json.RawMessage, refined bool) (Facet, error) {
+	out := Facet{Code: f.code, Kind: f.kind, Label: f.label, Unit: f.unit}
+	block := "shared"
+	if refined {
+		block = name
+	}
+	var parts map[string]json.RawMessage
+	if raw := aggs[block]; len(raw) > 0 { // a category without children asks for none
+		if err := json.Unmarshal(raw, &parts); err != nil {
+			return out, err
+		}
+	}
+	var err error
+	switch f.kind {
+	case KindCategory:
+		err = f.readCategories(parts[name+"_values"], &out)
+	case KindPrice:
+		if err = readStats(parts[name+"_stats"], &out); err == nil {
+			err = readRanges(parts[name+"_ranges"], &out)
+		}
+	case KindNumber:
+		err = readStats(parts[name+"_stats"], &out)
+	case KindBoolean:
+		err = f.readNamed(parts[name+"_values"], &out, []string{"true", "false"})
+	case KindBrand, KindKeyword:
+		err = f.readValues(parts[name+"_values"], parts[name+"_selected"], &out)
+	}
+	return out, err
+}
+
+// named decodes a filters aggregation.
+func named(raw json.RawMessage) (map[string]int64, error) {
+	counts := make(map[string]int64)
+	if len(raw) == 0 {
+		return counts, nil
+	}
+	var agg struct {
+		Buckets map[string]bucket `json:"buckets"`
+	}
+	if err := json.Unmarshal(raw, &agg); err != nil {
+		return nil, err
+	}
+	for k, b := range agg.Buckets {
+		counts[k] = b.Count
+	}
+	return counts, nil
+}
+
+func (f *facet) readCategories(raw json.RawMessage, out *Facet) error {
+	counts, err := named(raw)
+	for _, c := range f.children {
+		out.Values = append(out.Values, Value{Value: key(c.id), Count: counts[key(c.id)]})
+	}
+	return err
+}
+
+// readNamed takes the values in the given order; those that nothing has are left out unless they are selected.
+func (f *facet) readNamed(raw json.RawMessage, out *Facet, values []string) error {
+	counts, err := named(raw)
+	for _, v := range values {
+		chosen := slices.Contains(f.selected, v)
+		if counts[v] > 0 || chosen {
+			out.Values = append(out.Values, Value{Value: v, Count: counts[v], Selected: chosen})
+		}
+	}
+	return err
+}
+
+// readValues joins the most frequent values with the selected ones.
+func (f *facet) readValues(raw, selected json.RawMessage, out *Facet) error {
+	var agg struct {
+		Buckets []bucket `json:"buckets"`
+	}
+	if len(raw) > 0 {
+		if err := json.Unmarshal(raw, &agg); err != nil {
+			return err
+		}
+	}
+	for _, b := range agg.Buckets {
+		if !slices.Contains(f.selected, b.Key) {
+			out.Values = append(out.Values, Value{Value: b.Key, Count: b.Count})
+		}
+	}
+	values := slices.Clone(f.selected)
+	slices.Sort(values)
+	if err := f.readNamed(selected, out, slices.Compact(values)); err != nil {
+		return err
+	}
+	slices.SortStableFunc(out.Values, func(a, b Value) int {
+		return cmp.Or(cmp.Compare(b.Count, a.Count), cmp.Compare(a.Value, b.Value))
+	})
+	return nil
+}
+
+func readStats(raw json.RawMessage, out *Facet) error {
+	var s stats
+	if err := json.Unmarshal(raw, &s); err != nil {
+		return err
+	}
+	out.Count, out.Min, out.Max = s.Count, s.Min, s.Max
+	return nil
+}
+
+func readRanges(raw json.RawMessage, out *Facet) error {
+	var agg struct {
+		Buckets []bucket `json:"buckets"`
+	}
+	if err := json.Unmarshal(raw, &agg); err != nil {
+		return err
+	}
+	for _, b := range agg.Buckets {
+		if b.Count == 0 {
+			continue
+		}
+		v := Value{Count: b.Count, From: whole(b.From), To: whole(b.To)}
+		v.Value = bound(v.From) + "-" + bound(v.To)
+		out.Values = append(out.Values, v)
+	}
+	return nil
+}
+
+func whole(f *float64) *int64 {
+	if f == nil {
+		return nil
+	}
+	n := int64(*f)
+	return &n
+}
+
+func bound(n *int64) string {
+	if n == nil {
+		return ""
+	}
+	return strconv.FormatInt(*n, 10)
+}
+
+// name adds the names that documents don't hold.
+func name(f *Facet, q *Query, dims *dimension.Set) {
+	for i := range f.Values {
+		v := &f.Values[i]
+		id, err := strconv.ParseInt(v.Value, 10, 64)
+		if err != nil {
+			continue // no id, so nothing to look up
+		}
+		switch f.Kind {
+		case KindCategory:
+			v.Label = dims.CategoryName(id, q.Lang)
+		case KindBrand:
+			if b, ok := dims.Brand(id); ok {
+				v.Label = b.Name
+			}
+		}
+	}
+}
+
+// label reads an attribute's label: in the language, else in English, else its code.
+func label(a dimension.Attribute, lang string) string {
+	var labels map[string]string
+	if json.Unmarshal([]byte(a.Labels), &labels) != nil {
+		return a.Code // the column holds what a person wrote; one that is no map of strings has no label
+	}
+	return cmp.Or(labels[lang], labels["en"], a.Code)
+}

@@ -1,0 +1,111 @@
+package search
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"net/url"
+	"strings"
+	"time"
+
+	"freshet/projectors/dimension"
+)
+
+// Unavailable is the error of a search that can't be answered now: Elasticsearch is away, overloaded, or not set up yet.
+type Unavailable struct {
+	RetryAfter time.Duration
+	Err        error
+}
+
+func (e *Unavailable) Error() string { return "search is unavailable: " + e.Err.Error() }
+
+// Unwrap returns the cause.
+func (e *Unavailable) Unwrap() error { return e.Err }
+
+// SearcherConfig tunes a Searcher; zero values take the defaults.
+type SearcherConfig struct {
+	Prefix string // of the index names
+	// Timeout bounds a search, default 2 s. Elasticsearch is told to stop a little earlier and give what it has.
+	Timeout time.Duration
+	// FuzzyBelow is how few hits the text as typed may have before misspellings are allowed for, default 3.
+	FuzzyBelow int64
+	// PopularityNow says what popularity a product that sells its first unit at a time would have, by view.Popularity's
+	// scale. Default: 0 always.
+	PopularityNow func(time.Time) float64
+}
+
+// Searcher answers queries. It is safe for concurrent use.
+type Searcher struct {
+	client *Client
+	cfg    SearcherConfig
+}
+
+// NewSearcher returns a searcher over the client.
+func NewSearcher(c *Client, cfg SearcherConfig) *Searcher {
+	defaultTo(&cfg.Timeout, 2*time.Second)
+	if cfg.FuzzyBelow <= 0 {
+		cfg.FuzzyBelow = 3
+	}
+	if cfg.PopularityNow == nil {
+		cfg.PopularityNow = func(time.Time) float64 { return 0 }
+	}
+	return &Searcher{client: c, cfg: cfg}
+}
+
+// hasText says whether there is anything to look for.
+func (q *Query) hasText() bool { return strings.TrimSpace(q.Text) != "" }
+
+// Search answers a query by one request, or by two when the text as typed finds next to nothing. The error is an *Invalid
+// for a query that can't be answered, an *Unavailable when asking again later may help.
+func (s *Searcher) Search(ctx context.Context, q Query, dims *dimension.Set) (Result, error) {
+	if err := q.Validate(); err != nil {
+		return Result{}, err
+	}
+	p, err := makePlan(&q, dims)
+	if err != nil {
+		return Result{}, err
+	}
+	deadline, cancel := context.WithTimeout(ctx, s.cfg.Timeout)
+	defer cancel()
+	strict, err := s.ask(deadline, p, dims, false)
+	if err != nil {
+		return Result{}, s.classify(ctx, err)
+	}
+	if !q.hasText() || q.StrictText || strict.Partial || strict.Total >= s.cfg.FuzzyBelow {
+		return strict, nil
+	}
+	fuzzy, err := s.ask(deadline, p, dims, true)
+	if err != nil {
+		return Result{}, s.classify(ctx, err)
+	}
+	if fuzzy.Total <= strict.Total {
+		return strict, nil
+	}
+	fuzzy.Fuzzy, fuzzy.Took = true, fuzzy.Took+strict.Took
+	return fuzzy, nil
+}
+
+func (s *Searcher) ask(ctx context.Context, p *plan, dims *dimension.Set, fuzzy bool) (Result, error) {
+	path := "/" + url.PathEscape(Alias(s.cfg.Prefix, p.q.Lang)) + "/_search?routing=" + key(p.q.Store)
+	body := p.request(fuzzy, s.cfg.PopularityNow(time.Now()), s.cfg.Timeout*8/10)
+	var a answer
+	if err := s.client.json(ctx, http.MethodPost, path, body, &a); err != nil {
+		return Result{}, err
+	}
+	return p.result(&a, dims)
+}
+
+// classify tells a server that may be well again from a fault of ours. ctx is the caller's: when that has ended, nobody
+// waits for the answer and its error is the one to return.
+func (s *Searcher) classify(ctx context.Context, err error) error {
+	if ctx.Err() != nil {
+		return fmt.Errorf("search: %w", context.Cause(ctx))
+	}
+	var status *statusError
+	missing := errors.As(err, &status) && (status.Status == http.StatusNotFound || status.Type == "index_closed_exception")
+	if missing || passing(err) {
+		return &Unavailable{RetryAfter: time.Second, Err: err}
+	}
+	return fmt.Errorf("search: %w", err)
+}
