@@ -1,33 +1,42 @@
 package ingest
 
 import (
-	"encoding/json"
-	"fmt"
+	"strconv"
 	"time"
 
 	"freshet/ingest/change"
 )
 
-// deadLetter is the record of a row that could not be published: where it stands, what it was and why.
+// deadLetter is a row that could not be published: where it stands, what it was and why. It takes the form that the
+// projectors give theirs, a record with headers, but has no value: Postgres still holds the row.
 type deadLetter struct {
-	Stage     string    `json:"stage"`
-	Topic     string    `json:"topic"`
-	Partition int       `json:"partition"`
-	CommitLSN string    `json:"commit_lsn"`
-	TxIndex   string    `json:"tx_index"`
-	Key       string    `json:"key"`
-	Reason    string    `json:"reason"`
-	Size      int       `json:"size,omitempty"` // of the value, which is not kept: Postgres still has the row
-	Time      time.Time `json:"time"`
+	topic     string
+	partition int // -1 where it was not chosen yet
+	position  []recordHeader
+	key       []byte
+	reason    string
 }
 
-func (d deadLetter) record() (record, error) {
-	d.Stage, d.Time = "ingest", time.Now().UTC()
-	value, err := json.Marshal(d)
-	if err != nil {
-		return record{}, fmt.Errorf("encode a dead letter: %w", err)
+func (d *deadLetter) record() record {
+	headers := append([]recordHeader{}, d.position...)
+	headers = append(headers,
+		recordHeader{"dl_topic", []byte(d.topic)},
+		recordHeader{"dl_partition", strconv.AppendInt(nil, int64(d.partition), 10)},
+		recordHeader{"dl_stage", []byte("ingest")},
+		recordHeader{"dl_reason", []byte(d.reason)},
+		recordHeader{"dl_time", time.Now().UTC().AppendFormat(nil, time.RFC3339Nano)},
+		recordHeader{"dl_truncated", []byte("true")})
+	return record{key: d.key, headers: headers}
+}
+
+// positionHeaders picks the headers that say where a record stands.
+func positionHeaders(headers []recordHeader) []recordHeader {
+	var out []recordHeader
+	for _, h := range headers {
+		switch h.key {
+		case change.HeaderCommitLSN, change.HeaderTxIndex, change.HeaderEventID:
+			out = append(out, h)
+		}
 	}
-	return record{key: []byte(d.Topic), value: value, headers: []recordHeader{
-		{change.HeaderCommitLSN, []byte(d.CommitLSN)}, {change.HeaderTxIndex, []byte(d.TxIndex)},
-	}}, nil
+	return out
 }

@@ -160,14 +160,10 @@ func (e *emitter) truncate(ctx context.Context, t *table) error {
 func (e *emitter) park(ctx context.Context, t *table, reason error) error {
 	e.metrics.deadLetters.Inc()
 	e.log("row parked on the dead-letter topic", "table", t.name, "lsn", e.position.String(), "key", string(e.key), "reason", reason.Error())
-	letter, err := deadLetter{
-		Topic: t.partitions[0].topic, Partition: -1, Key: string(e.key), Reason: reason.Error(),
-		CommitLSN: e.position.Commit.String(), TxIndex: strconv.FormatUint(e.position.Index, 10),
-	}.record()
-	if err != nil {
-		return err
-	}
-	return e.append(ctx, e.publisher.dead, &letter)
+	e.setHeaders(t, nil, "", nil)
+	letter := deadLetter{topic: t.partitions[0].topic, partition: -1, position: e.headers, key: e.key, reason: reason.Error()}
+	parked := letter.record()
+	return e.append(ctx, e.publisher.dead, &parked)
 }
 
 func (e *emitter) append(ctx context.Context, part *partition, r *record) error {

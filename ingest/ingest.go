@@ -17,6 +17,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"sync/atomic"
 	"time"
 
 	"github.com/jackc/pgx/v5/pgconn"
@@ -33,8 +34,10 @@ type Ingest struct {
 
 	// resnapshot is the order to throw slot and position away, carried out once.
 	resnapshot bool
-	// standby and waiting keep a wait from being logged at every attempt.
+	// standby keeps a wait from being logged at every attempt.
 	standby bool
+	// trouble says why the stream does not run, nil while it does.
+	trouble atomic.Pointer[error]
 }
 
 // New checks the configuration and returns an Ingest that is ready to Run.
@@ -47,7 +50,25 @@ func New(config Config) (*Ingest, error) {
 	if err != nil {
 		return nil, fmt.Errorf("register metrics: %w", err)
 	}
-	return &Ingest{config: config, log: config.Logger, metrics: m, resnapshot: config.Resnapshot}, nil
+	in := &Ingest{config: config, log: config.Logger, metrics: m, resnapshot: config.Resnapshot}
+	in.setTrouble(errors.New("not started"))
+	return in, nil
+}
+
+// Healthy returns nil while the stream runs, else why it does not: it starts, takes a snapshot, stands by or tries again.
+func (in *Ingest) Healthy(context.Context) error {
+	if err := in.trouble.Load(); err != nil {
+		return *err
+	}
+	return nil
+}
+
+func (in *Ingest) setTrouble(err error) {
+	if err == nil {
+		in.trouble.Store(nil)
+		return
+	}
+	in.trouble.Store(&err)
 }
 
 // Run streams until the context ends, and then returns nil after what was read is durable and acknowledged. It reconnects
@@ -61,6 +82,7 @@ func (in *Ingest) Run(ctx context.Context) error {
 	for {
 		began := time.Now()
 		err := in.session(ctx, client)
+		in.setTrouble(err)
 		if ctx.Err() != nil {
 			return nil
 		}

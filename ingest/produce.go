@@ -9,8 +9,6 @@ import (
 
 	"github.com/segmentio/kafka-go"
 	"github.com/segmentio/kafka-go/protocol"
-
-	"freshet/ingest/change"
 )
 
 const (
@@ -121,19 +119,8 @@ func (p *publisher) deliverApart(part *partition, b *batch, refusal error) (next
 
 // parkRefused writes to the dead-letter topic at once, outside its queue: the record's own partition waits for it.
 func (p *publisher) parkRefused(part *partition, r *record, refusal error) error {
-	letter := deadLetter{Topic: part.topic, Partition: part.id, Key: string(r.key), Reason: refusal.Error(), Size: len(r.value)}
-	for _, h := range r.headers {
-		if h.key == change.HeaderCommitLSN {
-			letter.CommitLSN = string(h.value)
-		}
-		if h.key == change.HeaderTxIndex {
-			letter.TxIndex = string(h.value)
-		}
-	}
-	parked, err := letter.record()
-	if err != nil {
-		return err
-	}
+	letter := deadLetter{topic: part.topic, partition: part.id, position: positionHeaders(r.headers), key: r.key, reason: refusal.Error()}
+	parked := letter.record()
 	single := &batch{}
 	single.reset()
 	single.add(&parked, time.Now())
@@ -142,7 +129,7 @@ func (p *publisher) parkRefused(part *partition, r *record, refusal error) error
 		return err
 	}
 	p.metrics.deadLetters.Inc()
-	p.config.Logger.Error("record parked", "topic", part.topic, "partition", part.id, "key", letter.Key, "reason", letter.Reason)
+	p.config.Logger.Error("record parked", "topic", part.topic, "partition", part.id, "key", string(r.key), "reason", letter.reason)
 	_, err = p.produce(p.dead, wire)
 	return err
 }

@@ -153,6 +153,7 @@ func (s *session) stream(ctx, sending context.Context, p *publisher, e *emitter,
 		return err
 	}
 	s.standby = false
+	s.setTrouble(nil)
 	s.log.Info("streaming", "slot", s.config.Slot, "lsn", start.LSN.String(), "tables", len(s.tables))
 	st := &stream{
 		config: &s.config, reader: r, emitter: e, catalog: s.catalog, source: s.source, start: start.LSN,

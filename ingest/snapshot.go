@@ -39,6 +39,7 @@ func (s *session) snapshot(ctx context.Context, choice decision, stored *positio
 	}
 	s.resnapshot = false
 	s.log.Info("snapshot begins", "slot", s.config.Slot, "lsn", consistent.String(), "tables", len(s.tables))
+	s.setTrouble(errors.New("the snapshot is being published"))
 	began := time.Now()
 	c := &copier{session: s, emitter: e}
 	if err := c.run(ctx, name, consistent); err != nil {

@@ -2,9 +2,13 @@ package main
 
 import (
 	"context"
+	"fmt"
+	"strings"
+	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/collectors"
+	"github.com/segmentio/kafka-go"
 	"github.com/spf13/cobra"
 	"golang.org/x/sync/errgroup"
 
@@ -12,35 +16,78 @@ import (
 	"freshet/ingest"
 )
 
+// ingestSettings are the flags of ingest alone.
+type ingestSettings struct {
+	slot, publication string
+	resnapshot        bool
+	retention         time.Duration
+	compression       string
+	routing           map[string]string
+}
+
 func newIngestCommand(s *settings) *cobra.Command {
-	config := ingest.Config{}
+	var own ingestSettings
 	cmd := &cobra.Command{
 		Use:   "ingest",
-		Short: "Read the write-ahead log and put every committed change on Kafka",
-		Long: `Reads Postgres through a replication slot of its own, created on the first start together with a
-snapshot of all published tables, and publishes every committed change in Debezium's JSON. One
-process reads the slot; a second one stands by and takes over when the first ends.`,
+		Short: "Put every committed change of the published tables on Kafka",
+		Long: `ingest reads the shop's write-ahead log through a replication slot and publishes every
+committed change to Kafka. The first start makes the slot and publishes every row as of
+that instant; later starts go on where the last one ended. Where that can't be proven it
+refuses, and says why; --resnapshot then drops the slot, makes a new one and publishes
+every row again.
+
+A second ingest on the same slot stands by and takes over when the first one ends.`,
 		GroupID: "process",
 		Args:    cobra.NoArgs,
-		RunE:    func(cmd *cobra.Command, _ []string) error { return s.ingest(cmd.Context(), config) },
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			return runIngest(cmd.Context(), s, own)
+		},
 	}
-	cmd.Flags().BoolVar(&config.Resnapshot, "resnapshot", false, "drop the slot, take a new one and publish every row again")
+	flags := cmd.Flags()
+	flags.StringVar(&own.slot, "slot", "", "the replication slot (default the prefix)")
+	flags.StringVar(&own.publication, "publication", "freshet", "the publication to read")
+	flags.BoolVar(&own.resnapshot, "resnapshot", false, "drop the slot and publish every row again")
+	flags.DurationVar(&own.retention, "retention", 7*24*time.Hour, "how long topics keep changes; dimensions are kept for ever")
+	flags.StringVar(&own.compression, "compression", "none", "of batches on Kafka: none, lz4, zstd, snappy or gzip")
+	flags.StringToStringVar(&own.routing, "routing", nil, "routing columns that differ from the rule, schema.table=column, comma-separated")
 	return cmd
 }
 
-func (s *settings) ingest(ctx context.Context, config ingest.Config) error {
-	registry := prometheus.NewRegistry()
-	registry.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
-	config.PostgresURL, config.Brokers, config.Prefix, config.Partitions = s.postgresURL, s.kafka, s.prefix, s.partitions
-	config.Slot, config.Version, config.Registerer, config.Logger = s.prefix, version, registry, s.logger()
-	in, err := ingest.New(config)
+func runIngest(ctx context.Context, s *settings, own ingestSettings) error {
+	compression, err := parseCompression(own.compression)
 	if err != nil {
 		return err
 	}
+	if own.slot == "" {
+		own.slot = s.prefix
+	}
+	registry := prometheus.NewRegistry()
+	registry.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
+	in, err := ingest.New(ingest.Config{
+		PostgresURL: s.postgresURL, Brokers: s.kafka, Prefix: s.prefix, Slot: own.slot, Publication: own.publication,
+		Partitions: s.partitions, Retention: own.retention, Routing: own.routing, Resnapshot: own.resnapshot,
+		Compression: compression, Version: version, Registerer: registry, Logger: s.logger(),
+	})
+	if err != nil {
+		return err
+	}
+	probe := health.New(s.health, registry)
+	probe.Check("stream", in.Healthy)
 	group, ctx := errgroup.WithContext(ctx)
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
-	group.Go(func() error { return health.New(s.health, registry).Run(ctx) })
+	group.Go(func() error { return probe.Run(ctx) })
 	group.Go(func() error { defer cancel(); return in.Run(ctx) })
 	return group.Wait()
+}
+
+func parseCompression(name string) (kafka.Compression, error) {
+	if strings.EqualFold(name, "none") || name == "" {
+		return 0, nil
+	}
+	var c kafka.Compression
+	if err := c.UnmarshalText([]byte(name)); err != nil {
+		return 0, fmt.Errorf("--compression %q: want none, lz4, zstd, snappy or gzip", name)
+	}
+	return c, nil
 }
