@@ -54,6 +54,7 @@ type shop struct {
 
 func newShop(t *testing.T) *shop {
 	t.Helper()
+	t.Parallel()
 	url := stacktest.Postgres(t)
 	if _, err := postgres.Migrate(t.Context(), url); err != nil {
 		t.Fatal(err)
