@@ -120,11 +120,13 @@ func (c *catalog) published(ctx context.Context, publication string) ([]publishe
 	}
 	rows, err := c.conn.Query(ctx, `
 		select c.oid, p.schemaname, p.tablename, coalesce(p.rowfilter, ''), greatest(c.reltuples, 0)::bigint, c.relreplident::text,
-			array_agg(a.attname::text order by a.attnum), array_agg(a.atttypid order by a.attnum), array_agg(a.atttypmod order by a.attnum)
+			array_agg(a.attname::text order by a.attnum), array_agg(a.atttypid order by a.attnum), array_agg(a.atttypmod order by a.attnum),
+			array_agg(c.relreplident = 'f' or coalesce(a.attnum = any(i.indkey::int2[]), false) order by a.attnum)
 		from pg_publication_tables p
 		join pg_namespace n on n.nspname = p.schemaname
 		join pg_class c on c.relnamespace = n.oid and c.relname = p.tablename
 		join pg_attribute a on a.attrelid = c.oid and a.attname = any(p.attnames)
+		left join pg_index i on i.indrelid = c.oid and case c.relreplident when 'd' then i.indisprimary when 'i' then i.indisreplident end
 		where p.pubname = $1 and a.attgenerated = ''
 		group by 1, 2, 3, 4, 5, 6 order by 2, 3`, publication)
 	if err != nil {
@@ -136,9 +138,10 @@ func (c *catalog) published(ctx context.Context, publication string) ([]publishe
 		var names []string
 		var types []uint32
 		var modifiers []int32
-		err := row.Scan(&t.OID, &t.Schema, &t.Name, &t.Filter, &t.Estimate, &identity, &names, &types, &modifiers)
+		var identities []bool
+		err := row.Scan(&t.OID, &t.Schema, &t.Name, &t.Filter, &t.Estimate, &identity, &names, &types, &modifiers, &identities)
 		for i := range names {
-			t.Columns = append(t.Columns, pgoutput.Column{Name: names[i], Type: types[i], Modifier: modifiers[i]})
+			t.Columns = append(t.Columns, pgoutput.Column{Name: names[i], Type: types[i], Modifier: modifiers[i], Identity: identities[i]})
 		}
 		t.Identity = (identity + "?")[0]
 		return t, err

@@ -47,7 +47,8 @@ func (c *Config) routingColumn(table string, columns, key []string) string {
 	return ""
 }
 
-// newTable makes a relation ready. key holds the primary key's columns; where there is none, the replica identity's serve.
+// newTable makes a relation ready. key holds the primary key's columns. Where there is none, or where a delete would not
+// carry it because the replica identity is an index on other columns, the replica identity's columns are the key.
 func newTable(ctx context.Context, config *Config, source change.Source, c *catalog, rel *pgoutput.Relation, key []string) (*table, error) {
 	t := &table{name: rel.Schema + "." + rel.Name}
 	names := make([]string, len(rel.Columns))
@@ -59,22 +60,35 @@ func newTable(ctx context.Context, config *Config, source change.Source, c *cata
 		}
 		names[i] = col.Name
 	}
-	if len(key) == 0 && rel.Identity != 'f' {
-		for _, col := range rel.Columns {
-			if col.Identity {
-				key = append(key, col.Name)
-			}
-		}
-	}
-	for _, k := range key {
-		if i := slices.Index(names, k); i >= 0 {
-			t.key = append(t.key, i)
-		}
+	t.key = keyColumns(rel, names, key)
+	key = key[:0:0]
+	for _, i := range t.key {
+		key = append(key, names[i])
 	}
 	t.routing = slices.Index(names, config.routingColumn(t.name, names, key))
 	t.carried = t.routing >= 0 && (rel.Identity == 'f' || rel.Columns[t.routing].Identity)
 	t.encoder = change.NewEncoder(source, rel.Schema, rel.Name, columns, t.key)
 	return t, nil
+}
+
+func keyColumns(rel *pgoutput.Relation, names, primary []string) (indices []int) {
+	for _, name := range primary {
+		i := slices.Index(names, name)
+		if i < 0 || (rel.Identity == 'i' && !rel.Columns[i].Identity) {
+			indices = nil
+			break
+		}
+		indices = append(indices, i)
+	}
+	if len(indices) > 0 || rel.Identity == 'f' {
+		return indices
+	}
+	for i, col := range rel.Columns {
+		if col.Identity {
+			indices = append(indices, i)
+		}
+	}
+	return indices
 }
 
 // partition returns where a row goes; broadcast when the row does not say, which only a delete's old row may fail to.
