@@ -47,6 +47,7 @@ type reader struct {
 	walEnd      change.LSN // as of the last keepalive
 	walTime     int64      // the server's clock then, microseconds since the Unix epoch
 	asked       bool       // a keepalive is on its way
+	lastAsk     time.Time
 	expired     bool       // the read deadline has passed and must be set anew
 }
 
@@ -199,7 +200,8 @@ func (r *reader) tick(idle bool) error {
 	if now.Sub(r.lastMessage) > silence {
 		return fmt.Errorf("the server said nothing for %s: %w", silence, os.ErrDeadlineExceeded)
 	}
-	ask := idle && (!r.asked || now.Sub(r.lastStatus) > statusEvery)
+	// An answer comes back within microseconds: without the pause the two ends would play ping-pong on a core each.
+	ask := idle && now.Sub(r.lastAsk) >= r.patience() && (!r.asked || now.Sub(r.lastAsk) > statusEvery)
 	due := now.Sub(r.lastStatus) >= statusEvery || (r.durable() > r.lastAcked && now.Sub(r.lastStatus) >= pingIdle)
 	if ask || due {
 		return r.sendStatus(ask || now.Sub(r.lastMessage) > 5*time.Second)
@@ -230,7 +232,10 @@ func (r *reader) sendStatus(ask bool) error {
 	if err := r.front.Flush(); err != nil {
 		return fmt.Errorf("send status: %w", err)
 	}
-	r.lastStatus, r.lastAcked, r.asked = now, lsn, r.asked || ask
+	r.lastStatus, r.lastAcked = now, lsn
+	if ask {
+		r.asked, r.lastAsk = true, now
+	}
 	return nil
 }
 
