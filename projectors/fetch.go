@@ -157,7 +157,11 @@ func (f *fetcher) fetch(ctx, life context.Context, cursors []*cursor, turn int) 
 	if err != nil {
 		return fmt.Errorf("fetch: %w", err)
 	}
-	batch, failure := f.absorb(ctx, cursors, answer.(*fetch.Response))
+	response, ok := answer.(*fetch.Response)
+	if !ok {
+		return fmt.Errorf("fetch: the answer is a %T", answer)
+	}
+	batch, failure := f.absorb(ctx, cursors, response)
 	if len(batch) > 0 {
 		select {
 		case f.out <- batch:

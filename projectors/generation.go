@@ -9,6 +9,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/prometheus/client_golang/prometheus"
 	"github.com/segmentio/kafka-go"
 
 	"freshet/ingest/failpoint"
@@ -67,6 +68,16 @@ func (g *generation) run(parent, intake context.Context) {
 	workers.Wait()
 	helpers.Wait()
 	g.commit()
+	g.clearGauges()
+}
+
+// clearGauges forgets what belongs to the partitions' next owner: a lag that nobody updates would raise alarms for ever.
+func (g *generation) clearGauges() {
+	for _, w := range g.workers {
+		for _, gauge := range []*prometheus.GaugeVec{g.metrics.lag, g.metrics.watermarkLSN, g.metrics.watermarkSeconds} {
+			gauge.DeleteLabelValues(g.stage.Name, w.label)
+		}
+	}
 }
 
 // workContext returns the context of handlers. It outlives the intake by DrainTimeout, so that a batch in hand is not torn.

@@ -25,11 +25,7 @@ func (r *Runtime) runStage(ctx context.Context, stage *Stage) error {
 	if err != nil {
 		return err
 	}
-	defer func() {
-		if err := group.Close(); err != nil {
-			logger.Warn("leaving the consumer group failed", "error", err)
-		}
-	}()
+	defer closeGroup(group, logger)
 	for {
 		assigned, err := group.Next(ctx)
 		switch {
@@ -47,17 +43,18 @@ func (r *Runtime) runStage(ctx context.Context, stage *Stage) error {
 		case <-g.done:
 		case <-ctx.Done():
 			// Closing ends the generation and waits until its batches in hand are finished and committed.
-			if err := group.Close(); err != nil {
-				logger.Warn("leaving the consumer group failed", "error", err)
-			}
+			closeGroup(group, logger)
 			<-g.done
 		}
-		if g.fatal != nil {
+		if g.fatal != nil || ctx.Err() != nil {
 			return g.fatal
 		}
-		if ctx.Err() != nil {
-			return nil
-		}
+	}
+}
+
+func closeGroup(group *kafka.ConsumerGroup, logger *slog.Logger) {
+	if err := group.Close(); err != nil {
+		logger.Warn("leaving the consumer group failed", "error", err)
 	}
 }
 

@@ -72,13 +72,14 @@ func (t *Tracker) start(ctx context.Context) (int64, error) {
 	if err != nil {
 		return -1, fmt.Errorf("list offsets of %s: %w", t.topic, err)
 	}
-	for _, p := range answer.Topics[t.topic] {
-		if p.Error != nil {
-			return -1, fmt.Errorf("list offsets of %s: %w", t.topic, p.Error)
-		}
-		return max(p.FirstOffset, p.LastOffset-t.config.LookBack), nil
+	partitions := answer.Topics[t.topic]
+	if len(partitions) == 0 {
+		return -1, fmt.Errorf("list offsets of %s: %w", t.topic, kafka.UnknownTopicOrPartition)
 	}
-	return -1, fmt.Errorf("list offsets of %s: %w", t.topic, kafka.UnknownTopicOrPartition)
+	if err := partitions[0].Error; err != nil {
+		return -1, fmt.Errorf("list offsets of %s: %w", t.topic, err)
+	}
+	return max(partitions[0].FirstOffset, partitions[0].LastOffset-t.config.LookBack), nil
 }
 
 // fetch absorbs what stands at the offset, waiting for it when there is nothing, and returns the offset after it.
