@@ -160,7 +160,6 @@ func (c *Cache) loadTable(ctx context.Context, table string, into func(json.RawM
 // tableRange returns the bounds of the _ids of a table's rows, the second excluded.
 func tableRange(table string) (from, to string) { return table + ":", table + ";" }
 
-
 func appendRow[T any](list *[]T) func(json.RawMessage) error {
 	return func(raw json.RawMessage) error {
 		var row T
