@@ -2,6 +2,8 @@ package main
 
 import (
 	"context"
+	"crypto/sha256"
+	"encoding/hex"
 	"errors"
 	"fmt"
 	"io"
@@ -40,13 +42,13 @@ func (s *settings) ownProcesses() []ownProcess {
 	}
 }
 
-// startProcesses runs those that do not run yet, and restarts those whose binary or
-// settings changed.
-func (s *settings) startProcesses(cmd *cobra.Command, supervisor *process.Supervisor, healthPort int) error {
+// processSpecs says how each of them is run.
+func (s *settings) processSpecs(cmd *cobra.Command, healthPort int) ([]process.Spec, error) {
 	binary, build, err := ownBinary()
 	if err != nil {
-		return err
+		return nil, err
 	}
+	var specs []process.Spec
 	for i, p := range s.ownProcesses() {
 		health := net.JoinHostPort("127.0.0.1", strconv.Itoa(healthPort+i))
 		spec := process.Spec{
@@ -59,38 +61,66 @@ func (s *settings) startProcesses(cmd *cobra.Command, supervisor *process.Superv
 			ReadyWithin: 3 * time.Minute,
 		}
 		if p.listen != "" {
-			_, port, err := net.SplitHostPort(p.listen)
+			port, err := portOf(p.listen)
 			if err != nil {
-				return fmt.Errorf("%s: %w", p.setting, err)
+				return nil, fmt.Errorf("%s: %w", p.setting, err)
 			}
-			number, err := strconv.Atoi(port)
-			if err != nil {
-				return fmt.Errorf("%s: the port must be a number: %w", p.setting, err)
-			}
-			spec.Ports = append(spec.Ports, process.Port{Number: number, Setting: p.setting})
+			spec.Ports = append(spec.Ports, process.Port{Number: port, Setting: p.setting})
 		}
-		started, err := supervisor.Up(cmd.Context(), spec)
+		specs = append(specs, spec)
+	}
+	return specs, nil
+}
+
+func portOf(address string) (int, error) {
+	_, port, err := net.SplitHostPort(address)
+	if err != nil {
+		return 0, err
+	}
+	return strconv.Atoi(port)
+}
+
+// preflightProcesses finds every port that is taken before anything is started.
+func preflightProcesses(ctx context.Context, supervisor *process.Supervisor, specs []process.Spec) error {
+	var problems []error
+	for _, spec := range specs {
+		problems = append(problems, supervisor.Preflight(ctx, spec.Name, spec.Ports))
+	}
+	return errors.Join(problems...)
+}
+
+// startProcesses runs those that do not run yet, and restarts those whose binary or
+// settings changed.
+func (s *settings) startProcesses(ctx context.Context, supervisor *process.Supervisor, specs []process.Spec) error {
+	for _, spec := range specs {
+		started, err := supervisor.Up(ctx, spec)
 		if err != nil {
 			return err
 		}
-		if err := s.printf("  %s: %s\n", p.name, map[bool]string{true: "started", false: "runs"}[started]); err != nil {
+		if err := s.printf("  %s: %s\n", spec.Name, map[bool]string{true: "started", false: "runs"}[started]); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-// ownBinary returns the path of this program and what changes when it is built anew.
-func ownBinary() (path, build string, err error) {
+// ownBinary returns the path of this program and the sum of its content: a build that
+// changed nothing has another time but the same content, and restarts nothing.
+func ownBinary() (path, sum string, err error) {
 	path, err = os.Executable()
 	if err != nil {
 		return "", "", fmt.Errorf("find our own binary: %w", err)
 	}
-	info, err := os.Stat(path)
+	f, err := os.Open(path)
 	if err != nil {
-		return "", "", fmt.Errorf("find our own binary: %w", err)
+		return "", "", fmt.Errorf("read our own binary: %w", err)
 	}
-	return path, fmt.Sprintf("%d-%d", info.Size(), info.ModTime().UnixNano()), nil
+	defer func() { err = errors.Join(err, f.Close()) }()
+	hash := sha256.New()
+	if _, err := io.Copy(hash, f); err != nil {
+		return "", "", fmt.Errorf("read our own binary: %w", err)
+	}
+	return path, hex.EncodeToString(hash.Sum(nil)), nil
 }
 
 // childEnvironment is what a process of ours is given: every shared setting that was
@@ -125,9 +155,9 @@ func (s *settings) childEnvironment(cmd *cobra.Command, health string) []string 
 
 // runSelf runs a subcommand of ours to its end, its output on ours.
 func (s *settings) runSelf(cmd *cobra.Command, out io.Writer, args ...string) error {
-	binary, _, err := ownBinary()
+	binary, err := os.Executable()
 	if err != nil {
-		return err
+		return fmt.Errorf("find our own binary: %w", err)
 	}
 	child := exec.CommandContext(cmd.Context(), binary, args...)
 	child.Env = s.childEnvironment(cmd, "")

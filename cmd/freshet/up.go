@@ -42,6 +42,16 @@ func (s *settings) up(cmd *cobra.Command, o upOptions) error {
 	if err != nil {
 		return err
 	}
+	specs, err := s.processSpecs(cmd, o.healthPort)
+	if err != nil {
+		return err
+	}
+	if !o.serversOnly {
+		// Before the servers: their downloads may take minutes.
+		if err := preflightProcesses(ctx, servers.Supervisor(), specs); err != nil {
+			return err
+		}
+	}
 	if err := s.printf("servers:\n"); err != nil {
 		return err
 	}
@@ -51,6 +61,20 @@ func (s *settings) up(cmd *cobra.Command, o upOptions) error {
 	if o.serversOnly {
 		return nil
 	}
+	if err := s.prepareShop(cmd); err != nil {
+		return err
+	}
+	if err := s.printf("processes:\n"); err != nil {
+		return err
+	}
+	if err := s.startProcesses(ctx, servers.Supervisor(), specs); err != nil {
+		return err
+	}
+	return errors.Join(s.printAddresses(), s.measureFreshness(cmd))
+}
+
+// prepareShop brings the schema up to date and fills a shop that is empty.
+func (s *settings) prepareShop(cmd *cobra.Command) error {
 	if err := s.printf("shop:\n"); err != nil {
 		return err
 	}
@@ -59,13 +83,7 @@ func (s *settings) up(cmd *cobra.Command, o upOptions) error {
 			return err
 		}
 	}
-	if err := s.printf("processes:\n"); err != nil {
-		return err
-	}
-	if err := s.startProcesses(cmd, servers.Supervisor(), o.healthPort); err != nil {
-		return err
-	}
-	return errors.Join(s.printAddresses(), s.measureFreshness(cmd))
+	return nil
 }
 
 // measureFreshness changes a price in SQL and prints how long each reader took to

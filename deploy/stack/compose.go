@@ -2,6 +2,7 @@ package stack
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"os/exec"
@@ -43,16 +44,29 @@ func (s *Stack) composeStarted() bool {
 	return err == nil
 }
 
-// composeUp starts the services and waits until the file's health checks pass.
-func (s *Stack) composeUp(ctx context.Context, servers []server) error {
+// composeUp starts the services and waits until the file's health checks pass. It
+// returns false if an engine that was merely found can't do it the first time, for
+// want of the images as a rule: the servers can still be started as processes.
+func (s *Stack) composeUp(ctx context.Context, servers []server) (ok bool, err error) {
+	first := !s.composeStarted()
 	if err := os.WriteFile(s.composeFile(), compose.File, 0o644); err != nil {
-		return fmt.Errorf("write the compose file: %w", err)
+		return false, fmt.Errorf("write the compose file: %w", err)
 	}
 	args := []string{"up", "--detach", "--wait"}
 	for _, srv := range servers {
 		args = append(args, composeServices[srv.name])
 	}
-	return s.compose(ctx, args...)
+	err = s.compose(ctx, args...)
+	if err == nil || ctx.Err() != nil || !first {
+		return err == nil, err
+	}
+	// Nothing is left behind that would make the next `up` choose containers.
+	err = errors.Join(err, s.compose(ctx, "down", "--volumes"), os.Remove(s.composeFile()))
+	if s.cfg.Docker == "always" {
+		return false, err
+	}
+	s.board.Printf("  the Docker engine could not start the servers, they are started as processes: %v", err)
+	return false, nil
 }
 
 // composeDown removes the containers and keeps the volumes, where the data is.

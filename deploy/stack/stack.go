@@ -98,11 +98,14 @@ func (s *Stack) Up(ctx context.Context) (err error) {
 	}
 	docker := len(own) > 0 && s.UsesDocker(ctx)
 	if docker {
-		if err := s.composeUp(ctx, own); err != nil {
+		if docker, err = s.composeUp(ctx, own); err != nil {
 			return err
 		}
-	} else if err := s.preflight(ctx, own); err != nil {
-		return err
+	}
+	if !docker {
+		if err := s.preflight(ctx, own); err != nil {
+			return err
+		}
 	}
 	return s.withBoard(ctx, func(ctx context.Context) error {
 		group, ctx := errgroup.WithContext(ctx)
