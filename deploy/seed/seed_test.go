@@ -9,11 +9,11 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/jackc/pgx/v5"
+
 	"freshet/deploy/postgres"
 	"freshet/deploy/seed"
 	"freshet/deploy/stack/stacktest"
-
-	"github.com/jackc/pgx/v5"
 )
 
 // small is enough for every kind of store and a few hundred orders.

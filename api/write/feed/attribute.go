@@ -2,11 +2,10 @@ package feed
 
 import (
 	"context"
+	"encoding/json"
 	"fmt"
 	"reflect"
 	"sort"
-
-	"encoding/json"
 )
 
 // definition is how an attribute of a feed enters the registry when the shop does not have it yet.

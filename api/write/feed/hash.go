@@ -42,13 +42,18 @@ func contentHash(scope []byte, it *item) []byte {
 	if it.group != "" {
 		code = "" // the variant's alone
 	}
+	alt := it.title
+	if len(it.images) == 0 {
+		alt = "" // the title is in the images alone
+	}
 	content := sha256.Sum256(encode(struct {
 		Brand, GTIN, Kind string
+		Alt               string
 		Images            []string
 		Paths             [][]string
 		Words             map[string][]string
 		Weight            *float64
-	}{it.brand, code, it.kind, it.images, it.paths, it.words, it.weight}))
+	}{it.brand, code, it.kind, alt, it.images, it.paths, it.words, it.weight}))
 	return append(scope, content[:32-scopeSize]...)
 }
 

@@ -67,7 +67,8 @@ func (im *importer) findSeller(ctx context.Context, tx pgx.Tx, k *known) error {
 func (k *known) queries(tree int64, lang string) []query {
 	return []query{
 		{
-			"categories", `select id, coalesce(parent_id, 0), slug, position from categories where tree_id = $1`, []any{tree},
+			"categories", `select id, coalesce(parent_id, 0), slug, position from categories where tree_id = $1`,
+			[]any{tree},
 			func(r pgx.Rows) error {
 				var id, parent int64
 				var code string
@@ -80,7 +81,8 @@ func (k *known) queries(tree int64, lang string) []query {
 		},
 		{
 			"category names", `select c.id, coalesce(c.parent_id, 0), t.name from categories c join category_texts t on t.category_id = c.id
-				where c.tree_id = $1 order by (t.lang = $2) desc, t.lang, c.id`, []any{tree, lang},
+				where c.tree_id = $1 order by (t.lang = $2) desc, t.lang, c.id`,
+			[]any{tree, lang},
 			func(r pgx.Rows) error {
 				var id, parent int64
 				var name string

@@ -20,12 +20,13 @@ type batch struct {
 	owners   map[string]int64    // product by SKU, of the SKUs that the rows name
 	prices   map[string]priceRow
 	stock    map[string]stockRow
-	said     map[string]string // what the feed last said of a SKU's stock
-	brands   map[string]int64  // by slug
+	said     map[string]int64 // the figure that a feed last gave for a SKU
+	brands   map[string]int64 // by slug
 	done     tally
 	heads    []statement
 	writes   []statement
 	moves    []move
+	notes    []placed // rows whose figures are to be noted
 	freeIDs  []int64
 }
 
@@ -83,7 +84,7 @@ func (im *importer) load(ctx context.Context, tx pgx.Tx, items []item) (*batch, 
 	}
 	b := &batch{
 		im: im, tx: tx, known: im.known, products: map[string]*product{}, owners: map[string]int64{},
-		prices: map[string]priceRow{}, stock: map[string]stockRow{}, said: map[string]string{}, brands: map[string]int64{},
+		prices: map[string]priceRow{}, stock: map[string]stockRow{}, said: map[string]int64{}, brands: map[string]int64{},
 	}
 	var externals, skus, brands []string
 	for i := range items {
@@ -96,7 +97,8 @@ func (im *importer) load(ctx context.Context, tx pgx.Tx, items []item) (*batch, 
 	byID := map[int64]*product{}
 	queries := append(b.productQueries(externals, byID), b.skuQueries(skus)...)
 	queries = append(queries, query{
-		"brands", `select slug, id from brands where slug = any($1)`, []any{brands},
+		"brands", `select slug, id from brands where slug = any($1)`,
+		[]any{brands},
 		func(r pgx.Rows) error { return scanPair(r, b.brands) },
 	})
 	return b, runQueries(ctx, tx, queries)
@@ -225,11 +227,13 @@ func (b *batch) skuQueries(skus []string) []query {
 	store := b.im.store.ID
 	return []query{
 		{
-			"the variants' products", `select sku, product_id from variants where sku = any($1)`, []any{skus},
+			"the variants' products", `select sku, product_id from variants where sku = any($1)`,
+			[]any{skus},
 			func(r pgx.Rows) error { return scanPair(r, b.owners) },
 		},
 		{
-			"prices", `select sku, amount, list_amount, valid_from, valid_to from prices where store_id = $1 and sku = any($2)`, []any{store, skus},
+			"prices", `select sku, amount, list_amount, valid_from, valid_to from prices where store_id = $1 and sku = any($2)`,
+			[]any{store, skus},
 			func(r pgx.Rows) error {
 				var sku string
 				var p priceRow
@@ -239,7 +243,8 @@ func (b *batch) skuQueries(skus []string) []query {
 			},
 		},
 		{
-			"inventory", `select sku, on_hand, reserved from inventory where store_id = $1 and sku = any($2)`, []any{store, skus},
+			"inventory", `select sku, on_hand, reserved from inventory where store_id = $1 and sku = any($2)`,
+			[]any{store, skus},
 			func(r pgx.Rows) error {
 				var sku string
 				var s stockRow
@@ -249,15 +254,9 @@ func (b *batch) skuQueries(skus []string) []query {
 			},
 		},
 		{
-			"stock movements", `select s.sku, m.reason from unnest($2::text[]) s(sku) cross join lateral (
-				select coalesce(reason, '') as reason from stock_movements m where m.store_id = $1 and m.sku = s.sku and m.actor = $3 order by m.id desc limit 1) m`,
-			[]any{store, skus, actor},
-			func(r pgx.Rows) error {
-				var sku, reason string
-				err := r.Scan(&sku, &reason)
-				b.said[sku] = reason
-				return err
-			},
+			"feed quantities", `select sku, quantity from feed_quantities where store_id = $1 and sku = any($2)`,
+			[]any{store, skus},
+			func(r pgx.Rows) error { return scanPair(r, b.said) },
 		},
 	}
 }

@@ -1,7 +1,6 @@
 package feed
 
 import (
-	"fmt"
 	"sort"
 	"time"
 )
@@ -23,16 +22,14 @@ func (b *batch) planStock(row placed) {
 	m := move{row: row, isNew: !exists}
 	switch {
 	case it.quantity != nil:
-		m.target, m.reason = *it.quantity, fmt.Sprintf("feed quantity %d", *it.quantity)
-		if exists && b.im.cfg.Stock == StockChanged && b.said[row.sku] == m.reason {
+		if b.repeated(row) {
 			return
 		}
+		m.target, m.reason = *it.quantity, "feed quantity"
+	case it.inStock && exists && have.onHand > have.reserved:
+		return
 	case it.inStock:
-		m.target, m.reason = b.im.cfg.DefaultStock, "feed in stock"
-		if exists && have.onHand > have.reserved {
-			return
-		}
-		m.target += have.reserved
+		m.target, m.reason = b.im.cfg.DefaultStock+have.reserved, "feed in stock"
 	default:
 		m.reason = "feed out of stock"
 	}
@@ -41,6 +38,18 @@ func (b *batch) planStock(row placed) {
 	}
 	row.p.changed[row.sku] = true
 	b.moves = append(b.moves, m)
+}
+
+// repeated says whether the row's figure is the one that was given last, and notes it if not. StockAlways takes a repeated
+// one for news all the same.
+func (b *batch) repeated(row placed) bool {
+	said, known := b.said[row.sku]
+	if known && said == *row.it.quantity {
+		return b.im.cfg.Stock != StockAlways
+	}
+	row.p.changed[row.sku] = true
+	b.notes = append(b.notes, row)
+	return false
 }
 
 // writeStock queues the changes of stock, by SKU as checkout takes it, so that the two never wait for each other in a ring.
@@ -61,6 +70,10 @@ func (b *batch) writeStock() {
 			sql = open
 		}
 		b.queue(sql, b.im.store.ID, m.row.sku, m.row.p.id, m.target, m.reason, actor)
+	}
+	for _, row := range b.notes {
+		b.queue(`insert into feed_quantities (store_id, sku, quantity) values ($1, $2, $3) on conflict (store_id, sku) do update set quantity = excluded.quantity`,
+			b.im.store.ID, row.sku, *row.it.quantity)
 	}
 }
 

@@ -4,9 +4,9 @@ import (
 	"regexp"
 	"testing"
 
-	"freshet/api/write/slug"
-
 	"pgregory.net/rapid"
+
+	"freshet/api/write/slug"
 )
 
 func TestMake(t *testing.T) {
