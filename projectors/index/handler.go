@@ -1,0 +1,172 @@
+package index
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"maps"
+	"slices"
+	"time"
+
+	"freshet/ingest/failpoint"
+	"freshet/projectors"
+	"freshet/projectors/dimension"
+	"freshet/projectors/view"
+	"freshet/search"
+)
+
+// dimensions is where a handler gets the newest Set.
+type dimensions interface {
+	Get() *dimension.Set
+	Refresh(ctx context.Context) error
+}
+
+// Handler indexes the stores of one partition. It belongs to one worker and holds nothing between two batches.
+type Handler struct {
+	cfg    Config
+	store  *Store
+	writer *search.Writer
+	dims   dimensions
+	log    *slog.Logger
+}
+
+func newHandler(cfg Config, store *Store, writer *search.Writer, dims dimensions, partition int) *Handler {
+	return &Handler{cfg: cfg, store: store, writer: writer, dims: dims, log: cfg.Log.With("stage", StageName, "partition", partition)}
+}
+
+// Handle writes the batch's views, then the stores that its commands ask for, and makes all of it searchable.
+func (h *Handler) Handle(ctx context.Context, batch []projectors.Record) error {
+	b, poison := h.decode(batch)
+	set, err := h.set(ctx, b)
+	if err != nil {
+		return err
+	}
+	touched := make(map[string]bool)
+	if err := h.writeViews(ctx, b, set, touched, poison); err != nil {
+		return err
+	}
+	var marks []Mark
+	for _, o := range b.ordered() {
+		mark, err := h.obey(ctx, o, set, touched)
+		if err != nil {
+			return fmt.Errorf("index store %d again: %w", o.store, err)
+		}
+		if mark != nil {
+			marks = append(marks, *mark)
+		}
+	}
+	failpoint.Hit("index-after-bulk-before-refresh")
+	if err := h.writer.Refresh(ctx, slices.Sorted(maps.Keys(touched))...); err != nil {
+		return err
+	}
+	// Last of all: a store that is marked is searchable as the mark says.
+	for _, m := range marks {
+		if err := h.store.mark(ctx, m); err != nil {
+			return err
+		}
+	}
+	return poison.Err()
+}
+
+// set returns dimensions that are at least of the version the commands name, and know the stores of the views if anyone
+// does.
+//
+// The rows were stored before the command was published and are read from the primary, so one refresh has them. The
+// version can still be short when the dimensions were dropped and folded again, since it counts batches; waiting for ever
+// would then stop the partition for nothing.
+func (h *Handler) set(ctx context.Context, b *batch) (*dimension.Set, error) {
+	deadline := time.Now().Add(h.cfg.DimensionWait)
+	want, refreshed := b.dimensions(), false
+	for {
+		set := h.dims.Get()
+		switch {
+		case set.Version() > search.MaxDimensions:
+			return nil, fmt.Errorf("the dimensions are at version %d and documents have room for %d: make the indices anew", set.Version(), search.MaxDimensions)
+		case set.Version() >= want && (refreshed || b.known(set)):
+			return set, nil
+		case refreshed && time.Now().After(deadline):
+			h.log.WarnContext(ctx, "the dimensions are below the version a command names; going on with them", "version", set.Version(), "named", want)
+			return set, nil
+		}
+		if refreshed {
+			if err := pause(ctx, 20*time.Millisecond); err != nil {
+				return nil, err
+			}
+		}
+		if err := h.dims.Refresh(ctx); err != nil {
+			return nil, fmt.Errorf("refresh the dimensions: %w", err)
+		}
+		refreshed = true
+	}
+}
+
+func pause(ctx context.Context, d time.Duration) error {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+		return nil
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	}
+}
+
+// writeViews writes the newest view of every offer in all languages of its store. A store that is not known yet has no
+// languages; the command that announces its row indexes it whole.
+func (h *Handler) writeViews(ctx context.Context, b *batch, set *dimension.Set, touched map[string]bool, poison *projectors.Poison) error {
+	var ops []search.Op
+	var origins []projectors.Record
+	for _, n := range b.views {
+		store, ok := set.Store(n.view.Store)
+		if !ok {
+			continue
+		}
+		for _, lang := range store.Languages {
+			op, err := h.op(&n.view, lang, set, false)
+			if err != nil {
+				return err
+			}
+			ops, origins = append(ops, op...), append(origins, slices.Repeat([]projectors.Record{n.record}, len(op))...)
+		}
+	}
+	results, err := h.write(ctx, ops, touched)
+	if err != nil {
+		return err
+	}
+	parked := make(map[int64]bool) // by offset: a record is parked once, however many languages refuse it
+	for i, r := range results {
+		if r.Outcome == search.Refused && !parked[origins[i].Offset] {
+			parked[origins[i].Offset] = true
+			poison.Add(origins[i], r.Reason)
+		}
+	}
+	return nil
+}
+
+// op makes the operation of a view in a language: none where a seeded bug forgets it.
+func (h *Handler) op(v *view.Offer, lang string, set *dimension.Set, gone bool) ([]search.Op, error) {
+	doc := search.FromView(v, lang, set)
+	if gone {
+		doc = search.Tombstone(v, set)
+	}
+	if doc.Deleted && failpoint.Enabled("forget-tombstone") {
+		return nil, nil
+	}
+	op, err := doc.Op(search.Alias(h.cfg.Prefix, lang))
+	if err != nil {
+		return nil, err
+	}
+	return []search.Op{op}, nil
+}
+
+// write notes the indices as touched even where every document turns out to be stored already: an earlier attempt may have
+// stored them and died before it made them searchable.
+func (h *Handler) write(ctx context.Context, ops []search.Op, touched map[string]bool) ([]search.OpResult, error) {
+	if len(ops) == 0 {
+		return nil, nil
+	}
+	for _, op := range ops {
+		touched[op.Alias] = true
+	}
+	return h.writer.Write(ctx, ops)
+}

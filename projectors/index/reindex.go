@@ -1,0 +1,105 @@
+package index
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"fmt"
+	"slices"
+	"time"
+
+	"freshet/projectors/dimension"
+	"freshet/projectors/view"
+	"freshet/search"
+)
+
+// obey indexes a store again if its order calls for it, and returns the mark to leave; nil where nothing was to do.
+func (h *Handler) obey(ctx context.Context, o *order, set *dimension.Set, touched map[string]bool) (*Mark, error) {
+	last, err := h.store.marked(ctx, o.store)
+	if err != nil {
+		return nil, err
+	}
+	if last.Dimensions > set.Version() { // indexed by another worker, from later dimensions than this one has seen
+		if err := h.dims.Refresh(ctx); err != nil {
+			return nil, fmt.Errorf("refresh the dimensions: %w", err)
+		}
+		set = h.dims.Get()
+	}
+	next := Mark{ID: o.store, Dimensions: set.Version(), Digest: digest(set, o.store)}
+	if store, ok := set.Store(o.store); ok {
+		next.Languages = store.Languages
+	}
+	if !o.rebuild && next.Digest == last.Digest {
+		return nil, nil
+	}
+	started, documents := time.Now(), 0
+	err = h.store.views(ctx, o.store, func(views []view.Offer) error {
+		n, err := h.reindex(ctx, views, next.Languages, last.Languages, set, touched)
+		documents += n
+		return err
+	})
+	if err != nil {
+		return nil, err
+	}
+	h.log.InfoContext(ctx, "store indexed", "store", o.store, "documents", documents, "took", time.Since(started),
+		"rebuild", o.rebuild, "reason", o.reason)
+	return &next, nil
+}
+
+// reindex writes views in the languages, and tombstones in those that the store no longer has. It overwrites documents of
+// the same version: a rebuild mends what was damaged, and a Set may hold rows that are newer than its version says.
+func (h *Handler) reindex(ctx context.Context, views []view.Offer, langs, before []string, set *dimension.Set, touched map[string]bool) (int, error) {
+	var ops []search.Op
+	for i := range views {
+		if views[i].Version <= 0 {
+			continue // nothing was ever stored of it
+		}
+		for _, lang := range langs {
+			op, err := h.op(&views[i], lang, set, false)
+			if err != nil {
+				return 0, err
+			}
+			ops = append(ops, op...)
+		}
+		for _, lang := range before {
+			if slices.Contains(langs, lang) {
+				continue
+			}
+			op, err := h.op(&views[i], lang, set, true)
+			if err != nil {
+				return 0, err
+			}
+			ops = append(ops, op...)
+		}
+	}
+	for i := range ops {
+		ops[i].Overwrite = true
+	}
+	results, err := h.write(ctx, ops, touched)
+	if err != nil {
+		return 0, err
+	}
+	for i, r := range results {
+		if r.Outcome == search.Refused {
+			// There is no record to park: the one that brought this view was parked when it came.
+			h.log.ErrorContext(ctx, "a document can't be indexed", "document", ops[i].ID, "index", ops[i].Alias, "error", r.Reason)
+		}
+	}
+	return len(ops), nil
+}
+
+// digest names all that a store's documents depend on beside their views.
+func digest(set *dimension.Set, store int64) string {
+	sum := sha256.New()
+	if st, ok := set.Store(store); ok {
+		fmt.Fprintf(sum, "%q\n", st.Languages)
+	}
+	for _, a := range set.Attributes() {
+		slot := int64(-1)
+		if a.NumericSlot != nil {
+			slot = *a.NumericSlot
+		}
+		fmt.Fprintf(sum, "%q %q %d\n", a.Code, a.Kind, slot)
+	}
+	return hex.EncodeToString(sum.Sum(nil)[:16])
+}
