@@ -7,8 +7,6 @@ import (
 
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
-
-	"freshet/ingest/failpoint"
 )
 
 const (
@@ -57,9 +55,6 @@ func fromEnvironment(cmd *cobra.Command, env map[string]string) []error {
 func knownVariables(root *cobra.Command) map[string]bool {
 	known := map[string]bool{}
 	visitFlags(root, func(flag *pflag.Flag) { known[variable(flag.Name)] = true })
-	for _, name := range failpoint.Variables() {
-		known[name] = true
-	}
 	return known
 }
 

@@ -8,6 +8,3 @@
 //
 // Without the tag both are empty functions that the compiler removes: a production binary has no such points.
 package failpoint
-
-// Variables are the environment variables that arm points, for the check of a process's settings.
-func Variables() []string { return variables }

@@ -2,9 +2,6 @@
 
 package failpoint
 
-// variables is empty: a binary without points refuses the settings that arm them.
-var variables []string
-
 // Hit kills the process when the named point is armed and its count is reached.
 func Hit(string) {}
 

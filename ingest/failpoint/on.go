@@ -11,8 +11,6 @@ import (
 	"syscall"
 )
 
-var variables = []string{"FRESHET_FAILPOINT", "FRESHET_BUG"}
-
 // bug is a seeded bug: n is the number given with it, calls counts for OneIn.
 type bug struct {
 	n     int64
