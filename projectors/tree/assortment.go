@@ -16,9 +16,10 @@ type Assortment struct {
 	plan    *plan
 	items   map[int64]*item
 	members map[int64][]*item // visible offers that stand in the category itself
-	ranks   map[int64]*rank   // of the categories that are clean
-	dirty   map[int64]bool    // categories whose pages may have changed
-	home    bool              // the home pages may have changed
+	ranks   map[int64]*rank   // as last computed
+	marked  map[int64]bool    // categories whose rank may have changed since
+	changed map[int64]bool    // categories whose pages are to be built
+	home    bool              // the home pages are to be built
 	brands  map[string]string // one copy of each name
 	source  change.Provenance // newest of the views applied
 	round   uint32            // of the last count of distinct offers
@@ -52,24 +53,23 @@ type slot struct {
 }
 
 func newAssortment(p *plan) *Assortment {
-	a := &Assortment{items: map[int64]*item{}, members: map[int64][]*item{}, brands: map[string]string{}, dirty: map[int64]bool{}}
+	a := &Assortment{
+		items: map[int64]*item{}, members: map[int64][]*item{}, brands: map[string]string{},
+		marked: map[int64]bool{}, changed: map[int64]bool{},
+	}
 	a.replan(p)
 	return a
 }
 
-// replan takes other dimensions: every page may have changed. The plan must have the languages of the one before, since
-// items keep no other texts.
+// replan takes other dimensions: every page is to be built. The plan must have the languages of the one before, since items
+// keep no other texts.
 func (a *Assortment) replan(p *plan) {
-	a.plan, a.ranks = p, make(map[int64]*rank, len(p.places))
-	for id := range a.dirty {
-		if p.places[id] == nil {
-			delete(a.dirty, id)
-		}
-	}
+	a.plan, a.ranks, a.home = p, make(map[int64]*rank, len(p.places)), true
+	clear(a.marked)
+	clear(a.changed)
 	for id := range p.places {
-		a.dirty[id] = true
+		a.changed[id] = true
 	}
-	a.home = true
 }
 
 // Apply takes a view in, if none newer was taken before, and marks the categories whose pages it may change: those the
@@ -127,18 +127,37 @@ func (a *Assortment) withdraw(it *item) {
 	a.bytes -= it.size()
 }
 
-// mark notes that the pages of the category and of all above, and the home pages, may have changed.
+// mark notes that the ranks of the category and of all above may have changed.
 func (a *Assortment) mark(category int64) {
 	for at := a.plan.places[category]; at != nil; at = at.parent {
-		a.dirty[at.id] = true
-		delete(a.ranks, at.id)
-		a.home = true
+		a.marked[at.id] = true
 	}
 }
 
-// clean forgets the marks, once the pages are stored.
+// settle ranks the marked categories again and notes which pages that changes: of a category with other members or other
+// best ones, and of its parent, which shows how many there are. Most changes are of offers that are among the best of
+// nothing, and build no page.
+func (a *Assortment) settle() {
+	for id := range a.marked {
+		pl, old := a.plan.places[id], a.ranks[id]
+		delete(a.ranks, id)
+		now := a.rankOf(pl)
+		if old.same(now, NodeCards) {
+			continue
+		}
+		a.changed[id] = true
+		if pl.parent == nil {
+			a.home = a.home || !old.same(now, HomeCards)
+		} else if old == nil || old.count != now.count {
+			a.changed[pl.parent.id] = true
+		}
+	}
+	clear(a.marked)
+}
+
+// clean forgets which pages are to be built, once they are stored.
 func (a *Assortment) clean() {
-	clear(a.dirty)
+	clear(a.changed)
 	a.home = false
 }
 

@@ -40,6 +40,7 @@ func TestApplyMarks(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			st := newState(newWorld(), 7)
 			st.Apply(offering(1, 11))
+			st.settle()
 			st.done()
 			v := offering(1, 11)
 			v.Version = 2
@@ -47,8 +48,12 @@ func TestApplyMarks(t *testing.T) {
 			if !st.Apply(v) {
 				t.Fatal("a newer view was not taken")
 			}
-			if got := slices.Sorted(maps.Keys(st.dirty)); !slices.Equal(got, tc.want) {
+			if got := slices.Sorted(maps.Keys(st.marked)); !slices.Equal(got, tc.want) {
 				t.Errorf("marked %v, want %v", got, tc.want)
+			}
+			st.settle()
+			if got := slices.Sorted(maps.Keys(st.changed)); !slices.Equal(got, tc.want) {
+				t.Errorf("pages of %v are to be built, want %v", got, tc.want)
 			}
 			if st.home != (tc.want != nil) {
 				t.Errorf("home marked: %v", st.home)
@@ -65,18 +70,20 @@ func TestApplyOrder(t *testing.T) {
 	newer, older := offering(1, 11), offering(1, 12)
 	newer.Version, older.Version = 3, 2
 	st.Apply(newer)
+	st.settle()
 	st.done()
 	if st.Apply(older) {
 		t.Error("an older view was taken")
 	}
-	if len(st.dirty) != 0 {
-		t.Errorf("an older view marked %v", st.dirty)
+	if len(st.marked) != 0 {
+		t.Errorf("an older view marked %v", st.marked)
 	}
-	if !st.Apply(newer) || !st.dirty[11] || !st.dirty[1] {
-		t.Errorf("an equal view marked %v, want 1 and 11", st.dirty)
+	if !st.Apply(newer) || !st.marked[11] || !st.marked[1] {
+		t.Errorf("an equal view marked %v, want 1 and 11", st.marked)
 	}
 	gone := &view.Offer{Version: 4, Store: 7, Product: 1, Deleted: true}
 	st.Apply(gone)
+	st.settle()
 	if st.Apply(newer) || st.rankOf(st.plan.places[1]).count != 0 {
 		t.Error("a deleted offer came back with an older view")
 	}
@@ -127,10 +134,42 @@ func TestRoundsWrap(t *testing.T) {
 	st.Apply(offering(1, 11))
 	st.rankOf(st.plan.places[11])
 	st.round = 1<<32 - 1
-	st.mark(11)
+	clear(st.ranks)
 	if n := st.rankOf(st.plan.places[11]).count; n != 1 {
 		t.Errorf("count %d after the wrap, want 1", n)
 	}
+}
+
+// A change of an offer that is among the best of nothing builds no page; one that enters or leaves is counted by the parent.
+func TestSettleBuildsWhatShows(t *testing.T) {
+	st := newState(newWorld(), 7)
+	for product := int64(1); product <= 30; product++ {
+		st.Apply(offering(product, 111))
+	}
+	st.settle()
+	st.done()
+	expect := func(step string, home bool, want ...int64) {
+		t.Helper()
+		st.settle()
+		if got := slices.Sorted(maps.Keys(st.changed)); !slices.Equal(got, want) || st.home != home {
+			t.Errorf("%s: pages of %v are to be built, home %v; want %v and %v", step, got, st.home, want, home)
+		}
+		st.done()
+	}
+	change := func(product, version int64, f func(*view.Offer)) {
+		v := offering(product, 111)
+		v.Version = version
+		f(v)
+		st.Apply(v)
+	}
+	change(2, 2, func(v *view.Offer) { v.Price = 1 })
+	expect("price of the last but one", false)
+	change(15, 2, func(v *view.Offer) { v.Price = 1 })
+	expect("price of the sixteenth", false, 1, 11, 111)
+	change(30, 2, func(v *view.Offer) { v.Price = 1 })
+	expect("price of the first", true, 1, 11, 111)
+	change(2, 3, func(v *view.Offer) { v.Visible = false })
+	expect("the last but one hides", true, 1, 11, 111)
 }
 
 func TestFirstImage(t *testing.T) {

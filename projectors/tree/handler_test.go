@@ -387,8 +387,7 @@ func TestZombie(t *testing.T) {
 		st := zombie.states[7]
 		newer := s.stock(1, 150, 11)
 		s.handle(owner, s.views(newer))
-		st.mark(11)
-		st.items[1].price = 99
+		st.Apply(&view.Offer{Version: 99, Store: 7, Product: 1, Deleted: true})
 		writes, _, err := st.changes(false)
 		if err != nil {
 			t.Fatal(err)

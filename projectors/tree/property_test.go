@@ -3,6 +3,7 @@ package tree
 import (
 	"encoding/json"
 	"fmt"
+	"math/rand/v2"
 	"reflect"
 	"slices"
 	"testing"
@@ -43,6 +44,32 @@ func TestIncrementalEqualsScratch(t *testing.T) {
 			}
 		}
 	})
+}
+
+// With more offers than a page has cards, most changes build no page: those that must are still built.
+func TestIncrementalEqualsScratchBeyondTheCards(t *testing.T) {
+	for seed := range uint64(20) {
+		r := rand.New(rand.NewPCG(seed, 0))
+		w, newest := newWorld(), map[int64]*view.Offer{}
+		st, pages := newState(w, 7), shelf{}
+		for step := range 400 {
+			v := offering(r.Int64N(60)+1, []int64{1, 2, 11, 12, 111}[r.IntN(5)], []int64{11, 111}[r.IntN(2)])
+			v.Version = int64(step) + 1
+			v.Available, v.Price, v.Popularity = r.Int64N(4), r.Int64N(50), float64(r.IntN(8))
+			v.Visible = r.IntN(8) > 0
+			st.Apply(v)
+			newest[v.Product] = v
+			if step%8 != 0 {
+				continue
+			}
+			if _, err := pages.store(st); err != nil {
+				t.Fatal(err)
+			}
+			if diff := differ(scratch(w, 7, newest), pages); diff != "" {
+				t.Fatalf("seed %d, step %d: %s", seed, step, diff)
+			}
+		}
+	}
 }
 
 // redo does with other dimensions what the handler does: it loads the store again where the languages changed.

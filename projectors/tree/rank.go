@@ -25,7 +25,16 @@ func (it *item) compare(other *item) int {
 	return cmp.Compare(it.product, other.product)
 }
 
-// rankOf returns the rank of a category, computing it when a change has touched it: one pass over the members of the
+// same says whether pages that show the first few look the same. Items are replaced, never changed in what they show, so
+// the same items are the same cards.
+func (r *rank) same(other *rank, first int) bool {
+	if r == nil {
+		return false
+	}
+	return r.count == other.count && slices.Equal(r.best[:min(first, len(r.best))], other.best[:min(first, len(other.best))])
+}
+
+// rankOf returns the rank of a category, computing it where it isn't known: one pass over the members of the
 // subtree, each counted once however many of its categories it stands in.
 func (a *Assortment) rankOf(pl *place) *rank {
 	if r := a.ranks[pl.id]; r != nil {

@@ -67,12 +67,14 @@ type write struct {
 
 func (w write) id() string { return w.key.id(w.of.plan.store) }
 
-// changes lists the marked pages whose content is not what is stored (all pages when all is set), and the stored ones that
-// should be no more. It marks nothing clean: that is for when they are durable.
+// changes lists the pages that are to be built and whose content is not what is stored (all pages when all is set), and the stored ones that
+// should be no more. They stay
+// noted until done: that is for when they are durable.
 func (s *state) changes(all bool) (writes []write, dropped int, err error) {
 	if all {
 		s.replan(s.plan)
 	}
+	s.settle()
 	add := func(k key, p page, limit, parts int) error {
 		sealed, hash, left, err := sealed(p, limit, parts)
 		if err != nil {
@@ -93,7 +95,7 @@ func (s *state) changes(all bool) (writes []write, dropped int, err error) {
 				return nil, 0, err
 			}
 		}
-		for id := range s.dirty {
+		for id := range s.changed {
 			n := s.node(s.plan.places[id], i)
 			if err := add(key{id, lang}, n, NodeCap, n.parts()); err != nil {
 				return nil, 0, err
