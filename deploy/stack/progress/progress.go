@@ -30,6 +30,7 @@ type Board struct {
 	mu    sync.Mutex
 	tasks []*Task
 	drawn int
+	last  string
 }
 
 // NewBoard returns a Board that writes to out, in place if out is a terminal.
@@ -80,7 +81,10 @@ func (b *Board) draw() {
 	}
 	line := "  " + strings.Join(parts, " · ")
 	if !b.terminal {
-		b.print(line + "\n")
+		if line != b.last {
+			b.print(line + "\n")
+		}
+		b.last = line
 		return
 	}
 	b.drawn = len(line)
