@@ -2,9 +2,7 @@ package main
 
 import (
 	"context"
-	"errors"
 	"fmt"
-	"slices"
 	"strings"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -15,18 +13,12 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"freshet/deploy/health"
-	"freshet/ingest/change"
 	"freshet/projectors"
-	"freshet/projectors/catalog"
 	"freshet/projectors/dimension"
-	"freshet/projectors/document"
-	"freshet/projectors/offer"
-	"freshet/projectors/tree"
-	"freshet/projectors/view"
 )
 
 // stageNames are the projectors in the order of the flow.
-var stageNames = []string{"dimension", "catalog", "offer", "tree"}
+var stageNames = []string{"dimension", "catalog", "offer", "tree", "index"}
 
 // projectOptions are the settings of project alone.
 type projectOptions struct {
@@ -63,7 +55,7 @@ func (s *settings) project(ctx context.Context, names []string, o projectOptions
 	if err != nil {
 		return err
 	}
-	w := &wiring{settings: s, options: o, db: client.Database(s.mongoDatabase), runtime: runtime, registry: registry}
+	w := &wiring{settings: s, options: o, db: client.Database(s.mongoDatabase), runtime: runtime}
 	w.cache = dimension.NewCache(w.db, dimension.CacheConfig{Logger: s.logger()})
 	stages, err := w.stages(ctx, names)
 	if err != nil {
@@ -80,58 +72,4 @@ func (s *settings) project(ctx context.Context, names []string, o projectOptions
 	group.Go(func() error { return w.cache.Run(ctx) })
 	group.Go(func() error { defer cancel(); return runtime.Run(ctx, stages...) })
 	return group.Wait()
-}
-
-// wiring is what the stages are made of.
-type wiring struct {
-	settings *settings
-	options  projectOptions
-	db       *mongo.Database
-	runtime  *projectors.Runtime
-	registry *prometheus.Registry
-	cache    *dimension.Cache
-}
-
-func (w *wiring) stages(ctx context.Context, names []string) ([]projectors.Stage, error) {
-	if err := errors.Join(catalog.EnsureIndexes(ctx, w.db), offer.EnsureIndexes(ctx, w.db)); err != nil {
-		return nil, fmt.Errorf("create the documents' indexes: %w", err)
-	}
-	var stages []projectors.Stage
-	for _, name := range slices.Compact(slices.Sorted(slices.Values(names))) {
-		stage, err := w.stage(name)
-		if err != nil {
-			return nil, err
-		}
-		stages = append(stages, stage)
-	}
-	return stages, nil
-}
-
-func (w *wiring) stage(name string) (projectors.Stage, error) {
-	docs := document.Config{Plain: w.options.plain}
-	prefix, out := w.settings.prefix, w.runtime.Producer()
-	views := view.NewPublisher(catalog.Open(w.db, docs), offer.Open(w.db, docs), out, prefix)
-	switch name {
-	case "dimension":
-		return w.tables(name, dimension.Tables, change.CommandTopic(prefix), func() projectors.Handler { return dimension.NewProjector(w.db, docs, out, prefix) }), nil
-	case "catalog":
-		return w.tables(name, catalog.Tables, change.OfferViewTopic(prefix), func() projectors.Handler { return catalog.NewProjector(w.db, docs, views) }), nil
-	case "offer":
-		return w.tables(name, offer.Tables, change.OfferViewTopic(prefix), func() projectors.Handler { return offer.NewProjector(w.db, docs, views) }), nil
-	case "tree":
-		return tree.NewStage(tree.Config{Prefix: prefix, Log: w.settings.logger()}, tree.NewStore(w.db, !w.options.plain), w.cache)
-	}
-	return projectors.Stage{}, fmt.Errorf("no projector is called %q", name)
-}
-
-// tables is a stage that folds table topics.
-func (w *wiring) tables(name string, tables []string, output string, handler func() projectors.Handler) projectors.Stage {
-	stage := projectors.Stage{
-		Name: name, Upstream: []string{"ingest"}, Outputs: []string{output},
-		New: func(context.Context, int) (projectors.Handler, error) { return handler(), nil },
-	}
-	for _, table := range tables {
-		stage.Topics = append(stage.Topics, change.Topic(w.settings.prefix, "public", table))
-	}
-	return stage
 }

@@ -1,0 +1,99 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+
+	"go.mongodb.org/mongo-driver/v2/mongo"
+
+	"freshet/ingest/change"
+	"freshet/projectors"
+	"freshet/projectors/catalog"
+	"freshet/projectors/dimension"
+	"freshet/projectors/document"
+	"freshet/projectors/index"
+	"freshet/projectors/offer"
+	"freshet/projectors/tree"
+	"freshet/projectors/view"
+	"freshet/search"
+)
+
+// wiring is what the stages are made of.
+type wiring struct {
+	settings *settings
+	options  projectOptions
+	db       *mongo.Database
+	runtime  *projectors.Runtime
+	cache    *dimension.Cache
+}
+
+func (w *wiring) stages(ctx context.Context, names []string) ([]projectors.Stage, error) {
+	if err := errors.Join(catalog.EnsureIndexes(ctx, w.db), offer.EnsureIndexes(ctx, w.db)); err != nil {
+		return nil, fmt.Errorf("create the documents' indexes: %w", err)
+	}
+	var stages []projectors.Stage
+	for _, name := range slices.Compact(slices.Sorted(slices.Values(names))) {
+		stage, err := w.stage(name)
+		if err != nil {
+			return nil, err
+		}
+		stages = append(stages, stage)
+	}
+	return stages, nil
+}
+
+func (w *wiring) stage(name string) (projectors.Stage, error) {
+	docs := document.Config{Plain: w.options.plain}
+	prefix, out := w.settings.prefix, w.runtime.Producer()
+	views := view.NewPublisher(catalog.Open(w.db, docs), offer.Open(w.db, docs), out, prefix)
+	switch name {
+	case "dimension":
+		return w.tables(name, dimension.Tables, change.CommandTopic(prefix), func() projectors.Handler { return dimension.NewProjector(w.db, docs, out, prefix) }), nil
+	case "catalog":
+		return w.tables(name, catalog.Tables, change.OfferViewTopic(prefix), func() projectors.Handler { return catalog.NewProjector(w.db, docs, views) }), nil
+	case "offer":
+		return w.tables(name, offer.Tables, change.OfferViewTopic(prefix), func() projectors.Handler { return offer.NewProjector(w.db, docs, views) }), nil
+	case "tree":
+		return tree.NewStage(tree.Config{Prefix: prefix, Log: w.settings.logger()}, tree.NewStore(w.db, !w.options.plain), w.cache)
+	case "index":
+		return w.index(docs)
+	}
+	return projectors.Stage{}, fmt.Errorf("no projector is called %q", name)
+}
+
+// tables is a stage that folds table topics.
+func (w *wiring) tables(name string, tables []string, output string, handler func() projectors.Handler) projectors.Stage {
+	stage := projectors.Stage{
+		Name: name, Upstream: []string{"ingest"}, Outputs: []string{output},
+		New: func(context.Context, int) (projectors.Handler, error) { return handler(), nil },
+	}
+	for _, table := range tables {
+		stage.Topics = append(stage.Topics, change.Topic(w.settings.prefix, "public", table))
+	}
+	return stage
+}
+
+// index is the search stage. Its indices are created when a partition is assigned, and tried for until they are there: a
+// search server that is down must not keep the other stages of this process from starting.
+func (w *wiring) index(docs document.Config) (projectors.Stage, error) {
+	client, err := search.Open([]string{w.settings.elasticURL})
+	if err != nil {
+		return projectors.Stage{}, fmt.Errorf("open Elasticsearch: %w", err)
+	}
+	cfg := index.Config{Prefix: w.settings.prefix, Log: w.settings.logger()}
+	stage, err := index.NewStage(cfg, index.NewStore(w.db, docs), search.NewWriter(client, search.WriterConfig{}), w.cache)
+	if err != nil {
+		return projectors.Stage{}, err
+	}
+	indices := &search.Indices{Client: client, Prefix: w.settings.prefix}
+	handler := stage.New
+	stage.New = func(ctx context.Context, partition int) (projectors.Handler, error) {
+		if err := indices.Ensure(ctx); err != nil {
+			return nil, err
+		}
+		return handler(ctx, partition)
+	}
+	return stage, nil
+}
