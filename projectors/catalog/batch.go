@@ -6,6 +6,9 @@ import (
 	"freshet/projectors"
 )
 
+// errLost is the reason of a row that came from another product without its TOASTed value.
+var errLost = errors.New("the row moved here from another product, and the log does not carry its large values: write them again")
+
 // batch is what a batch of records says, by document.
 type batch struct {
 	edits   map[int64][]Edit
@@ -50,6 +53,17 @@ func (b *batch) add(r projectors.Record) error {
 	b.edits[e.Product] = append(b.edits[e.Product], e)
 	b.records[e.Product] = append(b.records[e.Product], r)
 	return nil
+}
+
+// lost adds the records whose values the documents lack to the poison: all else of them is stored.
+func (b *batch) lost(poison *projectors.Poison, docs map[int64]*Product) {
+	for id, edits := range b.edits {
+		for i, e := range edits {
+			if e.Lost(docs[id]) {
+				poison.Add(b.records[id][i], errLost)
+			}
+		}
+	}
 }
 
 // tooLarge returns the products whose views were too large to publish.

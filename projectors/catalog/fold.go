@@ -15,6 +15,7 @@ type Edit struct {
 	Product int64 // id of the document
 	source  change.Provenance
 	apply   func(*Product) bool
+	lost    func(*Product) bool // nil when nothing can be lost
 }
 
 // Fold folds an event of products, product_texts, product_categories or variants into its product's document, and says
@@ -78,6 +79,10 @@ func (e Edit) Fold(p *Product) bool {
 	p.forget()
 	return true
 }
+
+// Lost says whether the document, after the fold, lacks a value that the row has: a row that moved here from another
+// product without its TOASTed value, which nothing but a new write of the column can tell.
+func (e Edit) Lost(p *Product) bool { return e.lost != nil && e.lost(p) }
 
 // forget clears what tombstones still hold. A row that moves to another key is a delete and a create of one transaction,
 // and the create may have to take a TOASTed value over from the deleted section; so those values live until an event of a

@@ -93,6 +93,7 @@ func (p *Projector) Handle(ctx context.Context, records []projectors.Record) err
 	}
 	failpoint.Hit("catalog-after-swap-before-publish")
 	var poison projectors.Poison
+	b.lost(&poison, docs)
 	if err := b.park(&poison, p.out.Products(ctx, docs)); err != nil {
 		return err
 	}

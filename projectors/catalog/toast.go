@@ -33,7 +33,7 @@ func readText(ev change.Event) (Edit, error) {
 	if r.Lang == "" {
 		return Edit{}, fmt.Errorf("%w: text of product %d does not say its language", change.ErrMalformed, r.ProductID)
 	}
-	return Edit{Product: r.ProductID, apply: func(p *Product) bool {
+	e := Edit{Product: r.ProductID, apply: func(p *Product) bool {
 		t := at(&p.Texts, r.Lang, func(t Text) string { return t.Lang }, Text{Lang: r.Lang})
 		changed := false
 		if ev.Position.After(t.Pos) {
@@ -53,7 +53,14 @@ func readText(ev change.Event) (Edit, error) {
 		}
 		changed = carry(ev, "title", r.Title, old.Title, !old.Pos.IsZero(), &t.Title, &t.TitlePos) || changed
 		return carry(ev, "description", r.Description, old.Description, !old.Pos.IsZero(), &t.Description, &t.DescPos) || changed
-	}}, nil
+	}}
+	if ev.Op == change.Create && len(ev.Unchanged) > 0 {
+		e.lost = func(p *Product) bool {
+			t := at(&p.Texts, r.Lang, func(t Text) string { return t.Lang }, Text{Lang: r.Lang})
+			return t.Pos == ev.Position && (t.TitlePos != ev.Position || t.DescPos != ev.Position)
+		}
+	}
+	return e, nil
 }
 
 type variantRow struct {
@@ -75,7 +82,7 @@ func readVariant(ev change.Event) (Edit, error) {
 	if err != nil {
 		return Edit{}, err
 	}
-	return Edit{Product: r.ProductID, apply: func(p *Product) bool {
+	e := Edit{Product: r.ProductID, apply: func(p *Product) bool {
 		v := at(&p.Variants, r.SKU, func(v Variant) string { return v.SKU }, Variant{SKU: r.SKU})
 		changed := false
 		if ev.Position.After(v.Pos) {
@@ -94,7 +101,14 @@ func readVariant(ev change.Event) (Edit, error) {
 			}
 		}
 		return carry[json.RawMessage](ev, "options", options, old.Options, !old.Pos.IsZero(), &v.Options, &v.OptionsPos) || changed
-	}}, nil
+	}}
+	if ev.Op == change.Create && len(ev.Unchanged) > 0 {
+		e.lost = func(p *Product) bool {
+			v := at(&p.Variants, r.SKU, func(v Variant) string { return v.SKU }, Variant{SKU: r.SKU})
+			return v.Pos == ev.Position && v.OptionsPos != ev.Position
+		}
+	}
+	return e, nil
 }
 
 // carry takes the column's value from the event, or for a moved row from its old section, if it is later than the one there.

@@ -50,7 +50,7 @@ func (s *Sales) count(pos change.Position, snapshot bool, units int64, score flo
 	if snapshot && pos.Commit < s.Epoch {
 		return false
 	}
-	if !pos.After(s.High) {
+	if !later(pos, s.High) {
 		return false
 	}
 	if snapshot && pos.Commit > s.Epoch {

@@ -26,14 +26,14 @@ import (
 // sink is a topic and a reader of it that keeps the highest version of each view.
 type sink struct {
 	mu    sync.Mutex
-	t     *testing.T
+	t     testing.TB
 	limit int // bytes of a record, 0 for any
 	count int
 	shown map[string]view.Offer
 	known map[string]string // id and version to the view, since equal versions must be equal views
 }
 
-func newSink(t *testing.T) *sink {
+func newSink(t testing.TB) *sink {
 	return &sink{t: t, shown: map[string]view.Offer{}, known: map[string]string{}}
 }
 
@@ -83,7 +83,7 @@ type flow struct {
 	sink *sink
 }
 
-func newFlow(t *testing.T) *flow {
+func newFlow(t testing.TB) *flow {
 	t.Helper()
 	uri, name := stacktest.Mongo(t)
 	client, err := mongo.Connect(options.Client().ApplyURI(uri))
@@ -241,6 +241,27 @@ func TestAViewTooLargeIsParked(t *testing.T) {
 	}
 }
 
+// TestALostValueIsReported moves a text between products without its description, which the log leaves out.
+func TestALostValueIsReported(t *testing.T) {
+	f := newFlow(t)
+	c := f.catalog()
+	moved := record("c", "product_texts", 3, textRow(8, "Tazza"))
+	moved.Headers = append(moved.Headers, change.Header{Key: change.HeaderUnchanged, Value: []byte("description")})
+	batch := []projectors.Record{record("c", "product_texts", 1, textRow(7, "Tazza")), record("d", "product_texts", 2, `{"product_id":7,"lang":"it"}`), moved}
+	poison, ok := projectors.AsPoison(c.Handle(t.Context(), batch))
+	if !ok || len(poison.Records) != 1 || !strings.Contains(poison.Error(), "write them again") {
+		t.Fatalf("want the moved row: %v", poison)
+	}
+	docs, err := catalog.Open(f.db, document.Config{}).Load(t.Context(), []int64{8})
+	if err != nil || docs[8].Texts[0].Title != "Tazza" {
+		t.Errorf("the rest of the row must be stored: %+v, %v", docs[8], err)
+	}
+	handle(t, c, record("u", "product_texts", 4, textRow(8, "Tazza")))
+	if err := c.Handle(t.Context(), batch); err != nil {
+		t.Errorf("written again, it is whole: %v", err)
+	}
+}
+
 // TestRacingWritersAndZombies lets two catalog workers and two offer workers, one of each pair a zombie that lags, deliver
 // the same records with repetitions. At the end every sink must show what the documents say.
 func TestRacingWritersAndZombies(t *testing.T) {
@@ -347,5 +368,35 @@ func TestBrandRace(t *testing.T) {
 		if got := docs[1].Brand.Name; got != want {
 			t.Fatalf("round %d: brand %q, want %q", n, got, want)
 		}
+	}
+}
+
+// BenchmarkHandle stores new prices of 5,000 offers in batches and publishes their views.
+func BenchmarkHandle(b *testing.B) {
+	for _, size := range []int{10, 100, 1000} {
+		b.Run(fmt.Sprint("batch=", size), func(b *testing.B) {
+			const offers = 5000
+			f := newFlow(b)
+			c, o := f.catalog(), f.offer()
+			var first []projectors.Record
+			for p := range int64(offers) {
+				first = append(first, record("c", "products", 1, productRow(p+1, 0, "active")), record("c", "variants", 1, variantRow(p+1)))
+			}
+			if err := c.Handle(b.Context(), first); err != nil {
+				b.Fatal(err)
+			}
+			n := 0
+			for b.Loop() {
+				batch := make([]projectors.Record, size)
+				for i := range batch {
+					batch[i] = record("u", "prices", 2+n/offers, priceRow(1, int64(n%offers)+1, int64(n)))
+					n++
+				}
+				if err := o.Handle(b.Context(), batch); err != nil {
+					b.Fatal(err)
+				}
+			}
+			b.ReportMetric(float64(n)/b.Elapsed().Seconds(), "events/s")
+		})
 	}
 }
