@@ -167,7 +167,7 @@ func outOfStock(r *OrderRequest, short []string) error {
 func priced(ctx context.Context, tx pgx.Tx, st store, r *OrderRequest, lines []OrderLine) ([]OrderItem, error) {
 	const query = `select p.sku, p.product_id,
 		case when (p.valid_from is null or p.valid_from <= now()) and (p.valid_to is null or now() < p.valid_to)
-		     then p.amount else p.list_amount end,
+		     then p.amount else nullif(p.list_amount, 0) end,
 		o.status = 'active' and d.status = 'active'
 		from prices p join offers o on o.store_id = p.store_id and o.product_id = p.product_id join products d on d.id = p.product_id
 		where p.store_id = $1 and p.sku = any($2)`

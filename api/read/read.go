@@ -1,0 +1,208 @@
+// Package read is the API that shoppers' pages are made from: stores, home and category pages, product pages and search.
+// Storefronts call it over HTTP.
+//
+// A page is one read by _id of a document that is already the page; a search is one _search; neither touches Postgres.
+// Guarantees: Freshet-As-Of never claims more than the answer holds, since it is read before the documents are; a request
+// that carries Freshet-Position is answered from a state that has passed it, or says Freshet-Behind. Without Elasticsearch
+// the pages go on; without MongoDB the open connections' requests are told to come back.
+package read
+
+import (
+	"cmp"
+	"context"
+	"fmt"
+	"log/slog"
+	"net/http"
+	"time"
+
+	"github.com/gofiber/fiber/v2"
+
+	"freshet/api"
+	"freshet/ingest/change"
+	"freshet/projectors/catalog"
+	"freshet/projectors/dimension"
+	"freshet/projectors/offer"
+	"freshet/projectors/progress"
+	"freshet/projectors/tree"
+	"freshet/search"
+)
+
+// Pages are the documents of the category tree; tree.Store has them.
+type Pages interface {
+	Home(ctx context.Context, store int64, lang string) (tree.Home, error)
+	Node(ctx context.Context, store, category int64, lang string) (tree.Node, error)
+}
+
+// Products are the two documents of a product page, nil where there is none; Documents has them.
+type Products interface {
+	Product(ctx context.Context, store, product int64) (*catalog.Product, *offer.Offer, error)
+}
+
+// Searcher answers queries; search.Searcher does.
+type Searcher interface {
+	Search(ctx context.Context, q search.Query, dims *dimension.Set) (search.Result, error)
+}
+
+// Dimensions are the loaded small tables; dimension.Cache has them.
+type Dimensions interface {
+	Get() *dimension.Set
+	Refresh(ctx context.Context) error
+}
+
+// Progress says how far the stages have come; progress.Tracker does.
+type Progress interface {
+	Lowest(stages ...string) (progress.Watermark, bool)
+	Wait(ctx context.Context, lsn change.LSN, stages ...string) error
+}
+
+// Config is what a Shop is made of.
+type Config struct {
+	Pages      Pages
+	Products   Products
+	Searcher   Searcher
+	Dimensions Dimensions
+	Progress   Progress
+	// Wait is how long a request waits for the position it carries, default 1 s; negative for not at all. It must be well
+	// below the server's timeout, else a reader who waits gets an error for an answer.
+	Wait time.Duration
+	// Refresh is how often the dimensions are looked at, default 250 ms.
+	Refresh time.Duration
+	Log     *slog.Logger // default slog.Default()
+}
+
+// Shop answers the read requests.
+type Shop struct {
+	cfg   Config
+	clock clock
+}
+
+// New returns a Shop; Run keeps its dimensions fresh.
+func New(cfg Config) *Shop {
+	if cfg.Wait == 0 {
+		cfg.Wait = time.Second
+	}
+	if cfg.Refresh <= 0 {
+		cfg.Refresh = 250 * time.Millisecond
+	}
+	if cfg.Log == nil {
+		cfg.Log = slog.Default()
+	}
+	return &Shop{cfg: cfg, clock: clock{progress: cfg.Progress, dims: cfg.Dimensions, wait: max(cfg.Wait, 0)}}
+}
+
+// Run keeps the dimensions fresh until ctx ends. A store that can't be reached is logged once for each outage; requests go
+// on being answered with what was loaded last.
+func (s *Shop) Run(ctx context.Context) error {
+	tick := time.NewTicker(s.cfg.Refresh)
+	defer tick.Stop()
+	failing := false
+	for {
+		err := s.clock.refresh(ctx)
+		switch {
+		case ctx.Err() != nil:
+			return nil
+		case err != nil && !failing:
+			s.cfg.Log.Warn("dimensions can't be refreshed, the last ones stay in use", "error", err.Error())
+		case err == nil && failing:
+			s.cfg.Log.Info("dimensions are refreshed again")
+		}
+		failing = err != nil
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-tick.C:
+		}
+	}
+}
+
+// Ready says whether the dimensions can be read; without them no request can be answered.
+func (s *Shop) Ready(ctx context.Context) error {
+	if err := s.clock.refresh(ctx); err != nil {
+		return fmt.Errorf("read the dimensions: %w", err)
+	}
+	return nil
+}
+
+// Register adds the routes to the server.
+func (s *Shop) Register(server *api.Server) {
+	v1 := server.App().Group("/api/v1")
+	v1.Get("/stores", s.handle(dimensionStages, s.stores))
+	v1.Get("/stores/:store/home", s.handle(pageStages, s.home))
+	v1.Get("/stores/:store/categories/:category", s.handle(pageStages, s.category))
+	v1.Get("/stores/:store/products/:product", s.handle(productStages, s.product))
+	v1.Get("/stores/:store/search", s.handle(searchStages, s.search))
+	v1.Get("/products", s.handle(searchStages, s.list))
+}
+
+// The stages whose progress an answer depends on.
+var (
+	dimensionStages = []string{"dimension"}
+	pageStages      = []string{"tree"}
+	productStages   = []string{"offer", "catalog", "dimension"}
+	searchStages    = []string{"index"}
+)
+
+// request is what a handler sees of an HTTP request: values alone, none of which the next request overwrites.
+type request struct {
+	query  *query
+	store  string // of the path
+	item   string // the category or product of the path
+	accept string // Accept-Language
+	dims   *dimension.Set
+}
+
+// response is a document and its language, "" for none in particular.
+type response struct {
+	document any
+	lang     string
+}
+
+// handle makes a route of a function from a request to a response: it waits for the position, then takes the dimensions
+// and the time, then reads. In this order, what is read is at least as new as what the answer claims.
+func (s *Shop) handle(stages []string, f func(ctx context.Context, r *request) (response, error)) fiber.Handler {
+	return func(c *fiber.Ctx) error {
+		ctx := c.UserContext()
+		q, err := parseQuery(string(c.Context().URI().QueryString()))
+		if err != nil {
+			return err
+		}
+		position, err := parsePosition(c.Get(headerPosition))
+		if err != nil {
+			return err
+		}
+		behind := s.clock.await(ctx, position, stages)
+		asOf := s.clock.asOf(stages)
+		c.Set(headerAsOf, asOf.String())
+		if behind {
+			c.Set(headerBehind, "true")
+		}
+		answer, err := f(ctx, &request{
+			query: q, store: c.Params("store"), item: cmp.Or(c.Params("category"), c.Params("product")),
+			accept: c.Get(fiber.HeaderAcceptLanguage), dims: s.cfg.Dimensions.Get(),
+		})
+		if err != nil {
+			return s.explain(err)
+		}
+		return send(c, answer)
+	}
+}
+
+func send(c *fiber.Ctx, r response) error {
+	body, err := api.Encode(r.document)
+	if err != nil {
+		return err
+	}
+	tag := etag(body)
+	c.Set(fiber.HeaderETag, tag)
+	// Caches may keep it but must ask: the point of all this is that a change shows within a second.
+	c.Set(fiber.HeaderCacheControl, "public, no-cache")
+	c.Set(fiber.HeaderVary, fiber.HeaderAcceptLanguage)
+	if r.lang != "" {
+		c.Set(fiber.HeaderContentLanguage, r.lang)
+	}
+	if matches(c.Get(fiber.HeaderIfNoneMatch), tag) {
+		return c.SendStatus(http.StatusNotModified)
+	}
+	c.Set(fiber.HeaderContentType, fiber.MIMEApplicationJSONCharsetUTF8)
+	return c.Status(http.StatusOK).Send(body)
+}

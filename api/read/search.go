@@ -1,0 +1,207 @@
+package read
+
+import (
+	"context"
+	"slices"
+	"strconv"
+	"strings"
+
+	"freshet/api"
+	"freshet/projectors/dimension"
+	"freshet/search"
+)
+
+const (
+	defaultLimit = 24
+	// maxAttributeFacets leaves room for the facets that are no attributes.
+	maxAttributeFacets = search.MaxFacets - 4
+)
+
+// ProductList is a page of products, without facets.
+type ProductList struct {
+	Store    StoreRef `json:"store"`
+	Lang     string   `json:"lang"`
+	Total    int64    `json:"total"`
+	Offset   int      `json:"offset"`
+	Limit    int      `json:"limit"`
+	Products []Card   `json:"products"`
+}
+
+// SearchPage is a page of hits with the facets of the whole result.
+type SearchPage struct {
+	ProductList
+	Fuzzy   bool    `json:"fuzzy"`
+	Partial bool    `json:"partial"`
+	Facets  []Facet `json:"facets"`
+}
+
+// Facet is how the result divides by one property.
+type Facet struct {
+	Code   string   `json:"code"`
+	Kind   string   `json:"kind"`
+	Label  string   `json:"label,omitempty"`
+	Unit   string   `json:"unit,omitempty"`
+	Min    *float64 `json:"min,omitempty"`
+	Max    *float64 `json:"max,omitempty"`
+	Count  int64    `json:"count,omitempty"`
+	Values []Value  `json:"values"`
+}
+
+// Value is one value of a facet.
+type Value struct {
+	Value    string `json:"value"`
+	Label    string `json:"label,omitempty"`
+	Count    int64  `json:"count"`
+	Selected bool   `json:"selected"`
+	From     *int64 `json:"from,omitempty"`
+	To       *int64 `json:"to,omitempty"`
+}
+
+func (s *Shop) list(ctx context.Context, r *request) (response, error) {
+	name, given := r.query.one("store")
+	if !given {
+		return response{}, api.Errorf(api.Invalid, "Name the store: ?store=<id or code>.").At("store")
+	}
+	st, q, err := r.listing(name)
+	if err != nil {
+		return response{}, err
+	}
+	q.Sort = search.SortPopularity
+	if err := r.query.end(); err != nil {
+		return response{}, err
+	}
+	result, err := s.cfg.Searcher.Search(ctx, q, r.dims)
+	if err != nil {
+		return response{}, err
+	}
+	return response{document: productList(st, &q, &result), lang: q.Lang}, nil
+}
+
+func (s *Shop) search(ctx context.Context, r *request) (response, error) {
+	st, q, err := r.listing(r.store)
+	if err != nil {
+		return response{}, err
+	}
+	q.Text, _ = r.query.one("q")
+	q.PriceMin, q.PriceMax = r.query.amount("price_min"), r.query.amount("price_max")
+	q.InStock = r.query.boolean("in_stock")
+	if order, given := r.query.one("sort"); given {
+		if q.Sort = search.Sort(order); !slices.Contains(search.Sorts(), q.Sort) {
+			r.query.fail("sort", "The orders are %v.", search.Sorts())
+		}
+	}
+	r.brands(&q)
+	r.attributes(&q)
+	if err := r.query.end(); err != nil {
+		return response{}, err
+	}
+	q.Facets = facets(r.dims)
+	result, err := s.cfg.Searcher.Search(ctx, q, r.dims)
+	if err != nil {
+		return response{}, err
+	}
+	page := SearchPage{
+		ProductList: productList(st, &q, &result), Fuzzy: result.Fuzzy, Partial: result.Partial, Facets: make([]Facet, len(result.Facets)),
+	}
+	for i, f := range result.Facets {
+		page.Facets[i] = facet(f)
+	}
+	return response{document: page, lang: q.Lang}, nil
+}
+
+// listing reads what every list has: store, language, category and the place in the list.
+func (r *request) listing(name string) (dimension.Store, search.Query, error) {
+	st, lang, err := r.front(name)
+	if err != nil {
+		return st, search.Query{}, err
+	}
+	q := search.Query{
+		Store: st.ID, Lang: lang,
+		Offset: int(r.query.integer("offset", 0, search.MaxDepth, 0)),
+		Limit:  int(r.query.integer("limit", 0, search.MaxLimit, defaultLimit)),
+	}
+	if name, given := r.query.one("category"); given {
+		id, ok := category(r.dims, st, name)
+		if c, known := r.dims.Category(id); !ok || !known || c.TreeID != st.TreeID || !r.dims.Shown(id) {
+			r.query.fail("category", "The store has no category %q.", cut(name))
+		}
+		q.Category = id
+	}
+	return st, q, nil
+}
+
+func (r *request) brands(q *search.Query) {
+	for _, text := range r.query.all("brand") {
+		id, err := strconv.ParseInt(text, 10, 64)
+		if err != nil || id <= 0 {
+			r.query.fail("brand", "The parameter brand must be a brand's id.")
+		}
+		q.Brands = append(q.Brands, id)
+	}
+}
+
+// attributes reads attr.<code>, attr.<code>.min and attr.<code>.max, each as the registry says what the attribute is.
+func (r *request) attributes(q *search.Query) {
+	for _, name := range r.query.withPrefix("attr.") {
+		code, bound, ranged := strings.Cut(strings.TrimPrefix(name, "attr."), ".")
+		def, ok := r.dims.Attribute(code)
+		switch {
+		case !ok:
+			r.query.fail(name, "There is no attribute %q.", cut(code))
+		case def.Kind == "number" && ranged && (bound == "min" || bound == "max"):
+			r.bound(q, name, code, bound)
+		case def.Kind == "keyword" && !ranged:
+			if q.Keywords == nil {
+				q.Keywords = map[string][]string{}
+			}
+			q.Keywords[code] = r.query.all(name)
+		case def.Kind == "boolean" && !ranged:
+			if q.Booleans == nil {
+				q.Booleans = map[string]bool{}
+			}
+			q.Booleans[code] = r.query.boolean(name)
+		default:
+			r.query.fail(name, "The attribute %s is a %s: numbers are selected by attr.%s.min and attr.%s.max, others by attr.%s.", code, def.Kind, code, code, code)
+		}
+	}
+}
+
+func (r *request) bound(q *search.Query, name, code, bound string) {
+	if q.Numbers == nil {
+		q.Numbers = map[string]search.Range{}
+	}
+	both := q.Numbers[code]
+	if bound == "min" {
+		both.Min = r.query.number(name)
+	} else {
+		both.Max = r.query.number(name)
+	}
+	q.Numbers[code] = both
+}
+
+// facets are those shown: the four of every shop, and the registry's attributes as far as there is room.
+func facets(dims *dimension.Set) []string {
+	codes := []string{search.FacetCategory, search.FacetBrand, search.FacetPrice, search.FacetStock}
+	for _, a := range dims.Attributes() {
+		if a.Facet && !slices.Contains(codes, a.Code) && len(codes) < 4+maxAttributeFacets {
+			codes = append(codes, a.Code)
+		}
+	}
+	return codes
+}
+
+func productList(st dimension.Store, q *search.Query, result *search.Result) ProductList {
+	list := ProductList{Store: ref(st), Lang: q.Lang, Total: result.Total, Offset: q.Offset, Limit: q.Limit, Products: make([]Card, len(result.Hits))}
+	for i, h := range result.Hits {
+		list.Products[i] = Card(h.Card)
+	}
+	return list
+}
+
+func facet(f search.Facet) Facet {
+	to := Facet{Code: f.Code, Kind: string(f.Kind), Label: f.Label, Unit: f.Unit, Min: f.Min, Max: f.Max, Count: f.Count, Values: make([]Value, len(f.Values))}
+	for i, v := range f.Values {
+		to.Values[i] = Value{Value: v.Value, Label: v.Label, Count: v.Count, Selected: v.Selected, From: v.From, To: v.To}
+	}
+	return to
+}

@@ -1,0 +1,210 @@
+package read
+
+import (
+	"context"
+	"strconv"
+
+	"freshet/api"
+	"freshet/projectors/dimension"
+	"freshet/projectors/tree"
+)
+
+// Stores is the answer of GET /stores.
+type Stores struct {
+	Stores []Store `json:"stores"`
+}
+
+// Store is an open store.
+type Store struct {
+	ID        int64    `json:"id"`
+	Code      string   `json:"code"`
+	Name      string   `json:"name"`
+	Market    string   `json:"market"`
+	Currency  string   `json:"currency"`
+	Languages []string `json:"languages"`
+	Home      string   `json:"home"`
+}
+
+// StoreRef is what every page says of its store.
+type StoreRef struct {
+	ID       int64  `json:"id"`
+	Code     string `json:"code"`
+	Name     string `json:"name"`
+	Currency string `json:"currency"`
+}
+
+// Card is what a list shows of an offer; amounts are minor units of the store's currency.
+type Card struct {
+	Product   int64  `json:"product"`
+	Title     string `json:"title"`
+	Slug      string `json:"slug"`
+	Price     int64  `json:"price"`
+	ListPrice int64  `json:"list_price"`
+	Image     string `json:"image"`
+	Brand     string `json:"brand"`
+	InStock   bool   `json:"in_stock"`
+	LowStock  bool   `json:"low_stock"`
+}
+
+// Home is a store's home page.
+type Home struct {
+	Store      StoreRef  `json:"store"`
+	Lang       string    `json:"lang"`
+	Categories []Section `json:"categories"`
+}
+
+// Section is a category on a home page.
+type Section struct {
+	ID    int64  `json:"id"`
+	Slug  string `json:"slug"`
+	Name  string `json:"name"`
+	Count int    `json:"count"`
+	Cards []Card `json:"cards"`
+}
+
+// CategoryPage is the page of a category in a store.
+type CategoryPage struct {
+	Store       StoreRef `json:"store"`
+	Lang        string   `json:"lang"`
+	ID          int64    `json:"id"`
+	Slug        string   `json:"slug"`
+	Name        string   `json:"name"`
+	Breadcrumbs []Crumb  `json:"breadcrumbs"`
+	Children    []Child  `json:"children"`
+	Count       int      `json:"count"`
+	Cards       []Card   `json:"cards"`
+}
+
+// Crumb is a category on the way from the root.
+type Crumb struct {
+	ID   int64  `json:"id"`
+	Slug string `json:"slug"`
+	Name string `json:"name"`
+}
+
+// Child is a category right below.
+type Child struct {
+	ID    int64  `json:"id"`
+	Slug  string `json:"slug"`
+	Name  string `json:"name"`
+	Count int    `json:"count"`
+}
+
+func (s *Shop) stores(_ context.Context, r *request) (response, error) {
+	if err := r.query.end(); err != nil {
+		return response{}, err
+	}
+	answer := Stores{Stores: []Store{}}
+	for _, st := range r.dims.Stores() {
+		if st.Active {
+			answer.Stores = append(answer.Stores, Store{
+				ID: st.ID, Code: st.Code, Name: st.Name, Market: st.Market, Currency: st.Currency, Languages: st.Languages,
+				Home: "/api/v1/stores/" + st.Code + "/home",
+			})
+		}
+	}
+	return response{document: answer}, nil
+}
+
+func (s *Shop) home(ctx context.Context, r *request) (response, error) {
+	st, lang, err := r.front(r.store)
+	if err != nil {
+		return response{}, err
+	}
+	if err := r.query.end(); err != nil {
+		return response{}, err
+	}
+	h, err := s.cfg.Pages.Home(ctx, st.ID, lang)
+	if err != nil {
+		return response{}, err
+	}
+	page := Home{Store: ref(st), Lang: lang, Categories: make([]Section, len(h.Categories))}
+	for i, c := range h.Categories {
+		page.Categories[i] = Section{ID: c.ID, Slug: c.Slug, Name: c.Name, Count: c.Count, Cards: cards(c.Cards)}
+	}
+	return response{document: page, lang: lang}, nil
+}
+
+func (s *Shop) category(ctx context.Context, r *request) (response, error) {
+	st, lang, err := r.front(r.store)
+	if err != nil {
+		return response{}, err
+	}
+	if err := r.query.end(); err != nil {
+		return response{}, err
+	}
+	id, ok := category(r.dims, st, r.item)
+	if !ok {
+		return response{}, api.Errorf(api.NotFound, "The store has no category %q.", cut(r.item))
+	}
+	n, err := s.cfg.Pages.Node(ctx, st.ID, id, lang)
+	if err != nil {
+		return response{}, err
+	}
+	page := CategoryPage{
+		Store: ref(st), Lang: lang, ID: n.Category, Slug: n.Slug, Name: n.Name, Count: n.Count, Cards: cards(n.Cards),
+		Breadcrumbs: make([]Crumb, len(n.Breadcrumbs)), Children: make([]Child, len(n.Children)),
+	}
+	for i, c := range n.Breadcrumbs {
+		page.Breadcrumbs[i] = Crumb(c)
+	}
+	for i, c := range n.Children {
+		page.Children[i] = Child(c)
+	}
+	return response{document: page, lang: lang}, nil
+}
+
+// front finds the open store of that name and chooses the language.
+func (r *request) front(name string) (dimension.Store, string, error) {
+	st, ok := store(r.dims, name)
+	if !ok || !st.Active || len(st.Languages) == 0 {
+		return dimension.Store{}, "", api.Errorf(api.NotFound, "There is no store %q.", cut(name))
+	}
+	lang, given := r.query.one("lang")
+	lang, err := choose(st.Languages, lang, given, r.accept)
+	return st, lang, err
+}
+
+// store finds a store by id or code.
+func store(dims *dimension.Set, name string) (dimension.Store, bool) {
+	if id, err := strconv.ParseInt(name, 10, 64); err == nil {
+		if st, ok := dims.Store(id); ok {
+			return st, true
+		}
+	}
+	return dims.StoreByCode(name)
+}
+
+// category finds a category of the store's tree by id or slug. An id that the dimensions don't have yet may have a page.
+func category(dims *dimension.Set, st dimension.Store, name string) (int64, bool) {
+	id, err := strconv.ParseInt(name, 10, 64)
+	if err == nil {
+		if c, ok := dims.Category(id); ok && c.TreeID == st.TreeID {
+			return id, true
+		}
+	}
+	if c, ok := dims.CategoryBySlug(st.TreeID, name); ok {
+		return c.ID, true
+	}
+	return id, err == nil && id > 0
+}
+
+func ref(st dimension.Store) StoreRef {
+	return StoreRef{ID: st.ID, Code: st.Code, Name: st.Name, Currency: st.Currency}
+}
+
+func cards(from []tree.Card) []Card {
+	to := make([]Card, len(from))
+	for i, c := range from {
+		to[i] = Card(c)
+	}
+	return to
+}
+
+// cut shortens what a client sent before it is repeated to them.
+func cut(s string) string {
+	if len(s) <= 64 {
+		return s
+	}
+	return s[:64] + "…"
+}
