@@ -181,6 +181,12 @@ func (e *emitter) commit(end change.LSN, commitTime int64) {
 	e.metrics.transactions.Inc()
 }
 
+// abandon gives up the transaction at hand: it will be read again, from its beginning.
+func (e *emitter) abandon() {
+	e.publisher.abandon(e.tx)
+	e.tx = nil
+}
+
 // tooLargeError is the reason of a row that no topic takes.
 type tooLargeError struct{ size, limit int }
 

@@ -112,6 +112,16 @@ func (p *publisher) commit(tx *transaction, end change.LSN, commitTime int64) {
 	p.mu.Unlock()
 }
 
+// abandon forgets a transaction that will not be closed, so that those before it can still become durable.
+func (p *publisher) abandon(tx *transaction) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if n := len(p.queue); n > 0 && p.queue[n-1] == tx {
+		p.queue = p.queue[:n-1]
+		p.notify()
+	}
+}
+
 // reached tells that the server has sent everything before lsn. Only when nothing is in flight does that make it durable.
 func (p *publisher) reached(lsn change.LSN, serverTime int64) {
 	p.mu.Lock()

@@ -48,7 +48,7 @@ type reader struct {
 	walTime     int64      // the server's clock then, microseconds since the Unix epoch
 	asked       bool       // a keepalive is on its way
 	lastAsk     time.Time
-	expired     bool       // the read deadline has passed and must be set anew
+	expired     bool // the read deadline has passed and must be set anew
 }
 
 // sessionSettings make the text of values independent of the server's configuration, and end a dead reader's hold on the
@@ -239,13 +239,22 @@ func (r *reader) sendStatus(ask bool) error {
 	return nil
 }
 
-// close sends a last status and leaves the stream the way the protocol wants it.
+// close sends a last status and leaves the stream the way the protocol wants it. It waits for the server to hang up: by
+// then the slot is free for whoever comes next.
 func (r *reader) close() error {
 	err := r.sendStatus(false)
 	if err == nil {
 		r.front.Send(&pgproto3.CopyDone{})
 		r.front.Send(&pgproto3.Terminate{})
 		err = r.front.Flush()
+	}
+	if err == nil {
+		err = r.conn.SetReadDeadline(time.Now().Add(time.Second))
+	}
+	for err == nil {
+		if _, end := r.front.Receive(); end != nil {
+			break
+		}
 	}
 	return errors.Join(err, r.conn.Close())
 }

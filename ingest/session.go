@@ -176,7 +176,7 @@ func (s *session) stream(ctx, sending context.Context, p *publisher, e *emitter,
 	keep(k.run)
 	keep(g.run)
 	keep(s.monitor)
-	err = st.run(reading)
+	err = ignoreCancel(st.run(reading))
 	// Intake is over; what was read becomes durable, is stored and acknowledged, and only then the stream is left.
 	draining, cancelDrain := context.WithTimeout(sending, drainTimeout)
 	defer cancelDrain()

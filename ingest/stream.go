@@ -29,10 +29,22 @@ type stream struct {
 	old, new []change.Value
 }
 
+// finishWithin is how long an orderly stop goes on reading, so that it ends between two transactions; one that is longer is
+// cut off and comes again.
+const finishWithin = 2 * time.Second
+
 // run streams until the context ends (nil) or the stream breaks.
-func (s *stream) run(ctx context.Context) error {
+func (s *stream) run(outer context.Context) error {
+	ctx, cancel := context.WithCancel(context.WithoutCancel(outer))
+	defer cancel()
+	defer context.AfterFunc(outer, func() { time.AfterFunc(finishWithin, cancel) })()
+	defer func() {
+		if s.inTx && !s.skipping {
+			s.emitter.abandon()
+		}
+	}()
 	s.emitter.wait = s.waitForSpace
-	for ctx.Err() == nil {
+	for outer.Err() == nil || (s.inTx && ctx.Err() == nil) {
 		walStart, data, err := s.reader.receive(s.emitter.publisher.flush)
 		if err != nil {
 			return err
