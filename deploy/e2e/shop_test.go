@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"log/slog"
 	"net/http"
 	"net/url"
 	"os"
@@ -110,7 +111,7 @@ func (s *shop) run(args ...string) string {
 // follow begins to track the progress of all stages.
 func (s *shop) follow(ctx context.Context) {
 	s.t.Helper()
-	tracker, err := progress.New(progress.Config{Brokers: s.brokers, Prefix: s.prefix}, nil)
+	tracker, err := progress.New(progress.Config{Brokers: s.brokers, Prefix: s.prefix}, slog.New(slog.DiscardHandler))
 	if err != nil {
 		s.t.Fatalf("make a tracker: %v", err)
 	}

@@ -70,10 +70,11 @@ create temp table audit_count on commit drop as
 select store_id, category_id, count(*) as n from audit_member group by store_id, category_id;
 create unique index on audit_count (store_id, category_id);
 
--- The title of a visible offer in each language of its store.
+-- The title of a visible offer in each language of its store, closed ones included: the search documents of a closed store
+-- stay, unread, so that it can open again at once.
 create temp table audit_text on commit drop as
 select v.store_id, v.product_id, f.lang, t.title, t.slug, t.description
-from audit_visible v join audit_front f on f.store_id = v.store_id
+from audit_visible v join stores s on s.id = v.store_id cross join lateral unnest(s.languages) as f(lang)
 cross join lateral (select x.title, x.slug, x.description from product_texts x where x.product_id = v.product_id
                     order by (x.lang = f.lang) desc, (x.lang = 'en') desc, x.lang limit 1) t;
 create unique index on audit_text (store_id, product_id, lang);
