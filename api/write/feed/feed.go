@@ -1,6 +1,6 @@
 // Package feed imports a Google Merchant product feed (RSS 2.0, Atom or tab-separated) into the shop's Postgres.
 //
-// `freshet import google` calls Run. The feed is streamed: memory does not grow with its size, but for eight bytes or so per
+// `freshet import google` calls Run. The feed is streamed: memory does not grow with its size, but for some twenty bytes a
 // row that find an id given twice.
 //
 // Guarantees: a row that says what the shop already holds writes nothing, not even a lock, so nothing moves downstream. Rows
