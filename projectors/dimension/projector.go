@@ -114,34 +114,26 @@ func (p *Projector) countUp(ctx context.Context) (int64, error) {
 // It looks things up as they are stored now, after the rows. A text may come before its category and a category before
 // its store: it then concerns nobody yet, and whatever comes last finds all the others.
 func (p *Projector) concerned(ctx context.Context, docs map[string]*Row) (map[int64]string, error) {
-	trees := map[int64]string{}
-	stores := map[int64]string{}
+	trees, stores := map[int64]string{}, map[int64]string{}
 	everybody := ""
 	var categories []string
 	for id, doc := range docs {
 		table, rest, _ := strings.Cut(id, ":")
+		number, err := leadingNumber(rest)
 		switch table {
 		case "stores":
-			store, err := strconv.ParseInt(rest, 10, 64)
-			if err != nil {
-				return nil, fmt.Errorf("id %s: %w", id, err)
-			}
-			stores[store] = id
-		case "categories":
-			for _, t := range doc.Trees {
-				trees[t] = id
-			}
-		case "category_texts":
-			category, _, _ := strings.Cut(rest, ":")
-			categories = append(categories, "categories:"+category)
+			stores[number] = id
 		case "category_trees":
-			tree, err := strconv.ParseInt(rest, 10, 64)
-			if err != nil {
-				return nil, fmt.Errorf("id %s: %w", id, err)
-			}
-			trees[tree] = id
+			trees[number] = id
+		case "categories":
+			addTrees(trees, id, doc)
+		case "category_texts":
+			categories = append(categories, numbered("categories", number))
 		case "attribute_defs":
-			everybody = id
+			everybody, err = id, nil
+		}
+		if err != nil {
+			return nil, fmt.Errorf("id %s: %w", id, err)
 		}
 	}
 	named, err := p.rows.Load(ctx, categories)
@@ -149,14 +141,23 @@ func (p *Projector) concerned(ctx context.Context, docs map[string]*Row) (map[in
 		return nil, err
 	}
 	for id, doc := range named {
-		for _, t := range doc.Trees {
-			trees[t] = id
-		}
+		addTrees(trees, id, doc)
 	}
 	if len(trees) == 0 && everybody == "" {
 		return stores, nil
 	}
 	return stores, p.addStores(ctx, stores, trees, everybody)
+}
+
+func leadingNumber(key string) (int64, error) {
+	first, _, _ := strings.Cut(key, ":")
+	return strconv.ParseInt(first, 10, 64)
+}
+
+func addTrees(trees map[int64]string, id string, category *Row) {
+	for _, t := range category.Trees {
+		trees[t] = id
+	}
 }
 
 // addStores adds the stores of the trees, or all if everybody says why.
