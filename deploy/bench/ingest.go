@@ -155,11 +155,11 @@ func (b *ingestBench) fill(ctx context.Context, size int) error {
 		insert into bench_rows (id, product_id, amount, title, attributes)
 		select i, i %% 20000, i * 7, 'Pomodori pelati biologici in scatola ' || i, jsonb_build_object('weight_g', 400, 'colour', 'rosso', 'organic', true)
 		from generate_series(t * %d + 1, (t + 1) * %d) i; commit; end loop; end $$`, b.cfg.Rows/size-1, size, size)
-	if _, err := b.conn.Exec(ctx, "set synchronous_commit = off; "+sql); err != nil {
-		return fmt.Errorf("insert the rows: %w", err)
-	}
-	if _, err := b.conn.Exec(ctx, "set synchronous_commit = on; checkpoint"); err != nil {
-		return fmt.Errorf("make the rows durable: %w", err)
+	// One statement a message: several in one are a transaction, in which the block may not commit.
+	for _, statement := range []string{"set synchronous_commit = off", sql, "set synchronous_commit = on", "checkpoint"} {
+		if _, err := b.conn.Exec(ctx, statement); err != nil {
+			return fmt.Errorf("insert the rows: %.40s: %w", statement, err)
+		}
 	}
 	return nil
 }
