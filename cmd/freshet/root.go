@@ -37,6 +37,8 @@ FRESHET_POSTGRES_URL. A flag wins. An unknown FRESHET_ variable is an error.`,
 		newImportCommand(s),
 		newIngestCommand(s),
 		newProjectCommand(s),
+		newServeCommand(s),
+		newAuditCommand(s),
 		newHealthyCommand(s),
 		newVersionCommand(s),
 	)
