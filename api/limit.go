@@ -56,7 +56,9 @@ func (r *rate) take(client string) (wait time.Duration, ok bool) {
 	}
 }
 
-func (r *rate) slot(client string) *atomic.Int64 { return &r.slots[maphash.String(r.seed, client)%rateSlots] }
+func (r *rate) slot(client string) *atomic.Int64 {
+	return &r.slots[maphash.String(r.seed, client)%rateSlots]
+}
 
 func (r *rate) handle(c *fiber.Ctx) error {
 	// The socket's address, never a header: anyone can write X-Forwarded-For.

@@ -41,6 +41,7 @@ type clock struct {
 	dims     Dimensions
 	wait     time.Duration
 	loaded   atomic.Uint64 // position of the loaded dimensions
+	ever     atomic.Bool   // whether they were ever loaded
 }
 
 // refresh loads the dimensions if they have moved. The stage's position is read before: what it has stored by then is
@@ -50,6 +51,7 @@ func (c *clock) refresh(ctx context.Context) error {
 	if err := c.dims.Refresh(ctx); err != nil {
 		return err
 	}
+	c.ever.Store(true)
 	for known {
 		old := c.loaded.Load()
 		if uint64(before.LSN) <= old || c.loaded.CompareAndSwap(old, uint64(before.LSN)) {

@@ -170,6 +170,12 @@ func (s *Shop) handle(stages []string, f func(ctx context.Context, r *request) (
 		if err != nil {
 			return err
 		}
+		if !s.clock.ever.Load() {
+			// Without any dimensions every store would seem not to exist.
+			if err := s.clock.refresh(ctx); err != nil {
+				return api.Errorf(api.Unavailable, "The stores are not loaded yet.").RetryAfter(1).Because(err)
+			}
+		}
 		behind := s.clock.await(ctx, position, stages)
 		asOf := s.clock.asOf(stages)
 		c.Set(headerAsOf, asOf.String())

@@ -144,11 +144,13 @@ func TestETag(t *testing.T) {
 func TestReadYourWrites(t *testing.T) {
 	s := newShop(t)
 	const path = "/api/v1/stores/milano/home"
-	if r := s.get(path, "Freshet-Position", "0/64").want(t, 200); r.header.Get("Freshet-Behind") != "" || s.refreshed != 1 {
+	s.get("/readyz").want(t, 200)
+	s.refreshed, s.position = 0, 101
+	if r := s.get(path, "Freshet-Position", "0/65").want(t, 200); r.header.Get("Freshet-Behind") != "" || s.refreshed != 1 {
 		t.Errorf("behind %q, dimensions refreshed %d times: want them refreshed once", r.header.Get("Freshet-Behind"), s.refreshed)
 	}
 	start := time.Now()
-	if r := s.get(path, "Freshet-Position", "0/65").want(t, 200); r.header.Get("Freshet-Behind") != "true" || time.Since(start) < 50*time.Millisecond {
+	if r := s.get(path, "Freshet-Position", "0/66").want(t, 200); r.header.Get("Freshet-Behind") != "true" || time.Since(start) < 50*time.Millisecond {
 		t.Errorf("a position not reached: behind %q after %s", r.header.Get("Freshet-Behind"), time.Since(start))
 	}
 	for _, bad := range []string{"x", "0/", "0/G", "100", "-1/0", "0/64/1", "123456789/0", "0/64\tx"} {
@@ -283,6 +285,10 @@ func TestRandomInputIsNeverAFault(t *testing.T) {
 
 func TestStoresThatAreAway(t *testing.T) {
 	s := newShop(t)
+	s.fault = errors.New("no answer")
+	s.get("/api/v1/stores/milano/home").want(t, 503) // not a 404: nothing was ever loaded
+	s.fault = nil
+	s.get("/readyz").want(t, 200)
 	s.fault = &search.Unavailable{RetryAfter: 3 * time.Second, Err: errors.New("connection refused to a secret address")}
 	r := s.get("/api/v1/stores/milano/search").want(t, 503)
 	if r.header.Get("Retry-After") != "3" || strings.Contains(string(r.body), "secret") {

@@ -166,7 +166,9 @@ func offer(part string, row map[string]any) map[string]any {
 
 func TestPricesAndStock(t *testing.T) {
 	s := newShop(t)
-	put := func(body string, status int) reply { return s.want(s.request("PUT", "/api/v1/stores/milano/prices", body), status) }
+	put := func(body string, status int) reply {
+		return s.want(s.request("PUT", "/api/v1/stores/milano/prices", body), status)
+	}
 	var changed write.Changed
 	put(`{"prices":[{"sku":"A-1","amount":1400},{"sku":"A-2","amount":1500}]}`, 200).decode(t, &changed)
 	if changed.Changed != 1 {

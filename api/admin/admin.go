@@ -1,0 +1,186 @@
+// Package admin is the API for operators: it rebuilds a store's tree while live, says how far every stage is, and shows
+// what could not be applied. Operators and their scripts call it over HTTP, on a listener and with a token of its own.
+//
+// Guarantee: a rebuild that was answered 202 is on the command topic for good, in order with the store's other changes;
+// everything else only reads.
+package admin
+
+import (
+	"context"
+	"crypto/rand"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"net/http"
+	"net/url"
+	"strconv"
+	"time"
+
+	"github.com/gofiber/fiber/v2"
+
+	"freshet/api"
+	"freshet/ingest/change"
+	"freshet/projectors"
+	"freshet/projectors/dimension"
+	"freshet/projectors/progress"
+)
+
+// Publisher publishes durably; projectors.Producer does.
+type Publisher interface {
+	Publish(ctx context.Context, messages []projectors.Message) (map[string][]int64, error)
+}
+
+// Progress says how far a stage has come; progress.Tracker does.
+type Progress interface {
+	Watermark(stage string) (progress.Watermark, bool)
+}
+
+// Config is what a Desk is made of; every field is required.
+type Config struct {
+	Prefix     string // of the topics
+	Publisher  Publisher
+	Progress   Progress
+	Dimensions *dimension.Cache
+	Letters    *Letters
+}
+
+// Desk answers the operators' requests.
+type Desk struct{ cfg Config }
+
+// New returns a Desk.
+func New(cfg Config) *Desk { return &Desk{cfg: cfg} }
+
+// Ready says whether the dimensions can be read.
+func (d *Desk) Ready(ctx context.Context) error { return d.cfg.Dimensions.Refresh(ctx) }
+
+// Register adds the routes to the server, all behind its bearer token.
+func (d *Desk) Register(server *api.Server) error {
+	guard, err := server.Guard()
+	if err != nil {
+		return fmt.Errorf("guard the admin server: %w", err)
+	}
+	v1 := server.App().Group("/admin/v1", guard)
+	v1.Post("/stores/:store/rebuild", d.rebuild)
+	v1.Get("/status", d.status)
+	v1.Get("/deadletters", d.deadLetters)
+	return nil
+}
+
+// Rebuild is the answer to a rebuild that is on its way.
+type Rebuild struct {
+	ID    string `json:"id"`
+	Store int64  `json:"store"`
+}
+
+func (d *Desk) rebuild(c *fiber.Ctx) error {
+	ctx := c.UserContext()
+	st, ok := d.store(c.Params("store"))
+	if !ok {
+		return api.Errorf(api.NotFound, "There is no such store.").At("store")
+	}
+	var id [8]byte
+	// crypto/rand.Read never fails: it ends the process instead.
+	_, _ = rand.Read(id[:])
+	command := projectors.Command{
+		Kind: projectors.Rebuild, Store: st.ID, ID: hex.EncodeToString(id[:]),
+		Dimensions: d.cfg.Dimensions.Get().Version(), Reason: "asked for over HTTP",
+	}
+	key, value, err := command.Encode()
+	if err != nil {
+		return err
+	}
+	message := projectors.Message{Topic: change.CommandTopic(d.cfg.Prefix), Key: key, Value: value}
+	if _, err := d.cfg.Publisher.Publish(ctx, []projectors.Message{message}); err != nil {
+		return unavailable(err)
+	}
+	return api.Send(c, http.StatusAccepted, Rebuild{ID: command.ID, Store: st.ID})
+}
+
+// store finds a store by id or code, closed ones too: their documents may need it as well.
+func (d *Desk) store(name string) (dimension.Store, bool) {
+	dims := d.cfg.Dimensions.Get()
+	if id, err := strconv.ParseInt(name, 10, 64); err == nil {
+		if st, ok := dims.Store(id); ok {
+			return st, true
+		}
+	}
+	return dims.StoreByCode(name)
+}
+
+// stages are those whose progress is shown, in the order of the flow.
+var stages = []string{"ingest", "dimension", "catalog", "offer", "tree", "index"}
+
+// Status is how far every stage is.
+type Status struct {
+	Stages     []Stage `json:"stages"`
+	Dimensions int64   `json:"dimensions"`
+}
+
+// Stage is how far one stage is; all but its name only when every one of its partitions has been heard of.
+type Stage struct {
+	Stage    string      `json:"stage"`
+	Known    bool        `json:"known"`
+	Position *change.LSN `json:"position,omitempty"`
+	Time     *time.Time  `json:"time,omitempty"`
+	Behind   *int64      `json:"behind_bytes,omitempty"`
+	Age      *float64    `json:"age_seconds,omitempty"`
+}
+
+func (d *Desk) status(c *fiber.Ctx) error {
+	answer := Status{Dimensions: d.cfg.Dimensions.Get().Version()}
+	head, headKnown := d.cfg.Progress.Watermark(stages[0])
+	now := time.Now()
+	for _, name := range stages {
+		s := Stage{Stage: name}
+		if mark, known := d.cfg.Progress.Watermark(name); known {
+			at, age := mark.Time.UTC(), max(0, now.Sub(mark.Time).Seconds())
+			s.Known, s.Position, s.Time, s.Age = true, &mark.LSN, &at, &age
+			if headKnown {
+				behind := int64(max(head.LSN, mark.LSN) - mark.LSN)
+				s.Behind = &behind
+			}
+		}
+		answer.Stages = append(answer.Stages, s)
+	}
+	return api.Send(c, http.StatusOK, answer)
+}
+
+func (d *Desk) deadLetters(c *fiber.Ctx) error {
+	limit, err := limit(string(c.Context().URI().QueryString()))
+	if err != nil {
+		return err
+	}
+	parked, letters, err := d.cfg.Letters.Newest(c.UserContext(), limit)
+	if err != nil {
+		return unavailable(err)
+	}
+	return api.Send(c, http.StatusOK, DeadLetters{Parked: parked, Letters: letters})
+}
+
+// limit reads the only parameter there is.
+func limit(raw string) (int, error) {
+	query, err := url.ParseQuery(raw)
+	if err != nil {
+		return 0, api.Errorf(api.Invalid, "The query string isn't well-formed.")
+	}
+	for name := range query {
+		if name != "limit" {
+			return 0, api.Errorf(api.Invalid, "The only parameter is limit.").At("limit")
+		}
+	}
+	if len(query["limit"]) == 0 {
+		return 50, nil
+	}
+	n, err := strconv.Atoi(query.Get("limit"))
+	if err != nil || len(query["limit"]) > 1 || n < 1 || n > 500 {
+		return 0, api.Errorf(api.Invalid, "The parameter limit must be one whole number from 1 to 500.").At("limit")
+	}
+	return n, nil
+}
+
+func unavailable(err error) error {
+	if errors.As(err, new(*api.Error)) {
+		return err
+	}
+	return api.Errorf(api.Unavailable, "Kafka can't be reached.").RetryAfter(1).Because(err)
+}

@@ -1,0 +1,233 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/jackc/pgx/v5/pgxpool"
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/collectors"
+	"github.com/segmentio/kafka-go"
+	"github.com/spf13/cobra"
+	"go.mongodb.org/mongo-driver/v2/mongo"
+	"go.mongodb.org/mongo-driver/v2/mongo/options"
+	"golang.org/x/sync/errgroup"
+
+	"freshet/api"
+	"freshet/api/admin"
+	"freshet/api/read"
+	"freshet/api/write"
+	"freshet/deploy/health"
+	"freshet/projectors"
+	"freshet/projectors/dimension"
+	"freshet/projectors/progress"
+	"freshet/projectors/tree"
+	"freshet/search"
+)
+
+// serveOptions are the settings of serve alone.
+type serveOptions struct {
+	timeout     time.Duration
+	maxInFlight int
+	rate        float64
+	rateBurst   int
+	wait        time.Duration // of read
+	connections int           // of write
+	token       string        // of write and of admin
+}
+
+func newServeCommand(s *settings) *cobra.Command {
+	var o serveOptions
+	cmd := &cobra.Command{
+		Use:     "serve",
+		Short:   "Serve one of the three HTTP APIs: read, write, admin",
+		GroupID: "process",
+		Args:    cobra.NoArgs,
+		RunE:    func(*cobra.Command, []string) error { return errors.New("serve which? read, write or admin") },
+	}
+	flags := cmd.PersistentFlags()
+	flags.DurationVar(&o.timeout, "request-timeout", 5*time.Second, "how long one request may take")
+	flags.IntVar(&o.maxInFlight, "max-in-flight", 512, "how many requests run at once; one more is answered 503")
+	flags.Float64Var(&o.rate, "rate-limit", 0, "requests per second of one client address, 0 for any number")
+	flags.IntVar(&o.rateBurst, "rate-burst", 0, "requests that a client may make at once (default twice the rate)")
+	cmd.AddCommand(newServeReadCommand(s, &o), newServeWriteCommand(s, &o), newServeAdminCommand(s, &o))
+	return cmd
+}
+
+func newServeReadCommand(s *settings, o *serveOptions) *cobra.Command {
+	cmd := &cobra.Command{
+		Use:   "read",
+		Short: "Serve store pages, product pages and search from the read models",
+		Args:  cobra.NoArgs,
+		RunE:  func(cmd *cobra.Command, _ []string) error { return s.serveRead(cmd.Context(), o) },
+	}
+	cmd.Flags().DurationVar(&o.wait, "wait", time.Second, "how long a read waits for the position it carries; must be below --request-timeout")
+	return cmd
+}
+
+func newServeWriteCommand(s *settings, o *serveOptions) *cobra.Command {
+	cmd := &cobra.Command{
+		Use:   "write",
+		Short: "Serve changes of products, prices, stock and orders, each one transaction",
+		Args:  cobra.NoArgs,
+		RunE:  func(cmd *cobra.Command, _ []string) error { return s.serveWrite(cmd.Context(), o) },
+	}
+	cmd.Flags().StringVar(&o.token, "write-token", "", "bearer token of the write API, at least 16 characters; better given by the variable, which ps doesn't show")
+	cmd.Flags().IntVar(&o.connections, "write-connections", 16, "connections to Postgres")
+	return cmd
+}
+
+func newServeAdminCommand(s *settings, o *serveOptions) *cobra.Command {
+	cmd := &cobra.Command{
+		Use:   "admin",
+		Short: "Serve rebuild, status and dead letters to operators",
+		Args:  cobra.NoArgs,
+		RunE:  func(cmd *cobra.Command, _ []string) error { return s.serveAdmin(cmd.Context(), o) },
+	}
+	cmd.Flags().StringVar(&o.token, "admin-token", "", "bearer token of the admin API, at least 16 characters; better given by the variable, which ps doesn't show")
+	return cmd
+}
+
+// serving is a server with what runs beside it.
+type serving struct {
+	registry *prometheus.Registry
+	probe    *health.Server
+	runs     []func(context.Context) error
+}
+
+func (s *settings) newServing() *serving {
+	registry := prometheus.NewRegistry()
+	registry.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
+	probe := health.New(s.health, registry)
+	return &serving{registry: registry, probe: probe, runs: []func(context.Context) error{probe.Run}}
+}
+
+// server makes the HTTP server; ready is its check, and the probe's.
+func (v *serving) server(s *settings, o *serveOptions, name, listen string, ready api.Check) (*api.Server, error) {
+	server, err := api.New(api.Config{
+		Name: name, Listen: listen, Timeout: o.timeout, MaxInFlight: o.maxInFlight, RatePerSecond: o.rate, RateBurst: o.rateBurst,
+		Token: o.token, Log: s.logger(), Metrics: v.registry,
+	}, ready)
+	if err != nil {
+		return nil, err
+	}
+	v.probe.Check(name, ready)
+	v.runs = append(v.runs, server.Run)
+	return server, nil
+}
+
+// run waits for all; the first to fail ends the others.
+func (v *serving) run(ctx context.Context) error {
+	group, ctx := errgroup.WithContext(ctx)
+	for _, run := range v.runs {
+		group.Go(func() error { return run(ctx) })
+	}
+	return group.Wait()
+}
+
+// openMongo gives up on an absent server well within a request's time.
+func (s *settings) openMongo(name string) (*mongo.Client, error) {
+	client, err := mongo.Connect(options.Client().ApplyURI(s.mongoURL).SetAppName("freshet serve " + name).
+		SetServerSelectionTimeout(2 * time.Second).SetMaxPoolSize(200))
+	if err != nil {
+		return nil, fmt.Errorf("open MongoDB: %w", err)
+	}
+	return client, nil
+}
+
+func (s *settings) serveRead(ctx context.Context, o *serveOptions) error {
+	if o.wait >= o.timeout {
+		return fmt.Errorf("--wait %s must be below --request-timeout %s", o.wait, o.timeout)
+	}
+	client, err := s.openMongo("read")
+	if err != nil {
+		return err
+	}
+	defer func() { _ = client.Disconnect(context.WithoutCancel(ctx)) }() // nothing is written here
+	db := client.Database(s.mongoDatabase)
+	tracker, err := progress.New(progress.Config{Brokers: s.kafka, Prefix: s.prefix}, s.logger())
+	if err != nil {
+		return err
+	}
+	elastic, err := search.Open([]string{s.elasticURL})
+	if err != nil {
+		return err
+	}
+	wait := o.wait
+	if wait == 0 {
+		wait = -1
+	}
+	shop := read.New(read.Config{
+		Pages: tree.NewStore(db, false), Products: read.NewDocuments(db), Progress: tracker, Wait: wait, Log: s.logger(),
+		Searcher:   search.NewSearcher(elastic, search.SearcherConfig{Prefix: s.prefix}),
+		Dimensions: dimension.NewCache(db, dimension.CacheConfig{Logger: s.logger()}),
+	})
+	v := s.newServing()
+	server, err := v.server(s, o, "read", s.readListen, shop.Ready)
+	if err != nil {
+		return err
+	}
+	shop.Register(server)
+	v.runs = append(v.runs, tracker.Run, shop.Run)
+	return v.run(ctx)
+}
+
+func (s *settings) serveWrite(ctx context.Context, o *serveOptions) error {
+	cfg, err := pgxpool.ParseConfig(s.postgresURL)
+	if err != nil {
+		return fmt.Errorf("parse the Postgres URL: %w", err)
+	}
+	cfg.MaxConns = int32(max(1, min(o.connections, 1000)))
+	pool, err := pgxpool.NewWithConfig(ctx, cfg)
+	if err != nil {
+		return fmt.Errorf("open Postgres: %w", err)
+	}
+	defer pool.Close()
+	shop := write.New(pool, s.logger())
+	v := s.newServing()
+	server, err := v.server(s, o, "write", s.writeListen, shop.Ready)
+	if err != nil {
+		return err
+	}
+	if err := shop.Register(server); err != nil {
+		return fmt.Errorf("%w: set FRESHET_WRITE_TOKEN", err)
+	}
+	v.runs = append(v.runs, shop.Sweep)
+	return v.run(ctx)
+}
+
+func (s *settings) serveAdmin(ctx context.Context, o *serveOptions) error {
+	client, err := s.openMongo("admin")
+	if err != nil {
+		return err
+	}
+	defer func() { _ = client.Disconnect(context.WithoutCancel(ctx)) }() // nothing is written here
+	tracker, err := progress.New(progress.Config{Brokers: s.kafka, Prefix: s.prefix}, s.logger())
+	if err != nil {
+		return err
+	}
+	producer, err := projectors.NewProducer(projectors.ProducerConfig{Brokers: s.kafka}, s.logger(), nil)
+	if err != nil {
+		return err
+	}
+	defer producer.Close()
+	transport := &kafka.Transport{ClientID: "freshet-admin", DialTimeout: 5 * time.Second}
+	defer transport.CloseIdleConnections()
+	dims := dimension.NewCache(client.Database(s.mongoDatabase), dimension.CacheConfig{Logger: s.logger()})
+	desk := admin.New(admin.Config{
+		Prefix: s.prefix, Publisher: producer, Progress: tracker, Dimensions: dims,
+		Letters: admin.NewLetters(s.kafka, s.prefix, transport),
+	})
+	v := s.newServing()
+	server, err := v.server(s, o, "admin", s.adminListen, desk.Ready)
+	if err != nil {
+		return err
+	}
+	if err := desk.Register(server); err != nil {
+		return fmt.Errorf("%w: set FRESHET_ADMIN_TOKEN", err)
+	}
+	v.runs = append(v.runs, tracker.Run, dims.Run)
+	return v.run(ctx)
+}
