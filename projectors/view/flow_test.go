@@ -400,3 +400,34 @@ func BenchmarkHandle(b *testing.B) {
 		})
 	}
 }
+
+// BenchmarkFanOut stores new titles of products that four stores offer, 20,000 offers in all, and publishes their views.
+func BenchmarkFanOut(b *testing.B) {
+	const products, stores, size = 5000, 4, 100
+	f := newFlow(b)
+	c, o := f.catalog(), f.offer()
+	for p := int64(1); p <= products; p += 500 {
+		var rows, listed []projectors.Record
+		for q := p; q < p+500; q++ {
+			rows = append(rows, record("c", "products", 1, productRow(q, 0, "active")), record("c", "variants", 1, variantRow(q)))
+			for s := range int64(stores) {
+				listed = append(listed, record("c", "offers", 1, offerRow(s+1, q)), record("c", "prices", 1, priceRow(s+1, q, 990)))
+			}
+		}
+		if err := errors.Join(c.Handle(b.Context(), rows), o.Handle(b.Context(), listed)); err != nil {
+			b.Fatal(err)
+		}
+	}
+	n := 0
+	for b.Loop() {
+		batch := make([]projectors.Record, size)
+		for i := range batch {
+			batch[i] = record("u", "product_texts", 2+n/products, textRow(int64(n%products)+1, "Tazza"))
+			n++
+		}
+		if err := c.Handle(b.Context(), batch); err != nil {
+			b.Fatal(err)
+		}
+	}
+	b.ReportMetric(float64(n*stores)/b.Elapsed().Seconds(), "views/s")
+}
