@@ -20,6 +20,12 @@ var stemmers = map[string]string{
 	"it": "light_italian", "fr": "light_french", "de": "light_german", "es": "light_spanish", "en": "light_english",
 }
 
+// irregular are the English plurals that the stemmer does not know.
+var irregular = []string{
+	"knives => knife", "shelves => shelf", "scarves => scarf", "leaves => leaf", "loaves => loaf", "halves => half",
+	"children => child", "men => man", "women => woman", "feet => foot", "teeth => tooth", "mice => mouse", "geese => goose",
+}
+
 // analysis returns the analyzers of a language, under the same names in every one:
 //
 //	words         what is indexed of titles, brands and descriptions: elision, folding, light stems, German compounds split
@@ -38,7 +44,8 @@ func analysis(lang string) object {
 	}
 	if lang == "en" {
 		filters["possessive"] = object{"type": "stemmer", "language": "possessive_english"}
-		chain = append(chain, "possessive")
+		filters["irregular"] = object{"type": "stemmer_override", "rules": irregular}
+		chain = append(chain, "possessive", "irregular")
 	}
 	if lang == "de" {
 		chain = append(chain, "german_normalization")

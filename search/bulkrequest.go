@@ -44,7 +44,11 @@ func encodeOps(buf *bytes.Buffer, ops []Op, todo []int, results []OpResult, limi
 	return len(todo)
 }
 
+// encodeOp refuses what makes the server refuse the whole request.
 func encodeOp(buf *bytes.Buffer, op *Op) error {
+	if op.Version <= 0 || op.ID == "" || len(op.ID) > 512 {
+		return fmt.Errorf("document %q of version %d: want an id of 1 to 512 bytes and a positive version", op.ID, op.Version)
+	}
 	var a action
 	a.Index.Alias, a.Index.ID, a.Index.Routing = op.Alias, op.ID, op.Routing
 	a.Index.Version, a.Index.VersionType = op.Version, "external"
@@ -165,7 +169,7 @@ func ofDocument(item *bulkItem, op *Op) bool {
 	case item.Error.Type == "index_closed_exception":
 		return false
 	}
-	return item.Index != op.Alias || op.ID == "" || len(op.ID) > 512 || op.Version <= 0
+	return item.Index != op.Alias
 }
 
 // cause is the innermost reason of an item's error, where it says more.

@@ -1,6 +1,9 @@
 package search
 
-import "time"
+import (
+	"fmt"
+	"time"
+)
 
 // The bounds of the price facet's ranges, in minor units: one scale for every store, so that a page needs no request of
 // its own to find a better one.
@@ -14,7 +17,7 @@ func (p *plan) request(fuzzy bool, popularityNow float64, timeout time.Duration)
 		"from":             p.q.Offset,
 		"_source":          []string{"card"},
 		"track_total_hits": true,
-		"timeout":          timeout.String(),
+		"timeout":          fmt.Sprintf("%dms", timeout.Milliseconds()),
 		"query":            p.query(fuzzy, popularityNow),
 		"sort":             p.sort(),
 	}

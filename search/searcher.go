@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"freshet/projectors/dimension"
+	"freshet/projectors/offer"
 )
 
 // Unavailable is the error of a search that can't be answered now: Elasticsearch is away, overloaded, or not set up yet.
@@ -30,9 +31,6 @@ type SearcherConfig struct {
 	Timeout time.Duration
 	// FuzzyBelow is how few hits the text as typed may have before misspellings are allowed for, default 3.
 	FuzzyBelow int64
-	// PopularityNow says what popularity a product that sells its first unit at a time would have, by view.Popularity's
-	// scale. Default: 0 always.
-	PopularityNow func(time.Time) float64
 }
 
 // Searcher answers queries. It is safe for concurrent use.
@@ -46,9 +44,6 @@ func NewSearcher(c *Client, cfg SearcherConfig) *Searcher {
 	defaultTo(&cfg.Timeout, 2*time.Second)
 	if cfg.FuzzyBelow <= 0 {
 		cfg.FuzzyBelow = 3
-	}
-	if cfg.PopularityNow == nil {
-		cfg.PopularityNow = func(time.Time) float64 { return 0 }
 	}
 	return &Searcher{client: c, cfg: cfg}
 }
@@ -86,9 +81,14 @@ func (s *Searcher) Search(ctx context.Context, q Query, dims *dimension.Set) (Re
 	return fuzzy, nil
 }
 
+// popularityAt is the popularity, on view.Popularity's scale, of a product that sells its only unit at that time.
+func popularityAt(t time.Time) float64 {
+	return float64(t.Sub(offer.Landmark)) / float64(offer.HalfLife)
+}
+
 func (s *Searcher) ask(ctx context.Context, p *plan, dims *dimension.Set, fuzzy bool) (Result, error) {
 	path := "/" + url.PathEscape(Alias(s.cfg.Prefix, p.q.Lang)) + "/_search?routing=" + key(p.q.Store)
-	body := p.request(fuzzy, s.cfg.PopularityNow(time.Now()), s.cfg.Timeout*8/10)
+	body := p.request(fuzzy, popularityAt(time.Now()), s.cfg.Timeout*8/10)
 	var a answer
 	if err := s.client.json(ctx, http.MethodPost, path, body, &a); err != nil {
 		return Result{}, err
