@@ -168,6 +168,8 @@ func TestSettleBuildsWhatShows(t *testing.T) {
 	expect("price of the sixteenth", false, 1, 11, 111)
 	change(30, 2, func(v *view.Offer) { v.Price = 1 })
 	expect("price of the first", true, 1, 11, 111)
+	change(3, 2, func(v *view.Offer) { v.Categories[0].ID = 11 })
+	expect("the third from last moves up to the parent", false, 11, 111)
 	change(2, 3, func(v *view.Offer) { v.Visible = false })
 	expect("the last but one hides", true, 1, 11, 111)
 }

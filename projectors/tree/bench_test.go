@@ -197,9 +197,13 @@ func BenchmarkReload(b *testing.B) {
 
 // BenchmarkHandle is one change of a price from the record to the durable pages.
 func BenchmarkHandle(b *testing.B) {
-	for _, batch := range []int{1, 100} {
-		b.Run(fmt.Sprintf("batch of %d", batch), func(b *testing.B) {
-			s := newShop(b, true)
+	for _, tc := range []struct {
+		batch   int
+		grouped bool
+	}{{1, true}, {1, false}, {100, true}, {100, false}} {
+		batch := tc.batch
+		b.Run(fmt.Sprintf("batch of %d/grouped %v", batch, tc.grouped), func(b *testing.B) {
+			s := newShop(b, tc.grouped)
 			var leaves []int64
 			s.world, leaves = bigWorld()
 			s.fill(b, leaves)

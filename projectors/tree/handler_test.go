@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"maps"
 	"slices"
 	"testing"
 	"time"
@@ -440,6 +441,63 @@ func TestTwoOwners(t *testing.T) {
 			t.Errorf("fenced %d and %d times, want 4 in all", a.stats.Fenced, b.stats.Fenced)
 		}
 	})
+}
+
+// A write that was not answered may have been done: a page that meanwhile turned back to what was stored before is written
+// all the same.
+func TestUnansweredWrite(t *testing.T) {
+	both(t, func(t *testing.T, s *shop) {
+		h := s.handler()
+		s.handle(h, s.views(s.stock(1, 100, 11)))
+		st := h.states[7]
+		before := maps.Clone(st.stored)
+		st.Apply(s.stock(1, 150, 11))
+		writes, _, err := st.changes(false)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := s.store.write(t.Context(), writes); err != nil {
+			t.Fatal(err)
+		}
+		st.stored = before // as if no answer had come, and now none does
+		gone, cancel := context.WithCancel(t.Context())
+		cancel()
+		nodes := slices.DeleteFunc(writes, func(w write) bool { return w.key.category == 0 })
+		if err := s.store.replace(gone, s.store.nodes, nodes, map[*state]bool{}); !errors.Is(err, context.Canceled) {
+			t.Fatalf("write without an answer: %v", err)
+		}
+		for _, w := range nodes {
+			if st.stored[w.key] != unknown {
+				t.Errorf("%s is believed to be known", w.id())
+			}
+		}
+	})
+}
+
+// A batch that is broken off anywhere and handled again, by the same worker or another, leaves the right pages.
+func TestInterruptedAnywhere(t *testing.T) {
+	both(t, interruptAnywhere)
+}
+
+func interruptAnywhere(t *testing.T, s *shop) {
+	h := s.handler()
+	for round := range int64(25) {
+		a, b := s.stock(round%4+1, 100+round, 11, 12), s.stock(round%3+5, 100-round, 2)
+		batch := s.views(a, b)
+		if round%5 == 4 {
+			batch = append(batch, s.command(projectors.Rebuild)...)
+		}
+		cut, cancel := context.WithTimeout(t.Context(), time.Duration(round)*300*time.Microsecond)
+		err := h.Handle(cut, batch)
+		cancel()
+		if round%2 == 0 {
+			h = s.handler() // a crash: another worker goes on
+		}
+		if err != nil {
+			s.handle(h, batch)
+		}
+		s.check()
+	}
 }
 
 func TestPoison(t *testing.T) {

@@ -112,16 +112,15 @@ func (s *Store) join(ctx context.Context, a *Assortment, offers []*offer.Offer) 
 // hashes reads what is stored of the store's pages.
 func (s *Store) hashes(ctx context.Context, store int64) (map[key]int64, error) {
 	stored := map[key]int64{}
-	fields := options.Find().SetBatchSize(1000).SetProjection(bson.D{{Key: "hash", Value: 1}, {Key: "deleted", Value: 1}})
+	fields := options.Find().SetBatchSize(1000).SetProjection(bson.D{{Key: "hash", Value: 1}})
 	for _, c := range []*mongo.Collection{s.homes, s.nodes} {
 		cur, err := c.Find(ctx, within(store), fields)
 		if err != nil {
 			return nil, fmt.Errorf("read hashes of store %d in %s: %w", store, c.Name(), err)
 		}
 		var docs []struct {
-			ID      string `bson:"_id"`
-			Hash    int64  `bson:"hash"`
-			Deleted bool   `bson:"deleted"`
+			ID   string `bson:"_id"`
+			Hash int64  `bson:"hash"`
 		}
 		if err := cur.All(ctx, &docs); err != nil {
 			return nil, fmt.Errorf("read hashes of store %d in %s: %w", store, c.Name(), err)
@@ -130,9 +129,6 @@ func (s *Store) hashes(ctx context.Context, store int64) (map[key]int64, error) 
 			k, err := parseKey(d.ID)
 			if err != nil {
 				return nil, err
-			}
-			if d.Deleted {
-				d.Hash = noPage
 			}
 			stored[k] = d.Hash
 		}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"time"
 
 	"go.mongodb.org/mongo-driver/v2/bson"
 	"go.mongodb.org/mongo-driver/v2/mongo"
@@ -16,6 +17,9 @@ import (
 // groupSize is how many documents go into one transaction or bulk: large enough to share a sync, small enough that a
 // group of the largest documents stays below the server's limit of a message.
 const groupSize = 128
+
+// groupTimeout bounds the writing of one group, which takes milliseconds.
+const groupTimeout = 10 * time.Second
 
 // duplicateKey is the server's code for an insert of an _id that is there.
 const duplicateKey = 11000
@@ -192,7 +196,15 @@ func (s *Store) findRefused(ctx context.Context, c *mongo.Collection, group []wr
 }
 
 // bulk runs the models, in one transaction where writes are grouped, and returns how many documents matched.
+//
+// It isn't broken off when the caller's context ends: a transaction that is left open holds its documents until the
+// server's transactionLifetimeLimitSeconds have passed, a minute by default, and the next owner would wait for them.
 func (s *Store) bulk(ctx context.Context, c *mongo.Collection, models []mongo.WriteModel) (int64, error) {
+	if err := ctx.Err(); err != nil {
+		return 0, err
+	}
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), groupTimeout)
+	defer cancel()
 	unordered := options.BulkWrite().SetOrdered(false)
 	if !s.grouped || len(models) == 1 {
 		result, err := c.BulkWrite(ctx, models, unordered)
@@ -205,7 +217,7 @@ func (s *Store) bulk(ctx context.Context, c *mongo.Collection, models []mongo.Wr
 	if err != nil {
 		return 0, fmt.Errorf("start session: %w", err)
 	}
-	defer session.EndSession(context.WithoutCancel(ctx))
+	defer session.EndSession(ctx)
 	matched, err := session.WithTransaction(ctx, func(ctx context.Context) (any, error) {
 		result, err := c.BulkWrite(ctx, models, unordered)
 		if err != nil {
