@@ -45,6 +45,9 @@ type settings struct {
 
 	// mongoDatabase is the database in mongoURL.
 	mongoDatabase string
+
+	// tokens are the bearer tokens that up gives its processes; see loadTokens.
+	tokens map[string]string
 }
 
 func newSettings(env []string, stdout, stderr io.Writer) *settings {

@@ -140,6 +140,9 @@ func (s *settings) childEnvironment(cmd *cobra.Command, health string) []string 
 	values["FRESHET_POSTGRES_URL"], values["FRESHET_KAFKA"] = s.postgresURL, strings.Join(s.kafka, ",")
 	values["FRESHET_MONGO_URL"], values["FRESHET_ELASTIC_URL"] = s.mongoURL, s.elasticURL
 	values["FRESHET_HEALTH"] = health
+	for name, token := range s.tokens {
+		values[name] = token
+	}
 	for _, name := range []string{"HOME", "PATH", "TMPDIR", "SSL_CERT_FILE", "SSL_CERT_DIR", "GOMAXPROCS", "GOMEMLIMIT"} {
 		if value := s.env[name]; value != "" {
 			values[name] = value

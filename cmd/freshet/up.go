@@ -42,6 +42,9 @@ func (s *settings) up(cmd *cobra.Command, o upOptions) error {
 	if err != nil {
 		return err
 	}
+	if err := s.loadTokens(servers.Data()); err != nil {
+		return err
+	}
 	specs, err := s.processSpecs(cmd, o.healthPort)
 	if err != nil {
 		return err
@@ -60,6 +63,9 @@ func (s *settings) up(cmd *cobra.Command, o upOptions) error {
 	}
 	if o.serversOnly {
 		return nil
+	}
+	if err := s.storeTokens(servers.Data()); err != nil {
+		return err
 	}
 	if err := s.prepareShop(cmd); err != nil {
 		return err
@@ -107,6 +113,9 @@ Postgres   %[4]s
   curl -s %[1]s/api/v1/stores
   curl -s %[1]s/api/v1/stores/1/home
   curl -s '%[1]s/api/v1/stores/1/search?q=a'
+
+The write and admin APIs want a bearer token: $FRESHET_WRITE_TOKEN and $FRESHET_ADMIN_TOKEN, else
+what up made up and keeps in write.token and admin.token of the data directory.
 
 make status, make logs, make down
 `, read, s.writeListen, s.adminListen, redactURL(s.postgresURL))
