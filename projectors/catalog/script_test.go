@@ -62,7 +62,8 @@ func parse(t *testing.T, line string) change.Event {
 		t.Fatalf("%q: want six fields", line)
 	}
 	headers := []change.Header{
-		{Key: change.HeaderCommitLSN, Value: []byte(fields[2])}, {Key: change.HeaderTxIndex, Value: []byte(fields[3])},
+		{Key: change.HeaderCommitLSN, Value: []byte(fields[2])},
+		{Key: change.HeaderTxIndex, Value: []byte(fields[3])},
 		{Key: change.HeaderUnchanged, Value: []byte(strings.Trim(fields[4], "-"))},
 	}
 	before, after := "null", fields[5]

@@ -28,8 +28,10 @@ func shop() dimension.Rows {
 			{ID: 22, TreeID: 2, ParentID: parent(21), Slug: "cycle", Active: true},
 		},
 		Texts: []dimension.CategoryText{
-			{CategoryID: 11, Lang: "it", Name: "Tazze"}, {CategoryID: 11, Lang: "en", Name: "Mugs"},
-			{CategoryID: 12, Lang: "it", Name: "Piatti"}, {CategoryID: 12, Lang: "de", Name: "Teller"},
+			{CategoryID: 11, Lang: "it", Name: "Tazze"},
+			{CategoryID: 11, Lang: "en", Name: "Mugs"},
+			{CategoryID: 12, Lang: "it", Name: "Piatti"},
+			{CategoryID: 12, Lang: "de", Name: "Teller"},
 			{CategoryID: 77, Lang: "it", Name: "Nessuna"},
 		},
 		Attributes: []dimension.Attribute{{Code: "size"}, {Code: "colour", Facet: true}},

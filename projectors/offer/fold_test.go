@@ -204,11 +204,15 @@ func (h *history) check(o *offer.Offer) {
 		if m["kind"] != "sale" {
 			continue
 		}
-		at, err := time.Parse(time.RFC3339Nano, m["created_at"].(string))
+		at, err := time.Parse(time.RFC3339Nano, fmt.Sprint(m["created_at"]))
 		if err != nil {
 			h.t.Fatal(err)
 		}
-		n := -m["quantity"].(int64)
+		quantity, ok := m["quantity"].(int64)
+		if !ok {
+			h.t.Fatalf("quantity %v", m["quantity"])
+		}
+		n := -quantity
 		units += n
 		score += float64(n) * math.Pow(2, at.Sub(offer.Landmark).Hours()/(30*24))
 	}
