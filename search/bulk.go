@@ -148,7 +148,7 @@ func (w *Writer) Write(ctx context.Context, ops []Op) ([]OpResult, error) {
 }
 
 // errBusy stands for items that were turned away inside a successful answer.
-var errBusy = errors.New("Elasticsearch is overloaded")
+var errBusy = errors.New("the server is overloaded")
 
 // retryable says whether a failed request is worth repeating: the server was busy or away, or the request too large.
 func retryable(ctx context.Context, err error) bool {

@@ -27,9 +27,10 @@ type Client struct {
 // Open returns a client of the servers at the addresses. It makes no connection. The library's own retries are off: they
 // leave out 429, and what may be repeated is decided by Writer, which knows the versions.
 func Open(addresses []string) (*Client, error) {
-	transport := http.DefaultTransport.(*http.Transport).Clone()
-	transport.MaxIdleConnsPerHost = 64
-	transport.DialContext = (&net.Dialer{Timeout: 5 * time.Second}).DialContext
+	transport := &http.Transport{
+		DialContext: (&net.Dialer{Timeout: 5 * time.Second}).DialContext, TLSHandshakeTimeout: 5 * time.Second,
+		MaxIdleConnsPerHost: 64, IdleConnTimeout: 90 * time.Second,
+	}
 	es, err := elasticsearch.NewClient(elasticsearch.Config{Addresses: addresses, Transport: transport, DisableRetry: true})
 	if err != nil {
 		return nil, fmt.Errorf("open Elasticsearch client: %w", err)

@@ -17,17 +17,30 @@ func TestDefinition(t *testing.T) {
 	for _, lang := range Languages() {
 		settings := analysis(lang)
 		if lang == "de" { // the dictionary is reviewed in its own file
-			settings["filter"].(object)["compound"].(object)["word_list"] = "words_de.txt"
+			at(t, settings, "filter", "compound")["word_list"] = "words_de.txt"
 		}
 		golden(t, "analysis-"+lang, settings)
 	}
 	m := mappings("digest")
-	numbers := m["properties"].(object)["numbers"].(object)
-	if n := len(numbers["properties"].(object)); n != NumericSlots {
+	numbers := at(t, m, "properties", "numbers")
+	if n := len(at(t, numbers, "properties")); n != NumericSlots {
 		t.Errorf("%d numeric slots", n)
 	}
 	numbers["properties"] = "n0 to n249, all double"
 	golden(t, "mappings", m)
+}
+
+// at is the object inside another.
+func at(t *testing.T, o object, path ...string) object {
+	t.Helper()
+	for _, name := range path {
+		inner, ok := o[name].(object)
+		if !ok {
+			t.Fatalf("no object %q", name)
+		}
+		o = inner
+	}
+	return o
 }
 
 func TestDictionaryIsFoldedAndSorted(t *testing.T) {

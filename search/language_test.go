@@ -99,12 +99,20 @@ func TestReferencesBrandsAndTypos(t *testing.T) {
 		want  []int64
 		fuzzy bool
 	}{
-		{"cm001r", []int64{1}, false}, {"CM-001/R", []int64{1}, false}, {"4006381333931", []int64{1}, false}, {"4006 3813 33931", []int64{1}, false},
+		{"cm001r", []int64{1}, false},
+		{"CM-001/R", []int64{1}, false},
+		{"4006381333931", []int64{1}, false},
+		{"4006 3813 33931", []int64{1}, false},
 		{"lavazza caffè", []int64{1}, false},
 		{"caffè", []int64{1, 3, 4}, false},
-		{"lavaza", []int64{1}, true}, {"borracia", []int64{4}, true}, {"maccinato", []int64{1}, true},
+		{"lavaza", []int64{1}, true},
+		{"borracia", []int64{4}, true},
+		{"maccinato", []int64{1}, true},
 		{"zzzzzz", []int64{}, false},
-		{`") OR (*:*`, []int64{}, false}, {"title:caffè OR", []int64{}, false}, {"**", []int64{}, false}, {"...", []int64{}, false},
+		{`") OR (*:*`, []int64{}, false},
+		{"title:caffè OR", []int64{}, false},
+		{"**", []int64{}, false},
+		{"...", []int64{}, false},
 	}
 	for _, tt := range tests {
 		r, err := s.Search(t.Context(), query(func(q *Query) { q.Text = tt.text }), shop(1))

@@ -47,7 +47,7 @@ func (c Config) withDefaults() (Config, error) {
 		problems = append(problems, errors.New("no prefix"))
 	}
 	if c.Window < 0 || c.DimensionWait < 0 {
-		problems = append(problems, fmt.Errorf("Window %s or DimensionWait %s is negative", c.Window, c.DimensionWait))
+		problems = append(problems, fmt.Errorf("negative time: Window %s, DimensionWait %s", c.Window, c.DimensionWait))
 	}
 	if err := errors.Join(problems...); err != nil {
 		return Config{}, fmt.Errorf("configure the index stage: %w", err)
