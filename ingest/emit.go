@@ -29,10 +29,10 @@ type emitter struct {
 	meta     change.Meta
 	now      time.Time
 
-	key, otherKey, value []byte
-	lsn, index, eventID  []byte
-	unchanged            []byte
-	headers              []recordHeader
+	key, value          []byte
+	lsn, index, eventID []byte
+	unchanged           []byte
+	headers             []recordHeader
 }
 
 // begin opens the transaction whose commit record stands at commit.

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
-	"maps"
 	"slices"
 	"testing"
 	"time"
@@ -290,5 +289,3 @@ func fold(events []rawRecord) map[string]string {
 	}
 	return out
 }
-
-func keys(m map[string]string) []string { return slices.Sorted(maps.Keys(m)) }

@@ -30,7 +30,7 @@ func (s *session) observe(ctx context.Context, config *pgx.ConnConfig) error {
 	if err != nil {
 		return err
 	}
-	defer func() { _ = closeQuietly(conn.Close) }()
+	defer closeQuietly(conn.Close)
 	var lag, retained float64
 	var status string
 	err = conn.QueryRow(ctx, `

@@ -34,14 +34,14 @@ type session struct {
 	tables  []publishedTable
 }
 
-func (in *Ingest) session(ctx context.Context, client *kafka.Client) (err error) {
+func (in *Ingest) session(ctx context.Context, client *kafka.Client) error {
 	s := &session{Ingest: in, client: client, store: positionStore{client, change.PositionTopic(in.config.Prefix)}}
 	defer func() {
 		if s.control != nil {
-			err = errors.Join(err, closeQuietly(s.control.Close))
+			closeQuietly(s.control.Close)
 		}
 		if s.repl != nil && !s.repl.IsClosed() {
-			err = errors.Join(err, closeQuietly(s.repl.Close))
+			closeQuietly(s.repl.Close)
 		}
 	}()
 	if err := s.connect(ctx); err != nil {
@@ -69,11 +69,10 @@ func (in *Ingest) session(ctx context.Context, client *kafka.Client) (err error)
 }
 
 // closeQuietly closes a connection whose fate no longer matters: the session is over, its error is known.
-func closeQuietly(closer func(context.Context) error) error {
+func closeQuietly(closer func(context.Context) error) {
 	ctx, cancel := context.WithTimeout(context.Background(), 2*time.Second)
 	defer cancel()
-	_ = closer(ctx) //nolint:errcheck // see above
-	return nil
+	_ = closer(ctx)
 }
 
 // connect opens the control connection, takes the lock and opens the replication connection.

@@ -78,7 +78,7 @@ func (c *copier) run(ctx context.Context, snapshot string, consistent change.LSN
 	if err != nil {
 		return fmt.Errorf("connect: %w", err)
 	}
-	defer func() { _ = closeQuietly(conn.Close) }()
+	defer closeQuietly(conn.Close)
 	begin := "begin isolation level repeatable read read only; set transaction snapshot '" + strings.ReplaceAll(snapshot, "'", "''") + "'"
 	if _, err := conn.Exec(ctx, begin); err != nil {
 		return fmt.Errorf("enter the slot's snapshot: %w", err)

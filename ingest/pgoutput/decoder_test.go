@@ -46,22 +46,34 @@ func TestDecode(t *testing.T) {
 		got  func(*pgoutput.Decoder) any
 		want any
 	}{
-		"begin": {beginMessage, func(d *pgoutput.Decoder) any { return d.Begin },
-			pgoutput.Begin{CommitLSN: 0x16B374D848, CommitTime: 946684801000000, XID: 7}},
-		"commit": {commitMessage, func(d *pgoutput.Decoder) any { return d.Commit },
-			pgoutput.Commit{CommitLSN: 0x10, EndLSN: 0x18, CommitTime: 946684802000000}},
-		"relation": {relationMessage, func(d *pgoutput.Decoder) any { return d.Relation },
+		"begin": {
+			beginMessage, func(d *pgoutput.Decoder) any { return d.Begin },
+			pgoutput.Begin{CommitLSN: 0x16B374D848, CommitTime: 946684801000000, XID: 7},
+		},
+		"commit": {
+			commitMessage, func(d *pgoutput.Decoder) any { return d.Commit },
+			pgoutput.Commit{CommitLSN: 0x10, EndLSN: 0x18, CommitTime: 946684802000000},
+		},
+		"relation": {
+			relationMessage, func(d *pgoutput.Decoder) any { return d.Relation },
 			pgoutput.Relation{ID: 5, Schema: "public", Name: "t", Identity: 'd', Columns: []pgoutput.Column{
 				{Name: "id", Identity: true, Type: 20, Modifier: -1}, {Name: "v", Type: 1043, Modifier: 24},
-			}}},
+			}},
+		},
 		"insert": {insertMessage, func(d *pgoutput.Decoder) any { return d.Change.New }, values(text("1"), null, unchanged)},
-		"update": {updateMessage, func(d *pgoutput.Decoder) any { return d.Change },
-			pgoutput.Change{Relation: 5, OldKind: 'K', Old: values(text("1"), null), New: values(text("2"), text("x"))}},
+		"update": {
+			updateMessage, func(d *pgoutput.Decoder) any { return d.Change },
+			pgoutput.Change{Relation: 5, OldKind: 'K', Old: values(text("1"), null), New: values(text("2"), text("x"))},
+		},
 		"delete": {deleteMessage, func(d *pgoutput.Decoder) any { return d.Change.Old }, values(text("1"))},
-		"truncate": {truncMessage, func(d *pgoutput.Decoder) any { return d.Truncate },
-			pgoutput.Truncate{Cascade: true, RestartIdentity: true, Relations: []uint32{5, 6}}},
-		"message": {logicMessage, func(d *pgoutput.Decoder) any { return d.Message },
-			pgoutput.LogicalMessage{Transactional: true, LSN: 9, Prefix: []byte("p"), Content: []byte("hello")}},
+		"truncate": {
+			truncMessage, func(d *pgoutput.Decoder) any { return d.Truncate },
+			pgoutput.Truncate{Cascade: true, RestartIdentity: true, Relations: []uint32{5, 6}},
+		},
+		"message": {
+			logicMessage, func(d *pgoutput.Decoder) any { return d.Message },
+			pgoutput.LogicalMessage{Transactional: true, LSN: 9, Prefix: []byte("p"), Content: []byte("hello")},
+		},
 		"type":   {typeMessage, func(d *pgoutput.Decoder) any { return d.Type }, pgoutput.Type{ID: 99, Schema: "public", Name: "mood"}},
 		"origin": {originMessage, func(d *pgoutput.Decoder) any { return d.Origin }, pgoutput.Origin{CommitLSN: 3, Name: "node"}},
 	}
@@ -138,7 +150,8 @@ func TestDecodeDoesNotTrustCounts(t *testing.T) {
 func FuzzDecode(f *testing.F) {
 	for _, m := range [][]byte{
 		beginMessage, commitMessage, relationMessage, insertMessage, updateMessage, deleteMessage,
-		truncMessage, logicMessage, typeMessage, originMessage, message('S').u32(1).u8(1), message('E'), {},
+		truncMessage, logicMessage, typeMessage, originMessage, message('S').u32(1).u8(1), message('E'),
+		{},
 	} {
 		f.Add(m, false)
 		f.Add(m, true)
