@@ -119,7 +119,7 @@ func TestSwapRefusesAnotherRevision(t *testing.T) {
 // must come through.
 func TestContention(t *testing.T) {
 	ways(t, func(t *testing.T, c *document.Collection[int64, counter]) {
-		const writers, rounds = 8, 20
+		const writers, rounds = 8, 8
 		ids := make([]int64, 11)
 		for i := range ids {
 			ids[i] = int64(i)

@@ -97,6 +97,12 @@ const (
 	codeWriteConcernTimeout  = 64
 )
 
+// lostRace says whether an error means that somebody else was faster.
+func lostRace(err error) bool {
+	var server mongo.ServerError
+	return errors.Is(err, ErrConflict) || mongo.IsDuplicateKeyError(err) || (errors.As(err, &server) && server.HasErrorCode(codeWriteConflict))
+}
+
 // passing says whether an error is a lost race or may pass: the caller loads, folds and tries again.
 func passing(err error) bool {
 	if errors.Is(err, ErrConflict) || mongo.IsNetworkError(err) || mongo.IsTimeout(err) {

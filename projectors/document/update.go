@@ -11,6 +11,8 @@ import (
 const (
 	retryMin = 2 * time.Millisecond
 	retryMax = time.Second
+	// raceMax bounds the pause after a lost race: whoever won is done in milliseconds.
+	raceMax = 50 * time.Millisecond
 )
 
 // Update folds into the documents of these ids and stores those that changed. fold gets the document as it was loaded, or
@@ -42,6 +44,9 @@ func (c *Collection[K, T]) Update(ctx context.Context, ids []K, fold func(id K, 
 		}
 		// Two writers that meet in large groups could defeat each other for ever; of two single swaps one always wins.
 		group, pause = max(n/2, 1), min(2*pause, retryMax)
+		if lostRace(err) {
+			pause = min(pause, raceMax)
+		}
 	}
 	return done, nil
 }
