@@ -7,12 +7,14 @@ import (
 	"fmt"
 	"log/slog"
 	"net/url"
+	"runtime/debug"
 	"strconv"
 	"strings"
 	"time"
 
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgconn"
+	"github.com/segmentio/kafka-go"
 
 	"freshet/ingest"
 	"freshet/ingest/change"
@@ -21,25 +23,41 @@ import (
 
 // IngestConfig says what to drain.
 type IngestConfig struct {
-	PostgresURL string   // any database of the server; the benchmark makes one of its own there and drops it
-	Brokers     []string // topics of the benchmark's own prefix are left to their retention of an hour
-	Rows        int      // per case
-	Partitions  int
-	Note        func(format string, args ...any) // progress for people
+	Rows       int // per case, at least 1000; default 200,000
+	Partitions int // of the topic; default 4
 }
+
+func (c *IngestConfig) defaults() {
+	if c.Rows <= 0 {
+		c.Rows = 200_000
+	}
+	if c.Partitions <= 0 {
+		c.Partitions = 4
+	}
+}
+
+// largestTransaction is the size at which ingest must still run in the memory it runs in at any other.
+const largestTransaction = 100_000
+
+// sizes are the transactions of the cases, in rows.
+func (c IngestConfig) sizes() []int { return []int{1, 10, 1000, min(c.Rows, largestTransaction)} }
 
 // Ingest fills a slot with transactions of several sizes and measures how fast the same slot contents are drained: by a raw
 // reader that throws the messages away, which is what Postgres and the wire can give, and by ingest into Kafka with every
-// record acknowledged.
-func Ingest(ctx context.Context, cfg IngestConfig) (report *Report, err error) {
-	report = NewReport("ingest", map[string]string{"rows": strconv.Itoa(cfg.Rows), "partitions": strconv.Itoa(cfg.Partitions)})
-	b := &ingestBench{cfg: cfg, name: "freshet_bench_" + strings.ToLower(rand.Text()[:8])}
+// record acknowledged. It works in a database and topics of its own, on the target's servers, and removes them.
+func Ingest(ctx context.Context, t Target, cfg IngestConfig) (report *Report, err error) {
+	cfg.defaults()
+	if cfg.Rows < 1000 {
+		return nil, fmt.Errorf("%d rows are too few to measure: want 1000 or more", cfg.Rows)
+	}
+	report = t.report(ctx, "ingest", map[string]string{"rows": strconv.Itoa(cfg.Rows), "partitions": strconv.Itoa(cfg.Partitions)})
+	b := &ingestBench{t: t, cfg: cfg, name: "freshet_bench_" + strings.ToLower(rand.Text()[:8])}
+	defer func() { err = errors.Join(err, b.close(context.WithoutCancel(ctx))) }()
 	if err := b.open(ctx); err != nil {
 		return nil, err
 	}
-	defer func() { err = errors.Join(err, b.close(context.WithoutCancel(ctx))) }()
-	for _, size := range []int{1, 10, 1000, cfg.Rows} {
-		cfg.Note("%d rows in transactions of %d", cfg.Rows, size)
+	for _, size := range cfg.sizes() {
+		t.Note("%d rows in transactions of %d", cfg.Rows, size)
 		if err := b.run(ctx, report, size); err != nil {
 			return nil, fmt.Errorf("transactions of %d rows: %w", size, err)
 		}
@@ -48,6 +66,7 @@ func Ingest(ctx context.Context, cfg IngestConfig) (report *Report, err error) {
 }
 
 type ingestBench struct {
+	t           Target
 	cfg         IngestConfig
 	name        string
 	admin, conn *pgx.Conn
@@ -59,13 +78,13 @@ const benchSchema = `create table bench_rows (id bigint primary key, product_id 
 create publication freshet for table bench_rows`
 
 func (b *ingestBench) open(ctx context.Context) (err error) {
-	if b.admin, err = pgx.Connect(ctx, b.cfg.PostgresURL); err != nil {
+	if b.admin, err = pgx.Connect(ctx, b.t.PostgresURL); err != nil {
 		return fmt.Errorf("connect to Postgres: %w", err)
 	}
 	if _, err = b.admin.Exec(ctx, "create database "+b.name); err != nil {
 		return fmt.Errorf("create the benchmark's database: %w", err)
 	}
-	u, err := url.Parse(b.cfg.PostgresURL)
+	u, err := url.Parse(b.t.PostgresURL)
 	if err != nil {
 		return fmt.Errorf("parse the Postgres URL: %w", err)
 	}
@@ -80,15 +99,51 @@ func (b *ingestBench) open(ctx context.Context) (err error) {
 	return nil
 }
 
-// close drops the database with its slots.
+// close drops the database with its slots, and the topics.
 func (b *ingestBench) close(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, time.Minute)
+	defer cancel()
 	var errs []error
 	if b.conn != nil {
 		_, err := b.conn.Exec(ctx, "select pg_drop_replication_slot(slot_name) from pg_replication_slots where database = $1", b.name)
 		errs = append(errs, err, b.conn.Close(ctx))
 	}
-	_, err := b.admin.Exec(ctx, "drop database if exists "+b.name+" with (force)")
-	return errors.Join(append(errs, err, b.admin.Close(ctx))...)
+	if b.admin != nil {
+		_, err := b.admin.Exec(ctx, "drop database if exists "+b.name+" with (force)")
+		errs = append(errs, err, b.admin.Close(ctx))
+	}
+	return errors.Join(append(errs, deleteTopics(ctx, b.t.Brokers, b.name))...)
+}
+
+// deleteTopics deletes all topics whose names begin with the prefix.
+func deleteTopics(ctx context.Context, brokers []string, prefix string) error {
+	transport := &kafka.Transport{}
+	defer transport.CloseIdleConnections()
+	client := &kafka.Client{Addr: kafka.TCP(brokers...), Transport: transport}
+	metadata, err := client.Metadata(ctx, &kafka.MetadataRequest{})
+	if err != nil {
+		return fmt.Errorf("list the benchmark's topics: %w", err)
+	}
+	var names []string
+	for _, t := range metadata.Topics {
+		if strings.HasPrefix(t.Name, prefix) {
+			names = append(names, t.Name)
+		}
+	}
+	if len(names) == 0 {
+		return nil
+	}
+	answer, err := client.DeleteTopics(ctx, &kafka.DeleteTopicsRequest{Topics: names})
+	if err != nil {
+		return fmt.Errorf("delete the benchmark's topics: %w", err)
+	}
+	var errs []error
+	for name, err := range answer.Errors {
+		if err != nil {
+			errs = append(errs, fmt.Errorf("delete topic %s: %w", name, err))
+		}
+	}
+	return errors.Join(errs...)
 }
 
 // run measures one transaction size: two slots of the same age see the same log.
@@ -122,7 +177,7 @@ func (b *ingestBench) run(ctx context.Context, report *Report, size int) error {
 	if err != nil {
 		return fmt.Errorf("ingest: %w", err)
 	}
-	rows := float64(b.cfg.Rows)
+	rows := float64(b.cfg.Rows / size * size)
 	row := Row{What: fmt.Sprintf("%d rows/tx", size)}
 	row.Set("raw rows/s", rows/raw.Seconds())
 	row.Set("ingest rows/s", rows/took.Seconds())
@@ -167,16 +222,17 @@ func (b *ingestBench) fill(ctx context.Context, size int) error {
 // drain runs ingest until its progress has passed the position, and returns how long that took and the process's peak RSS.
 func (b *ingestBench) drain(ctx context.Context, slot string, end change.LSN) (time.Duration, int64, error) {
 	in, err := ingest.New(ingest.Config{
-		PostgresURL: b.url, Brokers: b.cfg.Brokers, Prefix: slot, Slot: slot, Publication: "freshet",
+		PostgresURL: b.url, Brokers: b.t.Brokers, Prefix: slot, Slot: slot, Publication: "freshet",
 		Partitions: b.cfg.Partitions, Retention: time.Hour, Logger: slog.New(slog.DiscardHandler),
 	})
 	if err != nil {
 		return 0, 0, err
 	}
-	tracker, err := progress.New(progress.Config{Brokers: b.cfg.Brokers, Prefix: slot}, slog.New(slog.DiscardHandler))
+	tracker, err := progress.New(progress.Config{Brokers: b.t.Brokers, Prefix: slot}, slog.New(slog.DiscardHandler))
 	if err != nil {
 		return 0, 0, err
 	}
+	debug.FreeOSMemory() // what the cases before have left is not this one's
 	resetPeak()
 	ctx, cancel := context.WithCancel(ctx)
 	ended := make(chan error, 2)

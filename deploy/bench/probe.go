@@ -1,0 +1,124 @@
+package bench
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net/http"
+	"slices"
+	"strconv"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+)
+
+// The read models that a price shows in.
+const (
+	modelProduct  = kindProduct
+	modelCategory = kindCategory
+	modelSearch   = "search"
+)
+
+var models = []string{modelProduct, modelCategory, modelSearch}
+
+// errLate is a change that did not show in time.
+var errLate = errors.New("the new price did not show in time")
+
+// view is where one read model shows an offer's price, and how to see it.
+type view struct {
+	model string
+	path  string
+	pause time.Duration // between an answer and the next question: what we ask, the server can't use for the change
+	shows func(body []byte) (bool, error)
+}
+
+// views are the three places where the offer's new price must show.
+func (c *candidate) views(amount int64) []view {
+	figure := strconv.FormatInt(amount, 10)
+	return []view{
+		{modelProduct, productPath(c.store, c.product, c.lang), 2 * time.Millisecond, func(body []byte) (bool, error) {
+			page, err := decodeIfShown[productPage](body, figure)
+			return page.Price == amount, err
+		}},
+		{modelCategory, categoryPath(c.store, c.category, c.lang), 5 * time.Millisecond, func(body []byte) (bool, error) {
+			page, err := decodeIfShown[categoryPage](body, figure)
+			return c.among(page.Cards, amount), err
+		}},
+		{modelSearch, searchPath(c.store, c.lang) + "&limit=5&price_min=" + figure + "&price_max=" + figure, 10 * time.Millisecond, func(body []byte) (bool, error) {
+			page, err := decodeIfShown[searchPage](body, figure)
+			return c.among(page.Products, amount), err
+		}},
+	}
+}
+
+func (c *candidate) among(cards []card, amount int64) bool {
+	return slices.ContainsFunc(cards, func(item card) bool { return item.Product == c.product && item.Price == amount })
+}
+
+// decodeIfShown decodes a body that has the figure in it anywhere. Most answers of a poll don't, and are not worth it.
+func decodeIfShown[T any](body []byte, figure string) (page T, err error) {
+	if !bytes.Contains(body, []byte(figure)) {
+		return page, nil
+	}
+	if err := json.Unmarshal(body, &page); err != nil {
+		return page, fmt.Errorf("decode a page: %w", err)
+	}
+	return page, nil
+}
+
+// await polls until the view shows the price and returns how long after the commit that was; errLate when the context's
+// time was not enough.
+func (v view) await(ctx context.Context, c *client, committed time.Time) (time.Duration, error) {
+	for {
+		a, err := c.get(ctx, v.path)
+		seen := time.Since(committed)
+		switch {
+		case ctx.Err() != nil:
+			return seen, late(ctx)
+		case err != nil:
+			return seen, err
+		case a.status == http.StatusOK:
+			shown, err := v.shows(a.body)
+			if err != nil {
+				return seen, fmt.Errorf("%s: %w", v.path, err)
+			}
+			if shown {
+				return seen, nil
+			}
+		case a.status < http.StatusInternalServerError:
+			// Busy answers are asked again: they are part of how long it takes.
+			return seen, statusError(v.path, a.status, a.body)
+		}
+		if !sleepUntil(ctx, time.Now().Add(v.pause)) {
+			return time.Since(committed), late(ctx)
+		}
+	}
+}
+
+// late tells a probe whose time is over from a benchmark that is interrupted.
+func late(ctx context.Context) error {
+	if errors.Is(ctx.Err(), context.DeadlineExceeded) {
+		return errLate
+	}
+	return ctx.Err()
+}
+
+// awaitAll watches all views at once and tells when each showed the price, or why not.
+func awaitAll(ctx context.Context, c *client, views []view, committed time.Time, timeout time.Duration, tell func(model string, took time.Duration, err error)) error {
+	bounded, cancel := context.WithDeadline(ctx, committed.Add(timeout))
+	defer cancel()
+	var group errgroup.Group
+	for _, v := range views {
+		group.Go(func() error {
+			took, err := v.await(bounded, c, committed)
+			if ctx.Err() != nil {
+				return ctx.Err()
+			}
+			tell(v.model, took, err)
+			return nil
+		})
+	}
+	return group.Wait()
+}
