@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"freshet/ingest/change"
+	"freshet/ingest/failpoint"
 	"freshet/projectors"
 	"freshet/projectors/view"
 )
@@ -54,7 +55,7 @@ type task struct {
 	views   []*view.Offer
 	rebuild *Rebuilt // what the newest Rebuild command asks, nil for none
 	reason  string
-	dims    int64 // version to wait for, 0 for no Dimensions command
+	dims    int64 // version that the commands name, 0 for no command
 }
 
 // Handle applies a batch and returns when all pages it changes are stored.
@@ -129,6 +130,7 @@ func (t *task) order(c projectors.Command, r projectors.Record) {
 	case projectors.Rebuild:
 		t.rebuild = &Rebuilt{Partition: r.Partition, Offset: r.Offset, ID: c.ID}
 		t.reason = c.Reason
+		t.dims = max(t.dims, c.Dimensions)
 	case projectors.Dimensions:
 		t.dims = max(t.dims, c.Dimensions, 1)
 	}
@@ -164,6 +166,7 @@ func (h *Handler) perform(ctx context.Context, tasks []*task) error {
 		return err
 	}
 	h.stats.Written += int64(len(writes))
+	failpoint.Hit("tree-after-write")
 	for _, st := range states {
 		st.done()
 	}

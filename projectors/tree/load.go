@@ -8,6 +8,7 @@ import (
 	"go.mongodb.org/mongo-driver/v2/mongo"
 	"go.mongodb.org/mongo-driver/v2/mongo/options"
 
+	"freshet/ingest/failpoint"
 	"freshet/projectors/catalog"
 	"freshet/projectors/offer"
 	"freshet/projectors/view"
@@ -24,6 +25,7 @@ func (h *Handler) load(ctx context.Context, store int64, progress func(offers in
 	if err != nil {
 		return nil, err
 	}
+	failpoint.Hit("tree-after-fence")
 	if err := h.dims.Refresh(ctx); err != nil {
 		return nil, fmt.Errorf("refresh the dimensions: %w", err)
 	}

@@ -12,6 +12,8 @@ import (
 	"go.mongodb.org/mongo-driver/v2/mongo/readconcern"
 	"go.mongodb.org/mongo-driver/v2/mongo/readpref"
 	"go.mongodb.org/mongo-driver/v2/mongo/writeconcern"
+
+	"freshet/ingest/failpoint"
 )
 
 // groupSize is how many documents go into one transaction or bulk: large enough to share a sync, small enough that a
@@ -94,6 +96,7 @@ func (s *Store) reserve(ctx context.Context, writes []write, lost map[*state]boo
 			}
 		}
 	}
+	failpoint.Hit("tree-after-reserve")
 	over, err := s.overtaken(ctx, states)
 	for _, st := range over {
 		lost[st] = true

@@ -1,0 +1,131 @@
+package main
+
+import (
+	"context"
+	"crypto/rand"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/spf13/cobra"
+	"go.mongodb.org/mongo-driver/v2/mongo"
+	"go.mongodb.org/mongo-driver/v2/mongo/options"
+
+	"freshet/ingest/change"
+	"freshet/projectors"
+	"freshet/projectors/dimension"
+	"freshet/projectors/tree"
+)
+
+// rebuildOptions are the settings of rebuild alone.
+type rebuildOptions struct {
+	wait    bool
+	timeout time.Duration
+	reason  string
+}
+
+func newRebuildCommand(s *settings) *cobra.Command {
+	var o rebuildOptions
+	cmd := &cobra.Command{
+		Use:   "rebuild STORE",
+		Short: "Make a store's home and category pages again, while live",
+		Long: `Asks the projectors to read the store's offers again and to write all its home and category pages
+and search documents anew. Readers see the old pages until the new ones replace them, one by one.
+The request is durable when the command ends; with --wait it ends when the pages are written.`,
+		Example: "  freshet rebuild milano-centro --wait",
+		GroupID: "data",
+		Args:    cobra.ExactArgs(1),
+		RunE:    func(cmd *cobra.Command, args []string) error { return s.rebuild(cmd.Context(), args[0], o) },
+	}
+	cmd.Flags().BoolVar(&o.wait, "wait", false, "wait until the pages are written, and say how it goes")
+	cmd.Flags().DurationVar(&o.timeout, "timeout", 10*time.Minute, "how long to wait")
+	cmd.Flags().StringVar(&o.reason, "reason", "asked for on the command line", "why, for the projectors' log")
+	return cmd
+}
+
+func (s *settings) rebuild(ctx context.Context, code string, o rebuildOptions) (err error) {
+	client, err := mongo.Connect(options.Client().ApplyURI(s.mongoURL).SetAppName("freshet rebuild"))
+	if err != nil {
+		return fmt.Errorf("open MongoDB: %w", err)
+	}
+	defer func() { err = errors.Join(err, client.Disconnect(context.WithoutCancel(ctx))) }()
+	db := client.Database(s.mongoDatabase)
+	dims := dimension.NewCache(db, dimension.CacheConfig{Logger: s.logger()})
+	if err := dims.Refresh(ctx); err != nil {
+		return err
+	}
+	store, ok := dims.Get().StoreByCode(code)
+	if !ok {
+		return fmt.Errorf("there is no store %q; the read API lists them at /api/v1/stores", code)
+	}
+	var id [8]byte
+	_, _ = rand.Read(id[:]) // never fails: it ends the process instead
+	command := projectors.Command{
+		Kind: projectors.Rebuild, Store: store.ID, ID: hex.EncodeToString(id[:]), Dimensions: dims.Get().Version(), Reason: o.reason,
+	}
+	partition, offset, err := s.publishCommand(ctx, command)
+	if err != nil {
+		return err
+	}
+	if err := s.printf("rebuild of store %s is on its way as %s\n", code, command.ID); err != nil || !o.wait {
+		return err
+	}
+	ctx, cancel := context.WithTimeout(ctx, o.timeout)
+	defer cancel()
+	if err := s.followRebuild(ctx, tree.NewStore(db, false), store.ID, partition, offset); err != nil {
+		return fmt.Errorf("wait for the rebuild of store %s, which goes on: %w", code, err)
+	}
+	return nil
+}
+
+// publishCommand returns where the command stands on its topic.
+func (s *settings) publishCommand(ctx context.Context, command projectors.Command) (partition int, offset int64, err error) {
+	producer, err := projectors.NewProducer(projectors.ProducerConfig{Brokers: s.kafka}, s.logger(), nil)
+	if err != nil {
+		return 0, 0, err
+	}
+	defer producer.Close()
+	key, value, err := command.Encode()
+	if err != nil {
+		return 0, 0, err
+	}
+	topic := change.CommandTopic(s.prefix)
+	ends, err := producer.Publish(ctx, []projectors.Message{{Topic: topic, Key: key, Value: value}})
+	if err != nil {
+		return 0, 0, fmt.Errorf("publish the command: %w", err)
+	}
+	for partition, end := range ends[topic] {
+		if end > 0 {
+			return partition, end - 1, nil
+		}
+	}
+	return 0, 0, fmt.Errorf("publish the command: the broker named no offset in %v", ends)
+}
+
+// followRebuild prints how the rebuild goes until it has done what the command at the offset asks.
+func (s *settings) followRebuild(ctx context.Context, pages *tree.Store, store int64, partition int, offset int64) error {
+	ticker := time.NewTicker(100 * time.Millisecond)
+	defer ticker.Stop()
+	said := 0
+	for {
+		r, err := pages.Rebuilt(ctx, store)
+		if err != nil {
+			return err
+		}
+		if r.Answers(partition, offset) {
+			return s.printf("%d pages of %d offers written in %s\n", r.Documents, r.Offers, r.Finished.Sub(r.Started))
+		}
+		if r.Partition == partition && r.Offset >= offset && r.Offers > said {
+			said = r.Offers
+			if err := s.printf("  %d offers read\n", said); err != nil {
+				return err
+			}
+		}
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-ticker.C:
+		}
+	}
+}
