@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"net/http"
+	"sync"
 	"sync/atomic"
 	"time"
 )
@@ -57,6 +58,9 @@ type WriterConfig struct {
 	MaxBackoff time.Duration
 	// Timeout bounds one request, default 60 s.
 	Timeout time.Duration
+	// RefreshEvery is the least time between two refreshes of an index, default 200 ms. Less makes Elasticsearch merge more,
+	// more is how much later a change is found.
+	RefreshEvery time.Duration
 }
 
 func (c WriterConfig) withDefaults() WriterConfig {
@@ -65,6 +69,7 @@ func (c WriterConfig) withDefaults() WriterConfig {
 	defaultTo(&c.Backoff, 100*time.Millisecond)
 	defaultTo(&c.MaxBackoff, 10*time.Second)
 	defaultTo(&c.Timeout, time.Minute)
+	defaultTo(&c.RefreshEvery, 200*time.Millisecond)
 	return c
 }
 
@@ -87,11 +92,14 @@ type Writer struct {
 	cfg    WriterConfig
 
 	written, stale, refused, retried, requests, bytes atomic.Int64
+
+	mu         sync.Mutex
+	turnstiles map[string]*turnstile // by alias
 }
 
 // NewWriter returns a writer over the client.
 func NewWriter(c *Client, cfg WriterConfig) *Writer {
-	return &Writer{client: c, cfg: cfg.withDefaults()}
+	return &Writer{client: c, cfg: cfg.withDefaults(), turnstiles: map[string]*turnstile{}}
 }
 
 // Counts returns the counters.
