@@ -51,7 +51,11 @@ func (s *settings) project(ctx context.Context, names []string, o projectOptions
 	defer func() { _ = client.Disconnect(context.WithoutCancel(ctx)) }() // all writes are acknowledged by then
 	registry := prometheus.NewRegistry()
 	registry.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
-	runtime, err := projectors.NewRuntime(projectors.Config{Brokers: s.kafka, Prefix: s.prefix}, s.logger(), registry)
+	runtime, err := projectors.NewRuntime(projectors.Config{
+		Brokers: s.kafka, Prefix: s.prefix,
+		// A view is some kilobytes: catching up, a batch of a thousand lets the later view of an offer spare the earlier one.
+		FetchBytes: 6 << 20, PartitionBytes: 3 << 20,
+	}, s.logger(), registry)
 	if err != nil {
 		return err
 	}

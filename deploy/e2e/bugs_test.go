@@ -3,6 +3,7 @@ package e2e
 import (
 	"context"
 	"fmt"
+	"math/rand/v2"
 	"strings"
 	"testing"
 	"time"
@@ -53,10 +54,9 @@ func runWithBug(t *testing.T, bug, where string) int {
 	s.mustCatchUp(ctx)
 	n := newNemesis(t, s.postgres, *seedFlag, 3)
 	for range 6 {
-		for range 3 {
-			n.run(ctx, 250)
-			sick.kill()
-		}
+		stop := s.killAgainAndAgain(ctx, sick)
+		n.run(ctx, 800)
+		stop()
 		s.mustCatchUp(ctx)
 		if report := s.compare(ctx); report.Wrong() > 0 {
 			t.Logf("%s:\n%.1200s", bug, report)
@@ -64,4 +64,22 @@ func runWithBug(t *testing.T, bug, where string) int {
 		}
 	}
 	return 0
+}
+
+// killAgainAndAgain kills a supervised process in the middle of whatever it does, until stop is called.
+func (s *shop) killAgainAndAgain(ctx context.Context, p *process) (stop func()) {
+	ctx, cancel := context.WithCancel(ctx)
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		for {
+			select {
+			case <-ctx.Done():
+				return
+			case <-time.After(time.Duration(300+rand.IntN(500)) * time.Millisecond):
+				p.kill()
+			}
+		}
+	}()
+	return func() { cancel(); <-done }
 }
