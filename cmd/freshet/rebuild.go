@@ -20,9 +20,8 @@ import (
 
 // rebuildOptions are the settings of rebuild alone.
 type rebuildOptions struct {
-	wait    bool
-	timeout time.Duration
-	reason  string
+	wait   time.Duration
+	reason string
 }
 
 func newRebuildCommand(s *settings) *cobra.Command {
@@ -38,8 +37,8 @@ The request is durable when the command ends; with --wait it ends when the pages
 		Args:    cobra.ExactArgs(1),
 		RunE:    func(cmd *cobra.Command, args []string) error { return s.rebuild(cmd.Context(), args[0], o) },
 	}
-	cmd.Flags().BoolVar(&o.wait, "wait", false, "wait until the pages are written, and say how it goes")
-	cmd.Flags().DurationVar(&o.timeout, "timeout", 10*time.Minute, "how long to wait")
+	cmd.Flags().DurationVar(&o.wait, "wait", 0, "wait until the pages are written, and say how it goes; --wait alone is --wait=10m")
+	cmd.Flags().Lookup("wait").NoOptDefVal = "10m"
 	cmd.Flags().StringVar(&o.reason, "reason", "asked for on the command line", "why, for the projectors' log")
 	return cmd
 }
@@ -68,10 +67,10 @@ func (s *settings) rebuild(ctx context.Context, code string, o rebuildOptions) (
 	if err != nil {
 		return err
 	}
-	if err := s.printf("rebuild of store %s is on its way as %s\n", code, command.ID); err != nil || !o.wait {
+	if err := s.printf("rebuild of store %s is on its way as %s\n", code, command.ID); err != nil || o.wait <= 0 {
 		return err
 	}
-	ctx, cancel := context.WithTimeout(ctx, o.timeout)
+	ctx, cancel := context.WithTimeout(ctx, o.wait)
 	defer cancel()
 	if err := s.followRebuild(ctx, tree.NewStore(db, false), store.ID, partition, offset); err != nil {
 		return fmt.Errorf("wait for the rebuild of store %s, which goes on: %w", code, err)
