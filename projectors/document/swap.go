@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
+	"net"
 	"time"
 
 	"go.mongodb.org/mongo-driver/v2/bson"
@@ -105,7 +107,7 @@ func lostRace(err error) bool {
 
 // passing says whether an error is a lost race or may pass: the caller loads, folds and tries again.
 func passing(err error) bool {
-	if errors.Is(err, ErrConflict) || mongo.IsNetworkError(err) || mongo.IsTimeout(err) {
+	if errors.Is(err, ErrConflict) || mongo.IsNetworkError(err) || mongo.IsTimeout(err) || lostConnection(err) {
 		return true
 	}
 	var labeled mongo.LabeledError
@@ -129,4 +131,15 @@ func passing(err error) bool {
 		}
 	}
 	return false
+}
+
+// lostConnection says whether a connection broke or could not be had. Not all such errors carry the driver's network label:
+// one that breaks while it is opened doesn't, nor does the error of those who waited for a connection of the same pool.
+func lostConnection(err error) bool {
+	var pool interface{ Retryable() bool }
+	if errors.As(err, &pool) && pool.Retryable() {
+		return true
+	}
+	var network net.Error
+	return errors.As(err, &network) || errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) || errors.Is(err, net.ErrClosed)
 }
