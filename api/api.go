@@ -41,7 +41,8 @@ type Config struct {
 	Token string
 	// Drain bounds how long a stopping server waits for requests in flight. Default 10 s.
 	Drain time.Duration
-	// Log receives one record per request and the causes of 5xx answers. Default slog.Default().
+	// Log receives one record per request (of reads that went well at level debug) and the causes of 5xx answers. Default
+	// slog.Default().
 	Log *slog.Logger
 	// Metrics is where the server registers its collectors. Default: a registry nobody reads.
 	Metrics prometheus.Registerer

@@ -71,10 +71,18 @@ func (s *Server) observe(c *fiber.Ctx) error {
 	}
 	status, took := c.Response().StatusCode(), time.Since(start)
 	s.metrics.seconds.WithLabelValues(c.Method(), c.Route().Path, strconv.Itoa(status)).Observe(took.Seconds())
-	s.cfg.Log.LogAttrs(ctx, slog.LevelInfo, "request", slog.String("server", s.cfg.Name), slog.String("request_id", id),
+	s.cfg.Log.LogAttrs(ctx, level(c.Method(), status), "request", slog.String("server", s.cfg.Name), slog.String("request_id", id),
 		slog.String("method", c.Method()), slog.String("path", c.Path()), slog.Int("status", status),
 		slog.Duration("took", took), slog.Int("bytes", len(c.Response().Body())))
 	return nil
+}
+
+// level keeps reads that went well, thousands a second, out of a log at its usual level.
+func level(method string, status int) slog.Level {
+	if (method == fiber.MethodGet || method == fiber.MethodHead) && status < fiber.StatusBadRequest {
+		return slog.LevelDebug
+	}
+	return slog.LevelInfo
 }
 
 // next runs the handlers and turns a panic of theirs into an error, so that one bad request is one 500.

@@ -104,8 +104,10 @@ func newWorld() *world {
 				{ID: 2, Code: "paris", Name: "Paris", Market: "fr", Currency: "EUR", Languages: []string{"fr"}, TreeID: 1},
 			},
 			Categories: []dimension.Category{
-				{ID: 1, TreeID: 1, Slug: "scarpe", Active: true}, {ID: 2, TreeID: 1, ParentID: &parent, Slug: "stivali", Active: true},
-				{ID: 3, TreeID: 1, Slug: "nascosta"}, {ID: 9, TreeID: 2, Slug: "altrove", Active: true},
+				{ID: 1, TreeID: 1, Slug: "scarpe", Active: true},
+				{ID: 2, TreeID: 1, ParentID: &parent, Slug: "stivali", Active: true},
+				{ID: 3, TreeID: 1, Slug: "nascosta"},
+				{ID: 9, TreeID: 2, Slug: "altrove", Active: true},
 			},
 			Texts:   []dimension.CategoryText{{CategoryID: 1, Lang: "it", Name: "Scarpe"}, {CategoryID: 2, Lang: "it", Name: "Stivali"}, {CategoryID: 2, Lang: "en", Name: "Boots"}},
 			Brands:  []dimension.Brand{{ID: 5, Name: "Lupo", Slug: "lupo"}},
