@@ -3,6 +3,7 @@ package tree
 import (
 	"encoding/json"
 	"fmt"
+	"math"
 	"math/rand/v2"
 	"runtime"
 	"testing"
@@ -242,7 +243,7 @@ func (s *shop) fill(b *testing.B, leaves []int64) {
 		o := offer.Offer{
 			ID: offer.ID(7, v.Product), Rev: 1, Store: 7, Product: v.Product, Row: offer.Row{Pos: at, Status: "active", Boost: 1},
 			Prices: []offer.Price{{SKU: "a", Pos: at, Amount: v.Price}}, Stock: []offer.Stock{{SKU: "a", Pos: at, OnHand: 5}},
-			Sales: offer.Sales{Score: v.Popularity}, Source: change.Provenance{Position: at},
+			Sales: offer.Sales{Score: math.Exp2(v.Popularity) - 1}, Source: change.Provenance{Position: at},
 		}
 		offers, products = append(offers, o), append(products, p)
 		if len(offers) == 500 {

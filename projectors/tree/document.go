@@ -6,7 +6,7 @@
 // loaded from the offers and products on first touch, and rewrites the documents that a view or a dimension touches. The
 // API reads them through Store, one read by _id per page. Guarantee: when Handle has returned, every document of the
 // touched stores says what the newest view of each offer and the newest dimensions say; views may come in any order and
-// any number of times; a worker that lost its partition can't overwrite its successor (docs/adr/0008).
+// any number of times; a worker that lost its partition can't overwrite its successor (docs/adr/0012).
 package tree
 
 import (
