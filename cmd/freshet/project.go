@@ -59,7 +59,7 @@ func (s *settings) project(ctx context.Context, names []string, o projectOptions
 	if err != nil {
 		return err
 	}
-	w := &wiring{settings: s, options: o, db: client.Database(s.mongoDatabase), runtime: runtime}
+	w := &wiring{settings: s, options: o, db: client.Database(s.mongoDatabase), runtime: runtime, registry: registry}
 	w.cache = dimension.NewCache(w.db, dimension.CacheConfig{Logger: s.logger()})
 	stages, err := w.stages(ctx, names)
 	if err != nil {

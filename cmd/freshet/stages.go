@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"slices"
 
+	"github.com/prometheus/client_golang/prometheus"
 	"go.mongodb.org/mongo-driver/v2/mongo"
 
 	"freshet/ingest/change"
@@ -27,6 +28,7 @@ type wiring struct {
 	db       *mongo.Database
 	runtime  *projectors.Runtime
 	cache    *dimension.Cache
+	registry prometheus.Registerer
 }
 
 func (w *wiring) stages(ctx context.Context, names []string) ([]projectors.Stage, error) {
@@ -56,7 +58,7 @@ func (w *wiring) stage(name string) (projectors.Stage, error) {
 	case "offer":
 		return w.tables(name, offer.Tables, change.OfferViewTopic(prefix), func() projectors.Handler { return offer.NewProjector(w.db, docs, views) }), nil
 	case "tree":
-		return tree.NewStage(tree.Config{Prefix: prefix, Log: w.settings.logger()}, tree.NewStore(w.db, !w.options.plain), w.cache)
+		return tree.NewStage(tree.Config{Prefix: prefix, Log: w.settings.logger(), Registry: w.registry}, tree.NewStore(w.db, !w.options.plain), w.cache)
 	case "index":
 		return w.index(docs)
 	}

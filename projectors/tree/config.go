@@ -8,6 +8,8 @@ import (
 	"log/slog"
 	"time"
 
+	"github.com/prometheus/client_golang/prometheus"
+
 	"freshet/ingest/change"
 	"freshet/projectors"
 	"freshet/projectors/dimension"
@@ -28,7 +30,8 @@ type Config struct {
 	MemoryBytes int64
 	// DimensionWait is how long a command waits for the version of the dimensions that it names, 2 s.
 	DimensionWait time.Duration
-	Log           *slog.Logger // slog.Default when nil
+	Log           *slog.Logger          // slog.Default when nil
+	Registry      prometheus.Registerer // of the metrics; none when nil
 }
 
 func (c Config) views() string    { return change.OfferViewTopic(c.Prefix) }
@@ -58,11 +61,12 @@ func NewStage(cfg Config, store *Store, cache *dimension.Cache) (projectors.Stag
 	if err != nil {
 		return projectors.Stage{}, err
 	}
+	m := newMetrics(cfg.Registry)
 	return projectors.Stage{
 		Name: StageName, Topics: []string{cfg.views(), cfg.commands()},
 		Upstream: []string{"catalog", "offer", "dimension"}, Window: cfg.Window,
 		New: func(_ context.Context, partition int) (projectors.Handler, error) {
-			return newHandler(cfg, store, cached{cache}, partition), nil
+			return newHandler(cfg, store, cached{cache}, m, partition), nil
 		},
 	}, nil
 }

@@ -26,27 +26,17 @@ type Handler struct {
 	log    *slog.Logger
 	states map[int64]*state
 	clock  int64 // counts uses of stores
-	stats  Stats
+
+	partition    int
+	stats, shown stats
+	metrics      *metrics
 }
 
-func newHandler(cfg Config, store *Store, dims source, partition int) *Handler {
+func newHandler(cfg Config, store *Store, dims source, m *metrics, partition int) *Handler {
 	return &Handler{
 		store: store, dims: dims, cfg: cfg, log: cfg.Log.With("stage", StageName, "partition", partition), states: map[int64]*state{},
+		partition: partition, metrics: m,
 	}
-}
-
-// Stats counts what a handler did since it was made.
-type Stats struct {
-	Views, Stale, Loads, Fenced, Written, Evicted, LeftOut int64
-	Stores                                                 int
-	Bytes                                                  int64 // of the assortments in memory, an estimate
-}
-
-// Stats returns the counters; like Handle it is for the worker alone.
-func (h *Handler) Stats() Stats {
-	s := h.stats
-	s.Stores, s.Bytes = len(h.states), h.bytes()
-	return s
 }
 
 // task is what a batch asks of one store.
@@ -64,6 +54,7 @@ func (h *Handler) Handle(ctx context.Context, batch []projectors.Record) error {
 	if len(tasks) == 0 {
 		return poison.Err()
 	}
+	defer h.show()
 	if err := h.awaitDimensions(ctx, tasks); err != nil {
 		return err
 	}
@@ -159,13 +150,13 @@ func (h *Handler) perform(ctx context.Context, tasks []*task) error {
 		if err != nil {
 			return err
 		}
-		h.stats.LeftOut += int64(left)
+		h.stats.LeftOut += left
 		writes, states = append(writes, changed...), append(states, st)
 	}
 	if err := h.store.write(ctx, writes); err != nil {
 		return err
 	}
-	h.stats.Written += int64(len(writes))
+	h.stats.Written += len(writes)
 	failpoint.Hit("tree-after-write")
 	for _, st := range states {
 		st.done()
@@ -246,7 +237,7 @@ func (h *Handler) rebuild(ctx context.Context, t *task) (*state, error) {
 		return nil, err
 	}
 	st.done()
-	h.stats.Written, h.stats.LeftOut = h.stats.Written+int64(len(writes)), h.stats.LeftOut+int64(left)
+	h.stats.Written, h.stats.LeftOut = h.stats.Written+len(writes), h.stats.LeftOut+left
 	st.used = h.clock
 	h.states[t.store] = st
 	finished := time.Now().UTC()

@@ -59,7 +59,7 @@ func (s *shop) handler() *Handler {
 	if err != nil {
 		s.t.Fatal(err)
 	}
-	return newHandler(cfg, s.store, s.world, 0)
+	return newHandler(cfg, s.store, s.world, newMetrics(nil), 0)
 }
 
 var at = change.Position{Commit: 100, Index: 1}
