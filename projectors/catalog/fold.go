@@ -85,16 +85,23 @@ func (e Edit) Fold(p *Product) bool {
 func (e Edit) Lost(p *Product) bool { return e.lost != nil && e.lost(p) }
 
 // forget clears what tombstones still hold. A row that moves to another key is a delete and a create of one transaction,
-// and the create may have to take a TOASTed value over from the deleted section; so those values live until an event of a
-// later transaction.
+// and the create may have to take a TOASTed value over from the deleted section; so those values live until a row of the
+// same table has come from a later transaction. Another table's says nothing: its topic may be far ahead.
 func (p *Product) forget() {
+	var text, variant change.LSN
 	for i := range p.Texts {
-		if t := &p.Texts[i]; t.Deleted && t.Pos.Commit < p.Source.Position.Commit {
+		text = max(text, p.Texts[i].Pos.Commit)
+	}
+	for i := range p.Variants {
+		variant = max(variant, p.Variants[i].Pos.Commit)
+	}
+	for i := range p.Texts {
+		if t := &p.Texts[i]; t.Deleted && t.Pos.Commit < text {
 			t.Title, t.Description = "", ""
 		}
 	}
 	for i := range p.Variants {
-		if v := &p.Variants[i]; v.Deleted && v.Pos.Commit < p.Source.Position.Commit {
+		if v := &p.Variants[i]; v.Deleted && v.Pos.Commit < variant {
 			v.Options = nil
 		}
 	}
