@@ -22,6 +22,9 @@ const (
 	// replicaSet is the name of the one-node set that a mongod is made to be:
 	// transactions need a set.
 	replicaSet = "freshet"
+	// transactionLimit is how many seconds a transaction may stay open. A projector that dies within one leaves its
+	// documents locked for that long, and the default is a minute; ours take milliseconds.
+	transactionLimit = 5
 )
 
 func (s *Stack) mongo() server {
@@ -133,7 +136,15 @@ func (s *Stack) mongoReady(ctx context.Context) (err error) {
 	if err := admin.RunCommand(ctx, bson.D{{Key: "hello", Value: 1}}).Decode(&hello); err != nil {
 		return err
 	}
+	if hello.Writable && s.cfg.Mongo != "" {
+		return nil
+	}
 	if hello.Writable {
+		// The stand-in takes no such flag, so it is told while it runs; a mongod does not mind.
+		limit := bson.D{{Key: "setParameter", Value: 1}, {Key: "transactionLifetimeLimitSeconds", Value: transactionLimit}}
+		if err := admin.RunCommand(ctx, limit).Err(); err != nil {
+			return fmt.Errorf("bound the life of transactions: %w", err)
+		}
 		return nil
 	}
 	if s.cfg.Mongo == "" && hello.SetName == "" {
