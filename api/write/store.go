@@ -21,7 +21,7 @@ type store struct {
 
 var errNoStore = errors.New("no such store")
 
-// storeBy finds a store by its code or, failing that, its id in decimal.
+// storeBy finds a store by its id in decimal or, failing that, its code, as the read API does.
 func storeBy(ctx context.Context, tx pgx.Tx, name string) (store, error) {
 	id, err := strconv.ParseInt(name, 10, 64)
 	if err != nil {
@@ -30,7 +30,7 @@ func storeBy(ctx context.Context, tx pgx.Tx, name string) (store, error) {
 	if id == 0 && !codePattern.MatchString(name) {
 		return store{}, errNoStore
 	}
-	const query = `select id, code, currency, active from stores where code = $1 or id = $2 order by (code = $1) desc limit 1`
+	const query = `select id, code, currency, active from stores where code = $1 or id = $2 order by (id = $2) desc limit 1`
 	var s store
 	err = tx.QueryRow(ctx, query, name, id).Scan(&s.id, &s.code, &s.currency, &s.active)
 	if errors.Is(err, pgx.ErrNoRows) {
