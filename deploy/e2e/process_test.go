@@ -94,18 +94,6 @@ func (p *process) kill() {
 	<-done
 }
 
-// stop ends the process the way an operator does.
-func (p *process) stop(ctx context.Context) error {
-	_ = p.cmd.Process.Signal(syscall.SIGTERM) // gone already is as good
-	select {
-	case <-p.done:
-		return nil
-	case <-ctx.Done():
-		p.kill()
-		return fmt.Errorf("%s did not stop in time", p.name)
-	}
-}
-
 // tail returns the last lines of the process's log.
 func (p *process) tail(lines int) string {
 	raw, err := os.ReadFile(p.log)

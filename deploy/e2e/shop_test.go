@@ -27,17 +27,14 @@ import (
 // shop is a whole Freshet of its own on the shared servers: a database, topics, documents and indices that nothing else
 // touches, and the processes that keep them.
 type shop struct {
-	t                      testing.TB
-	postgres, elastic      string
-	brokers                []string
-	prefix, mongo          string
-	env                    []string
-	db                     *mongo.Database
-	tracker                *progress.Tracker
-	ingest, fold, tree     *process
-	index, read, write     *process
-	readURL, writeURL      string
-	readToken, adminSecret string
+	t                         testing.TB
+	postgres, elastic         string
+	brokers                   []string
+	prefix, mongo             string
+	env                       []string
+	db                        *mongo.Database
+	tracker                   *progress.Tracker
+	ingest, fold, tree, index *process
 }
 
 // readModels are the stages whose documents the oracle looks at.

@@ -47,7 +47,7 @@ func (c Config) withDefaults() (Config, error) {
 		problems = append(problems, errors.New("no topic prefix"))
 	}
 	if c.Window < 0 || c.MemoryBytes < 0 || c.DimensionWait < 0 {
-		problems = append(problems, fmt.Errorf("Window %s, MemoryBytes %d or DimensionWait %s is negative", c.Window, c.MemoryBytes, c.DimensionWait))
+		problems = append(problems, fmt.Errorf("a negative setting: Window %s, MemoryBytes %d, DimensionWait %s", c.Window, c.MemoryBytes, c.DimensionWait))
 	}
 	if err := errors.Join(problems...); err != nil {
 		return Config{}, fmt.Errorf("configure the tree: %w", err)

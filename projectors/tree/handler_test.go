@@ -213,12 +213,15 @@ func (s *shop) versions() map[string]int64 {
 		if err != nil {
 			s.t.Fatal(err)
 		}
-		var docs []bson.M
+		var docs []struct {
+			ID  string `bson:"_id"`
+			Ver int64  `bson:"ver"`
+		}
 		if err := cur.All(s.t.Context(), &docs); err != nil {
 			s.t.Fatal(err)
 		}
 		for _, d := range docs {
-			vers[d["_id"].(string)] = d["ver"].(int64)
+			vers[d.ID] = d.Ver
 		}
 	}
 	return vers

@@ -36,8 +36,8 @@ func TestSealedFitsTheCap(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			got := p.(Node)
-			if len(raw) > NodeCap || hash <= 0 || left != got.LeftOut || got.parts()+left != tc.node.parts() {
+			got, ok := p.(Node)
+			if !ok || len(raw) > NodeCap || hash <= 0 || left != got.LeftOut || got.parts()+left != tc.node.parts() {
 				t.Errorf("%d bytes, hash %d, %d left out, %d kept of %d", len(raw), hash, left, got.parts(), tc.node.parts())
 			}
 			if (tc.cards >= 0 && len(got.Cards) != tc.cards) || (tc.children >= 0 && len(got.Children) != tc.children) {
@@ -64,8 +64,8 @@ func TestSealedHomeFitsTheCap(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	got := p.(Home)
-	if left == 0 || len(got.Categories) != 100 || len(got.Categories[0].Cards) != HomeCards || len(got.Categories[99].Cards) != 0 {
+	got, ok := p.(Home)
+	if !ok || left == 0 || len(got.Categories) != 100 || len(got.Categories[0].Cards) != HomeCards || len(got.Categories[99].Cards) != 0 {
 		t.Errorf("%d left out, %d sections, %d cards in the first and %d in the last",
 			left, len(got.Categories), len(got.Categories[0].Cards), len(got.Categories[99].Cards))
 	}
@@ -81,7 +81,7 @@ func TestHashIsOfContent(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	same := node.stamped(0, 0, change.Provenance{}).(Node)
+	same := node.stamped(0, 0, change.Provenance{})
 	if _, hash, _, _ := sealed(same, NodeCap, 0); hash != before {
 		t.Error("equal content has two hashes")
 	}

@@ -130,8 +130,12 @@ func (s *state) tombstones() (writes []write) {
 // tombstone is the document of a page that is no more.
 func tombstone(store int64, k key, ver int64) bson.D {
 	d := bson.D{
-		{Key: "_id", Value: k.id(store)}, {Key: "ver", Value: ver}, {Key: "hash", Value: noPage}, {Key: "deleted", Value: true},
-		{Key: "store", Value: store}, {Key: "lang", Value: k.lang},
+		{Key: "_id", Value: k.id(store)},
+		{Key: "ver", Value: ver},
+		{Key: "hash", Value: noPage},
+		{Key: "deleted", Value: true},
+		{Key: "store", Value: store},
+		{Key: "lang", Value: k.lang},
 	}
 	if k.category != 0 {
 		d = append(d, bson.E{Key: "category", Value: k.category})

@@ -106,7 +106,11 @@ func (s shelf) store(st *state) (int, error) {
 		if w.hash == noPage {
 			delete(s, w.id())
 		} else {
-			s[w.id()] = w.doc.(page).stamped(0, 0, Home{}.Source)
+			p, ok := w.doc.(page)
+			if !ok {
+				return 0, fmt.Errorf("%s holds a %T", w.id(), w.doc)
+			}
+			s[w.id()] = p.stamped(0, 0, Home{}.Source)
 		}
 		w.of.stored[w.key] = w.hash
 	}

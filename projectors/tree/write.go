@@ -221,17 +221,16 @@ func (s *Store) bulk(ctx context.Context, c *mongo.Collection, models []mongo.Wr
 		return 0, fmt.Errorf("start session: %w", err)
 	}
 	defer session.EndSession(ctx)
-	matched, err := session.WithTransaction(ctx, func(ctx context.Context) (any, error) {
+	var matched int64
+	_, err = session.WithTransaction(ctx, func(ctx context.Context) (any, error) {
 		result, err := c.BulkWrite(ctx, models, unordered)
 		if err != nil {
 			return nil, err
 		}
-		return result.MatchedCount, nil
+		matched = result.MatchedCount
+		return nil, nil
 	}, transactional())
-	if err != nil {
-		return 0, err
-	}
-	return matched.(int64), nil
+	return matched, err
 }
 
 // transactional are the concerns of a transaction, which doesn't take those of its collection.
