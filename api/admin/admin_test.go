@@ -25,6 +25,7 @@ import (
 	"freshet/api/apitest"
 	"freshet/deploy/stack/stacktest"
 	"freshet/ingest/change"
+	"freshet/ingest/topic"
 	"freshet/projectors"
 	"freshet/projectors/dimension"
 	"freshet/projectors/progress"
@@ -55,16 +56,7 @@ func newDesk(t *testing.T) *desk {
 	transport := &kafka.Transport{DialTimeout: 5 * time.Second}
 	t.Cleanup(transport.CloseIdleConnections)
 	d := &desk{t: t, brokers: brokers, prefix: prefix, client: &kafka.Client{Addr: kafka.TCP(brokers...), Transport: transport}}
-	made, err := d.client.CreateTopics(t.Context(), &kafka.CreateTopicsRequest{Topics: []kafka.TopicConfig{
-		{Topic: change.CommandTopic(prefix), NumPartitions: 4, ReplicationFactor: 1},
-		{Topic: change.DeadLetterTopic(prefix), NumPartitions: 1, ReplicationFactor: 1},
-	}})
-	if err == nil {
-		for _, e := range made.Errors {
-			err = errors.Join(err, e)
-		}
-	}
-	if err != nil {
+	if err := topic.Ensure(t.Context(), brokers, topic.Flow(prefix, 4, time.Hour)); err != nil {
 		t.Fatal(err)
 	}
 	log := slog.New(slog.DiscardHandler)
@@ -154,10 +146,10 @@ func (d *desk) want(status int, dst any, method, path string) {
 }
 
 // records reads what stands in a partition.
-func (d *desk) records(topic string, partition int) (values [][]byte) {
+func (d *desk) records(name string, partition int) (values [][]byte) {
 	d.t.Helper()
 	answer, err := d.client.Fetch(d.t.Context(), &kafka.FetchRequest{
-		Topic: topic, Partition: partition, MinBytes: 1, MaxBytes: 1 << 20, MaxWait: time.Second,
+		Topic: name, Partition: partition, MinBytes: 1, MaxBytes: 1 << 20, MaxWait: time.Second,
 	})
 	if err == nil {
 		err = answer.Error

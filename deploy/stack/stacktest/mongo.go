@@ -3,6 +3,7 @@ package stacktest
 import (
 	"context"
 	"errors"
+	"strings"
 	"testing"
 
 	"go.mongodb.org/mongo-driver/v2/mongo"
@@ -14,7 +15,7 @@ import (
 // speaks its protocol, so a test may ask for nothing the stand-in lacks.
 func Mongo(t testing.TB) (uri, database string) {
 	t.Helper()
-	uri = address(t, "FRESHET_TEST_MONGO_URL")
+	uri = withoutDatabase(address(t, "FRESHET_TEST_MONGO_URL"))
 	database = randomName(t)
 	cleanup(t, "database "+database, func(ctx context.Context) error {
 		client, err := mongo.Connect(options.Client().ApplyURI(uri))
@@ -24,4 +25,16 @@ func Mongo(t testing.TB) (uri, database string) {
 		return errors.Join(client.Database(database).Drop(ctx), client.Disconnect(ctx))
 	})
 	return uri, database
+}
+
+// withoutDatabase takes the database off a URI, if it names one; a test that needs the URI of its own database puts that
+// in. A list of hosts is nothing for net/url, so the text is cut.
+func withoutDatabase(uri string) string {
+	scheme, rest, _ := strings.Cut(uri, "://")
+	base, query, found := strings.Cut(rest, "?")
+	hosts, _, _ := strings.Cut(base, "/")
+	if found {
+		query = "?" + query
+	}
+	return scheme + "://" + hosts + "/" + query
 }
