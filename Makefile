@@ -72,4 +72,4 @@ lint: ## vet, golangci-lint
 
 .PHONY: bench
 bench: up ## measure freshness, ingest, browse, search and rebuild on the running stack
-	$(BIN) bench
+	$(BIN) bench all --write docs/benchmarks.md

@@ -10,6 +10,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"freshet/deploy/bench"
+	"freshet/deploy/stack"
 )
 
 // benchOptions are the settings of bench alone. Rate and duration are 0 unless given: each benchmark has its own defaults.
@@ -117,8 +118,23 @@ func newBenchAllCommand(s *settings) *cobra.Command {
 	return cmd
 }
 
+// bindAdminToken lets the token be given; not given, it is the one that up made for its processes.
 func (s *settings) bindAdminToken(cmd *cobra.Command, o *benchOptions) {
-	cmd.Flags().StringVar(&o.token, "admin-token", "", "bearer token of the admin API; better given by the variable, which ps doesn't show")
+	cmd.Flags().StringVar(&o.token, "admin-token", "", "bearer token of the admin API (default the one that up made); better given by the variable, which ps doesn't show")
+	cmd.PreRunE = func(cmd *cobra.Command, _ []string) error {
+		if o.token != "" {
+			return nil
+		}
+		servers, err := stack.New(cmd.Context(), s.stack, s.stderr)
+		if err != nil {
+			return err
+		}
+		if err := s.loadTokens(servers.Data()); err != nil {
+			return err
+		}
+		o.token = s.tokens["FRESHET_ADMIN_TOKEN"]
+		return nil
+	}
 }
 
 // benchAll goes on past a benchmark that fails: the others took their time too.

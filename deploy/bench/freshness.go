@@ -57,7 +57,7 @@ func Freshness(ctx context.Context, t Target, cfg FreshnessConfig) (report *Repo
 		return nil, err
 	}
 	defer c.close()
-	f := &freshness{t: t, cfg: cfg, c: c, pool: pool}
+	f := &freshness{t: t, cfg: cfg, c: c, watch: newWatcher(c), pool: pool}
 	if err := f.choose(ctx); err != nil {
 		return nil, err
 	}
@@ -92,6 +92,7 @@ type freshness struct {
 	t     Target
 	cfg   FreshnessConfig
 	c     *client
+	watch *watcher
 	pool  *pgxpool.Pool
 	free  chan *candidate // those that nobody is watching
 	write *writes
@@ -173,7 +174,7 @@ func (f *freshness) probe(ctx context.Context, c *candidate, shown *samples) (er
 	if err != nil {
 		return err
 	}
-	return awaitAll(ctx, f.c, c.views(amount), committed, f.cfg.Timeout, func(model string, took time.Duration, err error) {
+	return f.watch.awaitAll(ctx, c.views(amount), committed, f.cfg.Timeout, func(model string, took time.Duration, err error) {
 		if err != nil {
 			err = fmt.Errorf("%s of product %d in store %d: %w", model, c.product, c.store, err)
 		}

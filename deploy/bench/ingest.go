@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"net/url"
 	"runtime/debug"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -40,7 +41,9 @@ func (c *IngestConfig) defaults() {
 const largestTransaction = 100_000
 
 // sizes are the transactions of the cases, in rows.
-func (c IngestConfig) sizes() []int { return []int{1, 10, 1000, min(c.Rows, largestTransaction)} }
+func (c IngestConfig) sizes() []int {
+	return slices.Compact([]int{1, 10, 1000, min(c.Rows, largestTransaction)})
+}
 
 // Ingest fills a slot with transactions of several sizes and measures how fast the same slot contents are drained: by a raw
 // reader that throws the messages away, which is what Postgres and the wire can give, and by ingest into Kafka with every

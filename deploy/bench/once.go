@@ -57,7 +57,7 @@ func Once(ctx context.Context, t Target, timeout time.Duration) (change Change, 
 	}
 	taken := newSamples()
 	views := offer.views(change.Set)
-	if err := awaitAll(ctx, c, views, committed, timeout, taken.add); err != nil {
+	if err := newWatcher(c).awaitAll(ctx, views, committed, timeout, taken.add); err != nil {
 		return change, err
 	}
 	for _, v := range views {

@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"slices"
 	"strconv"
+	"sync/atomic"
 	"time"
 
 	"golang.org/x/sync/errgroup"
@@ -30,7 +31,7 @@ var errLate = errors.New("the new price did not show in time")
 type view struct {
 	model string
 	path  string
-	pause time.Duration // between an answer and the next question: what we ask, the server can't use for the change
+	pause time.Duration // between an answer and the next question
 	shows func(body []byte) (bool, error)
 }
 
@@ -68,11 +69,45 @@ func decodeIfShown[T any](body []byte, figure string) (page T, err error) {
 	return page, nil
 }
 
+// pacer keeps questions apart, whoever asks. Without it slow answers would mean more changes that are watched at once,
+// more questions, and slower answers: the benchmark would measure itself.
+type pacer struct {
+	apart time.Duration
+	next  atomic.Int64 // when the next question may be asked, as Unix nanoseconds
+}
+
+// wait returns when it is the caller's turn, false if the context ended before.
+func (p *pacer) wait(ctx context.Context) bool {
+	for {
+		next, now := p.next.Load(), time.Now().UnixNano()
+		turn := max(next, now)
+		if p.next.CompareAndSwap(next, turn+int64(p.apart)) {
+			return sleepUntil(ctx, time.Unix(0, turn))
+		}
+	}
+}
+
+// watcher asks the read API for views.
+type watcher struct {
+	c      *client
+	pacers map[string]*pacer // by model
+}
+
+// newWatcher bounds the questions per second so that they stay a small part of the machine: at the usual times a change is
+// shown within, the bounds are hardly met.
+func newWatcher(c *client) *watcher {
+	perSecond := func(n int) *pacer { return &pacer{apart: time.Second / time.Duration(n)} }
+	return &watcher{c: c, pacers: map[string]*pacer{modelProduct: perSecond(200), modelCategory: perSecond(100), modelSearch: perSecond(30)}}
+}
+
 // await polls until the view shows the price and returns how long after the commit that was; errLate when the context's
 // time was not enough.
-func (v view) await(ctx context.Context, c *client, committed time.Time) (time.Duration, error) {
+func (w *watcher) await(ctx context.Context, v view, committed time.Time) (time.Duration, error) {
 	for {
-		a, err := c.get(ctx, v.path)
+		if !w.pacers[v.model].wait(ctx) {
+			return time.Since(committed), late(ctx)
+		}
+		a, err := w.c.get(ctx, v.path)
 		seen := time.Since(committed)
 		switch {
 		case ctx.Err() != nil:
@@ -106,13 +141,13 @@ func late(ctx context.Context) error {
 }
 
 // awaitAll watches all views at once and tells when each showed the price, or why not.
-func awaitAll(ctx context.Context, c *client, views []view, committed time.Time, timeout time.Duration, tell func(model string, took time.Duration, err error)) error {
+func (w *watcher) awaitAll(ctx context.Context, views []view, committed time.Time, timeout time.Duration, tell func(model string, took time.Duration, err error)) error {
 	bounded, cancel := context.WithDeadline(ctx, committed.Add(timeout))
 	defer cancel()
 	var group errgroup.Group
 	for _, v := range views {
 		group.Go(func() error {
-			took, err := v.await(bounded, c, committed)
+			took, err := w.await(bounded, v, committed)
 			if ctx.Err() != nil {
 				return ctx.Err()
 			}

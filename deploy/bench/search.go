@@ -87,28 +87,29 @@ func readShelves(ctx context.Context, c *client, fronts []*front) ([]shelf, erro
 	return shelves, nil
 }
 
-// selections are what a shopper can choose of a facet. The category is chosen apart.
+// selections are what a shopper can choose of a facet. The category is chosen apart, and is always one that has offers.
 func selections(f facet) []url.Values {
+	split := f.Min != nil && f.Max != nil && *f.Min < *f.Max // into a lower and an upper half
+	switch {
+	case f.Code == "category":
+		return nil
+	case f.Code == "price" && split:
+		return []url.Values{{"price_max": {strconv.FormatInt(int64(*f.Min+*f.Max)/2, 10)}}}
+	case f.Code == "in_stock":
+		return []url.Values{{"in_stock": {"true"}}}
+	case f.Kind == "number" && split:
+		return []url.Values{{"attr." + f.Code + ".min": {strconv.FormatFloat((*f.Min+*f.Max)/2, 'f', -1, 64)}}}
+	case f.Kind == "number" || f.Code == "price":
+		return nil
+	}
+	name := "attr." + f.Code
+	if f.Code == "brand" {
+		name = f.Code
+	}
 	var offered []url.Values
-	switch f.Kind {
-	case "brand", "keyword", "boolean":
-		name := "brand"
-		if f.Kind != name {
-			name = "attr." + f.Code
-		}
-		for _, v := range f.Values {
-			if v.Count > 0 {
-				offered = append(offered, url.Values{name: {v.Value}})
-			}
-		}
-	case "number":
-		// The upper half of the values.
-		if f.Min != nil && f.Max != nil && *f.Min < *f.Max {
-			offered = append(offered, url.Values{"attr." + f.Code + ".min": {strconv.FormatFloat((*f.Min+*f.Max)/2, 'f', -1, 64)}})
-		}
-	case "price":
-		if f.Min != nil && f.Max != nil && *f.Min < *f.Max {
-			offered = append(offered, url.Values{"price_max": {strconv.FormatInt(int64(*f.Min+*f.Max)/2, 10)}})
+	for _, v := range f.Values {
+		if v.Count > 0 {
+			offered = append(offered, url.Values{name: {v.Value}})
 		}
 	}
 	return offered

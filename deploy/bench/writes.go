@@ -94,8 +94,11 @@ func (w *writes) one(ctx context.Context) error {
 	return err
 }
 
-// nearby is a price within a tenth of the one there was.
-func nearby(amount int64) int64 { return amount + rand.Int64N(amount/5+2) - amount/10 }
+// maxAmount is the highest price that the table takes.
+const maxAmount = 100_000_000_000
+
+// nearby is a price within a tenth of the one there was, or one or two units above a small one.
+func nearby(amount int64) int64 { return min(amount+rand.Int64N(amount/5+3)-amount/10, maxAmount) }
 
 // putBack undoes all writes. Stock goes back through the ledger, and only what nobody has taken since.
 func (w *writes) putBack(ctx context.Context) error {
