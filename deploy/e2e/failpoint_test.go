@@ -60,9 +60,10 @@ func (s *shop) mustDie(ctx context.Context, p *process, point string) {
 	s.t.Helper()
 	ctx, cancel := context.WithTimeout(ctx, time.Minute)
 	defer cancel()
+	cmd, done := p.current()
 	select {
-	case <-p.done:
-		if status := p.cmd.ProcessState.String(); status != "signal: killed" {
+	case <-done:
+		if status := cmd.ProcessState.String(); status != "signal: killed" {
 			s.t.Errorf("%s ended by %q instead of at %s:\n%s", p.name, status, point, p.tail(5))
 		}
 	case <-ctx.Done():

@@ -46,6 +46,8 @@ type process struct {
 	mu   sync.Mutex
 	cmd  *exec.Cmd
 	done chan struct{}
+
+	supervised sync.WaitGroup
 }
 
 func (p *process) start(extra ...string) {
@@ -75,10 +77,18 @@ func (p *process) start(extra ...string) {
 	p.cmd, p.done = cmd, done
 }
 
+// current is the process that was started last; nil before the first start.
+func (p *process) current() (*exec.Cmd, <-chan struct{}) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.cmd, p.done
+}
+
 // running says whether the process has not ended by itself.
 func (p *process) running() bool {
+	_, done := p.current()
 	select {
-	case <-p.done:
+	case <-done:
 		return false
 	default:
 		return true
@@ -87,9 +97,10 @@ func (p *process) running() bool {
 
 // kill ends the process that runs now the hard way and waits until it is gone.
 func (p *process) kill() {
-	p.mu.Lock()
-	cmd, done := p.cmd, p.done
-	p.mu.Unlock()
+	cmd, done := p.current()
+	if cmd == nil {
+		return
+	}
 	_ = cmd.Process.Signal(syscall.SIGKILL) // gone already is as good
 	<-done
 }
@@ -104,14 +115,12 @@ func (p *process) tail(lines int) string {
 	return string(bytes.Join(all[max(0, len(all)-lines):], []byte("\n")))
 }
 
-// supervise starts the process again whenever it dies, as an orchestrator would, until the test ends.
+// supervise starts the process again whenever it dies, as an orchestrator would, until the context ends.
 func (p *process) supervise(ctx context.Context) {
 	p.start()
-	go func() {
-		for ctx.Err() == nil {
-			p.mu.Lock()
-			done := p.done
-			p.mu.Unlock()
+	p.supervised.Go(func() {
+		for {
+			_, done := p.current()
 			select {
 			case <-ctx.Done():
 				return
@@ -124,5 +133,5 @@ func (p *process) supervise(ctx context.Context) {
 			}
 			p.start()
 		}
-	}()
+	})
 }

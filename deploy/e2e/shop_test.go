@@ -79,10 +79,9 @@ func (s *shop) process(name string, args ...string) *process {
 	}
 	p := &process{t: s.t, name: name, args: args, env: s.env, log: filepath.Join(dir, s.prefix+"-"+name+".log")}
 	s.t.Cleanup(func() {
-		if p.cmd != nil {
-			p.kill()
-		}
-		if s.t.Failed() && p.cmd != nil {
+		p.supervised.Wait() // its context has ended: the test's is over
+		p.kill()
+		if cmd, _ := p.current(); s.t.Failed() && cmd != nil {
 			s.t.Logf("the end of %s's log:\n%s", name, p.tail(15))
 		}
 	})
