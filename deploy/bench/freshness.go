@@ -67,6 +67,10 @@ func Freshness(ctx context.Context, t Target, cfg FreshnessConfig) (report *Repo
 			return nil, fmt.Errorf("at %g transactions per second: %w", rate, err)
 		}
 	}
+	// What was put back is work too, and whoever measures next shall not measure it.
+	if err := caughtUp(ctx, t.Note, c, pool); err != nil {
+		return nil, err
+	}
 	return report, nil
 }
 
