@@ -17,7 +17,7 @@ const (
 	// idleEvery does so while only other databases or unpublished tables move the log.
 	idleEvery = time.Second
 	// progressEvery bounds progress records.
-	progressEvery = 10 * time.Millisecond
+	progressEvery = 20 * time.Millisecond
 	// fullEvery is how often a progress record names every partition, so that a reader that just came need not go far back.
 	fullEvery = time.Second
 )

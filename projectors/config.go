@@ -20,9 +20,13 @@ type Config struct {
 	// whatever it is; a small value costs idle CPU.
 	FetchWait time.Duration
 
+	// FetchPause is the least time from one fetch of a partition to the next, default 10 ms. A record that comes alone is not
+	// held up by it; under a steady trickle less of it costs requests, more of it is added to the latency.
+	FetchPause time.Duration
+
 	// CommitInterval is the least time between commits, default 200 ms. It bounds what is handled again after a crash.
 	CommitInterval time.Duration
-	// ProgressInterval is the least time between two batches of progress records, default 15 ms. It adds to the time a
+	// ProgressInterval is the least time between two batches of progress records, default 40 ms; every process reads them. It adds to the time a
 	// reader waits for its own write.
 	ProgressInterval time.Duration
 
@@ -46,8 +50,9 @@ func (c *Config) setDefaults() {
 	setDefault(&c.FetchBytes, 2<<20)
 	setDefault(&c.PartitionBytes, 512<<10)
 	setDefault(&c.FetchWait, 500*time.Millisecond)
+	setDefault(&c.FetchPause, 10*time.Millisecond)
 	setDefault(&c.CommitInterval, 200*time.Millisecond)
-	setDefault(&c.ProgressInterval, 15*time.Millisecond)
+	setDefault(&c.ProgressInterval, 40*time.Millisecond)
 	setDefault(&c.Heartbeat, time.Second)
 	setDefault(&c.SessionTimeout, 10*time.Second)
 	setDefault(&c.DrainTimeout, 10*time.Second)
@@ -73,7 +78,7 @@ func (c *Config) validate() error {
 	refuse(c.Prefix == "", "no topic prefix")
 	refuse(c.PartitionBytes < 1<<10, "PartitionBytes %d is below 1 KiB", c.PartitionBytes)
 	refuse(c.FetchBytes < c.PartitionBytes, "FetchBytes %d is below PartitionBytes %d", c.FetchBytes, c.PartitionBytes)
-	refuse(c.FetchWait < 0 || c.CommitInterval < 0 || c.ProgressInterval < 0, "a negative interval")
+	refuse(c.FetchWait < 0 || c.FetchPause < 0 || c.CommitInterval < 0 || c.ProgressInterval < 0, "a negative interval")
 	refuse(c.Heartbeat < 0 || 3*c.Heartbeat > c.SessionTimeout, "Heartbeat %s is more than a third of SessionTimeout %s", c.Heartbeat, c.SessionTimeout)
 	refuse(c.DrainTimeout < 0, "DrainTimeout %s is negative", c.DrainTimeout)
 	refuse(c.RetryMin < 0 || c.RetryMax < c.RetryMin, "RetryMax %s is below RetryMin %s", c.RetryMax, c.RetryMin)

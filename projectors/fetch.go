@@ -89,14 +89,28 @@ func (f *fetcher) poll(life context.Context) error {
 	for _, cursors := range leaders {
 		wg.Go(func() {
 			for turn := 0; ctx.Err() == nil; turn++ {
+				began := time.Now()
 				if err := f.fetch(ctx, life, cursors, turn); err != nil {
 					cancel(err)
 				}
+				f.breathe(ctx, f.config.FetchPause-time.Since(began))
 			}
 		})
 	}
 	wg.Wait()
 	return context.Cause(ctx)
+}
+
+// breathe keeps two fetches apart. Under a steady trickle a fetch would come back with one record each time, and the
+// requests would cost more than the records.
+func (f *fetcher) breathe(ctx context.Context, d time.Duration) {
+	if d <= 0 {
+		return
+	}
+	select {
+	case <-ctx.Done():
+	case <-time.After(d):
+	}
 }
 
 // leaders groups the cursors by the broker that leads their partition.

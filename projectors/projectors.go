@@ -37,11 +37,15 @@ type Handler interface {
 
 // Stage is one read model as the runtime sees it.
 type Stage struct {
-	Name     string   // consumer group "<prefix>.<name>" and stage of its Progress records
-	Topics   []string // inputs; partition i of each goes to one worker, topics of one partition to worker 0
-	Upstream []string // stages whose Progress says when our inputs hold everything up to an LSN
-	Outputs  []string // topics whose ends our Progress records name
-	Window   time.Duration
+	Name     string        // consumer group "<prefix>.<name>" and stage of its Progress records
+	Topics   []string      // inputs; partition i of each goes to one worker, topics of one partition to worker 0
+	Upstream []string      // stages whose Progress says when our inputs hold everything up to an LSN
+	Outputs  []string      // topics whose ends our Progress records name
+	Window   time.Duration // from one Handle's begin to the next's, at least; a record that comes alone does not wait
+	// Rest is how long a worker rests after a Handle, as a share of what that took, a second at most. A stage that others
+	// must not wait for so leaves them room on the servers they share when there is more than it can do, and each of its
+	// batches holds more.
+	Rest     float64
 	MaxBatch int // records per Handle, default 2000
 
 	// New builds the handler of one partition when it is assigned, and is called again after every rebalance.

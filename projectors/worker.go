@@ -27,6 +27,7 @@ type worker struct {
 	handler   Handler
 	buffer    []Record  // fetched, not handled
 	lastBegun time.Time // of Handle
+	lastEnded time.Time
 }
 
 func newWorker(g *generation, partition int) *worker {
@@ -94,7 +95,7 @@ func (w *worker) collect(ctx context.Context, in <-chan []Record) ([]Record, boo
 			return nil, false
 		}
 	}
-	timer := time.NewTimer(time.Until(w.lastBegun.Add(w.stage.Window)))
+	timer := time.NewTimer(time.Until(w.notBefore()))
 	defer timer.Stop()
 	for waiting := true; waiting && len(w.buffer) < w.stage.MaxBatch; {
 		select {
@@ -115,6 +116,19 @@ func (w *worker) collect(ctx context.Context, in <-chan []Record) ([]Record, boo
 	return batch, true
 }
 
+// maxRest bounds Stage.Rest after a single slow Handle, like one that loads a store.
+const maxRest = time.Second
+
+// notBefore is when the next Handle may begin.
+func (w *worker) notBefore() time.Time {
+	next := w.lastBegun.Add(w.stage.Window)
+	rest := time.Duration(w.stage.Rest * float64(w.lastEnded.Sub(w.lastBegun)))
+	if rested := w.lastEnded.Add(min(rest, maxRest)); rested.After(next) {
+		return rested
+	}
+	return next
+}
+
 // apply handles a batch until it is durable and notes that it is: the one place where offsets become committable.
 func (w *worker) apply(intake, work context.Context, batch []Record) error {
 	w.lastBegun = time.Now()
@@ -125,6 +139,7 @@ func (w *worker) apply(intake, work context.Context, batch []Record) error {
 	if err := w.handle(intake, work, batch); err != nil {
 		return err
 	}
+	w.lastEnded = time.Now()
 	failpoint.Hit("runtime-after-handle-before-commit")
 	w.ledger.finish(batch)
 	w.metrics.records.WithLabelValues(w.stage.Name, w.label).Add(float64(len(batch)))

@@ -63,7 +63,7 @@ func NewStage(cfg Config, store *Store, writer *search.Writer, cache *dimension.
 	}
 	return projectors.Stage{
 		Name: StageName, Topics: []string{cfg.views(), cfg.commands()},
-		Upstream: []string{"catalog", "offer", "dimension"}, Window: cfg.Window,
+		Upstream: []string{"catalog", "offer", "dimension"}, Window: cfg.Window, Rest: 0.5,
 		New: func(_ context.Context, partition int) (projectors.Handler, error) {
 			return newHandler(cfg, store, writer, cache, partition), nil
 		},

@@ -38,6 +38,10 @@ func (t *Tracker) Run(ctx context.Context) error {
 		switch {
 		case err == nil:
 			pause = minPause
+			// Whoever waits loses little by it, and a busy topic is read in tens of fetches a second instead of hundreds.
+			if !sleep(ctx, t.config.Pause) {
+				return nil
+			}
 			continue
 		case ctx.Err() != nil:
 			return nil

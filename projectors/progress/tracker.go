@@ -31,6 +31,9 @@ type Config struct {
 	// every second; too small a number leaves a stage unknown until it does so again.
 	LookBack int64
 
+	// Pause is the time between two fetches, default 10 ms. It is added to what Wait takes.
+	Pause time.Duration
+
 	// MaxWait is how long a fetch waits when nothing happens, default 500 ms. Records are delivered at once whatever it is.
 	MaxWait time.Duration
 }
@@ -38,6 +41,9 @@ type Config struct {
 func (c *Config) setDefaults() {
 	if c.LookBack <= 0 {
 		c.LookBack = 30_000
+	}
+	if c.Pause <= 0 {
+		c.Pause = 10 * time.Millisecond
 	}
 	if c.MaxWait <= 0 {
 		c.MaxWait = 500 * time.Millisecond

@@ -21,7 +21,7 @@ const StageName = "tree"
 // Config is the settings of the stage; zero values take the defaults.
 type Config struct {
 	Prefix string // of the topics; required
-	// Window is how long views are gathered before the pages they touch are written, 150 ms. Longer writes a page fewer
+	// Window is how long views are gathered before the pages they touch are written, 250 ms. Longer writes a page fewer
 	// times while prices are imported, and shows each change that much later.
 	Window time.Duration
 	// MemoryBytes is what the assortments of one partition may occupy between batches, 256 MiB; the least recently used
@@ -38,7 +38,7 @@ func (c Config) views() string    { return change.OfferViewTopic(c.Prefix) }
 func (c Config) commands() string { return change.CommandTopic(c.Prefix) }
 
 func (c Config) withDefaults() (Config, error) {
-	c.Window = cmp.Or(c.Window, 150*time.Millisecond)
+	c.Window = cmp.Or(c.Window, 250*time.Millisecond)
 	c.MemoryBytes = cmp.Or(c.MemoryBytes, 256<<20)
 	c.DimensionWait = cmp.Or(c.DimensionWait, 2*time.Second)
 	c.Log = cmp.Or(c.Log, slog.Default())
@@ -64,7 +64,7 @@ func NewStage(cfg Config, store *Store, cache *dimension.Cache) (projectors.Stag
 	m := newMetrics(cfg.Registry)
 	return projectors.Stage{
 		Name: StageName, Topics: []string{cfg.views(), cfg.commands()},
-		Upstream: []string{"catalog", "offer", "dimension"}, Window: cfg.Window,
+		Upstream: []string{"catalog", "offer", "dimension"}, Window: cfg.Window, Rest: 1,
 		New: func(_ context.Context, partition int) (projectors.Handler, error) {
 			return newHandler(cfg, store, cached{cache}, m, partition), nil
 		},

@@ -20,6 +20,8 @@ type Store struct {
 	homes, nodes, fences *mongo.Collection
 	offers, products     *mongo.Collection
 	grouped              bool
+	// turn lets one group of pages be written at a time: pages are large, and product pages wait for the same server.
+	turn chan struct{}
 }
 
 // NewStore opens the tree in a database. Grouped writes put a group of documents into one transaction: much faster on a
@@ -28,7 +30,7 @@ func NewStore(db *mongo.Database, grouped bool) *Store {
 	opts := document.Durable()
 	return &Store{
 		homes: db.Collection("homes", opts), nodes: db.Collection("nodes", opts), fences: db.Collection("fences", opts),
-		offers: db.Collection("offers", opts), products: db.Collection("products", opts), grouped: grouped,
+		offers: db.Collection("offers", opts), products: db.Collection("products", opts), grouped: grouped, turn: make(chan struct{}, 1),
 	}
 }
 

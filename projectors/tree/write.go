@@ -203,8 +203,11 @@ func (s *Store) findRefused(ctx context.Context, c *mongo.Collection, group []wr
 // It isn't broken off when the caller's context ends: a transaction that is left open holds its documents until the
 // server's transactionLifetimeLimitSeconds have passed, a minute by default, and the next owner would wait for them.
 func (s *Store) bulk(ctx context.Context, c *mongo.Collection, models []mongo.WriteModel) (int64, error) {
-	if err := ctx.Err(); err != nil {
-		return 0, err
+	select {
+	case s.turn <- struct{}{}:
+		defer func() { <-s.turn }()
+	case <-ctx.Done():
+		return 0, ctx.Err()
 	}
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), groupTimeout)
 	defer cancel()
