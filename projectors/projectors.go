@@ -92,3 +92,22 @@ func AsPoison(err error) (*Poison, bool) {
 	ok := errors.As(err, &p)
 	return p, ok
 }
+
+// ReadAll decodes the events of all records and gives them to each, before anything is applied. Its error is the Poison of
+// the records that do not decode or that each refuses. Tombstones are left out: the delete before them said it all.
+func ReadAll(records []Record, each func(Record, change.Event) error) error {
+	var poison Poison
+	for _, r := range records {
+		if r.Value == nil {
+			continue
+		}
+		ev, err := r.Decode()
+		if err == nil {
+			err = each(r, ev)
+		}
+		if err != nil {
+			poison.Add(r, err)
+		}
+	}
+	return poison.Err()
+}

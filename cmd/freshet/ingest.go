@@ -6,8 +6,6 @@ import (
 	"strings"
 	"time"
 
-	"github.com/prometheus/client_golang/prometheus"
-	"github.com/prometheus/client_golang/prometheus/collectors"
 	"github.com/segmentio/kafka-go"
 	"github.com/spf13/cobra"
 	"golang.org/x/sync/errgroup"
@@ -61,8 +59,7 @@ func runIngest(ctx context.Context, s *settings, own ingestSettings) error {
 	if own.slot == "" {
 		own.slot = s.prefix
 	}
-	registry := prometheus.NewRegistry()
-	registry.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
+	registry := newRegistry()
 	in, err := ingest.New(ingest.Config{
 		PostgresURL: s.postgresURL, Brokers: s.kafka, Prefix: s.prefix, Slot: own.slot, Publication: own.publication,
 		Partitions: s.partitions, Retention: own.retention, Routing: own.routing, Resnapshot: own.resnapshot,

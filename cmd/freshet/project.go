@@ -5,8 +5,6 @@ import (
 	"fmt"
 	"strings"
 
-	"github.com/prometheus/client_golang/prometheus"
-	"github.com/prometheus/client_golang/prometheus/collectors"
 	"github.com/spf13/cobra"
 	"go.mongodb.org/mongo-driver/v2/mongo"
 	"go.mongodb.org/mongo-driver/v2/mongo/options"
@@ -49,8 +47,7 @@ func (s *settings) project(ctx context.Context, names []string, o projectOptions
 		return fmt.Errorf("open MongoDB: %w", err)
 	}
 	defer func() { _ = client.Disconnect(context.WithoutCancel(ctx)) }() // all writes are acknowledged by then
-	registry := prometheus.NewRegistry()
-	registry.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
+	registry := newRegistry()
 	runtime, err := projectors.NewRuntime(projectors.Config{
 		Brokers: s.kafka, Prefix: s.prefix,
 		// A view is some kilobytes: catching up, a batch of a thousand lets the later view of an offer spare the earlier one.

@@ -3,6 +3,7 @@ package catalog
 import (
 	"errors"
 
+	"freshet/ingest/change"
 	"freshet/projectors"
 )
 
@@ -20,23 +21,10 @@ type batch struct {
 // read decodes all records before anything is applied. The error is a projectors.Poison that names those that can't be.
 func read(records []projectors.Record) (*batch, error) {
 	b := &batch{edits: map[int64][]Edit{}, names: map[int64][]BrandName{}, records: map[int64][]projectors.Record{}}
-	var poison projectors.Poison
-	for _, r := range records {
-		if r.Value == nil {
-			continue // the tombstone behind a delete, which says nothing new
-		}
-		if err := b.add(r); err != nil {
-			poison.Add(r, err)
-		}
-	}
-	return b, poison.Err()
+	return b, projectors.ReadAll(records, b.add)
 }
 
-func (b *batch) add(r projectors.Record) error {
-	ev, err := r.Decode()
-	if err != nil {
-		return err
-	}
+func (b *batch) add(r projectors.Record, ev change.Event) error {
 	if ev.Table == "public.brands" {
 		name, err := ReadBrand(ev)
 		if err != nil {

@@ -76,24 +76,14 @@ func (p *Projector) Handle(ctx context.Context, records []projectors.Record) err
 // read decodes all records before anything is applied. The error is a projectors.Poison that names those that can't be.
 func read(records []projectors.Record) (map[string][]Edit, error) {
 	edits := map[string][]Edit{}
-	var poison projectors.Poison
-	for _, r := range records {
-		if r.Value == nil {
-			continue // the tombstone behind a delete, which says nothing new
-		}
-		ev, err := r.Decode()
-		if err != nil {
-			poison.Add(r, err)
-			continue
-		}
+	err := projectors.ReadAll(records, func(_ projectors.Record, ev change.Event) error {
 		e, err := Read(ev)
-		if err != nil {
-			poison.Add(r, err)
-			continue
+		if err == nil {
+			edits[e.Row] = append(edits[e.Row], e)
 		}
-		edits[e.Row] = append(edits[e.Row], e)
-	}
-	return edits, poison.Err()
+		return err
+	})
+	return edits, err
 }
 
 func (p *Projector) countUp(ctx context.Context) (int64, error) {

@@ -8,6 +8,7 @@ import (
 
 	"go.mongodb.org/mongo-driver/v2/mongo"
 
+	"freshet/ingest/change"
 	"freshet/ingest/failpoint"
 	"freshet/projectors"
 	"freshet/projectors/document"
@@ -76,27 +77,15 @@ func (p *Projector) Handle(ctx context.Context, records []projectors.Record) err
 // read decodes all records before anything is applied. The error is a projectors.Poison that names those that can't be.
 func read(records []projectors.Record) (*batch, error) {
 	b := &batch{edits: map[string][]Edit{}, records: map[string][]projectors.Record{}}
-	var poison projectors.Poison
-	for _, r := range records {
-		if r.Value == nil {
-			continue // the tombstone behind a delete, which says nothing new
-		}
-		ev, err := r.Decode()
-		if err != nil {
-			poison.Add(r, err)
-			continue
-		}
+	err := projectors.ReadAll(records, func(r projectors.Record, ev change.Event) error {
 		e, err := Read(ev)
-		if err != nil {
-			poison.Add(r, err)
-			continue
-		}
-		if e.Offer != "" {
+		if err == nil && e.Offer != "" {
 			b.edits[e.Offer] = append(b.edits[e.Offer], e)
 			b.records[e.Offer] = append(b.records[e.Offer], r)
 		}
-	}
-	return b, poison.Err()
+		return err
+	})
+	return b, err
 }
 
 // park turns the error of views that are too large into poison of the records that made them so: their documents are
