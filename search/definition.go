@@ -21,9 +21,16 @@ func definition(lang string, shards int) object {
 		"settings": object{
 			"number_of_shards":     shards,
 			"auto_expand_replicas": "0-1",
-			// Set explicitly: an index without it stops refreshing when nobody searches, and the first search then waits.
-			"refresh_interval": "1s",
-			"analysis":         analysis(lang),
+			// Who writes refreshes, when it has written: the server's own refreshes would only make more and smaller
+			// segments, and every one of them is merged again.
+			"refresh_interval": "-1",
+			// An index that is refreshed several times a second has many small segments. With the defaults each document
+			// was merged five times over; searching some more segments costs less than that.
+			"merge": object{
+				"policy":    object{"segments_per_tier": 24, "max_merge_at_once": 24, "floor_segment": "1mb"},
+				"scheduler": object{"max_thread_count": 1},
+			},
+			"analysis": analysis(lang),
 		},
 		"mappings": mappings(definitionDigest(lang)),
 	}
@@ -76,17 +83,11 @@ func mappings(definition string) object {
 	}
 }
 
-// titleField is analysed three times: stemmed for meaning, folded for the very words, and by prefix for what is typed.
+// titleField is analysed twice: stemmed for meaning, and folded for the very words.
 func titleField() object {
 	return object{
 		"type": "text", "analyzer": "words", "search_analyzer": "words_search",
-		"fields": object{
-			"exact": object{"type": "text", "analyzer": "exact"},
-			"prefix": object{
-				"type": "text", "analyzer": "exact", "norms": false,
-				"index_prefixes": object{"min_chars": 2, "max_chars": 12},
-			},
-		},
+		"fields": object{"exact": object{"type": "text", "analyzer": "exact"}},
 	}
 }
 
