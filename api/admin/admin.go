@@ -98,13 +98,7 @@ func (d *Desk) rebuild(c *fiber.Ctx) error {
 
 // store finds a store by id or code, closed ones too: their documents may need it as well.
 func (d *Desk) store(name string) (dimension.Store, bool) {
-	dims := d.cfg.Dimensions.Get()
-	if id, err := strconv.ParseInt(name, 10, 64); err == nil {
-		if st, ok := dims.Store(id); ok {
-			return st, true
-		}
-	}
-	return dims.StoreByCode(name)
+	return d.cfg.Dimensions.Get().StoreNamed(name)
 }
 
 // stages are those whose progress is shown, in the order of the flow.

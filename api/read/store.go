@@ -156,23 +156,13 @@ func (s *Shop) category(ctx context.Context, r *request) (response, error) {
 
 // front finds the open store of that name and chooses the language.
 func (r *request) front(name string) (dimension.Store, string, error) {
-	st, ok := store(r.dims, name)
+	st, ok := r.dims.StoreNamed(name)
 	if !ok || !st.Active || len(st.Languages) == 0 {
 		return dimension.Store{}, "", api.Errorf(api.NotFound, "There is no store %q.", cut(name))
 	}
 	lang, given := r.query.one("lang")
 	lang, err := choose(st.Languages, lang, given, r.accept)
 	return st, lang, err
-}
-
-// store finds a store by id or code.
-func store(dims *dimension.Set, name string) (dimension.Store, bool) {
-	if id, err := strconv.ParseInt(name, 10, 64); err == nil {
-		if st, ok := dims.Store(id); ok {
-			return st, true
-		}
-	}
-	return dims.StoreByCode(name)
 }
 
 // category finds a category of the store's tree by id or slug. An id that the dimensions don't have yet may have a page.

@@ -29,7 +29,7 @@ func newRebuildCommand(s *settings) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "rebuild STORE",
 		Short: "Make a store's home and category pages again, while live",
-		Long: `Asks the projectors to read the store's offers again and to write all its home and category pages
+		Long: `Asks the projectors to read the offers of a store, given by id or code, again and to write all its home and category pages
 and search documents anew. Readers see the old pages until the new ones replace them, one by one.
 The request is durable when the command ends; with --wait it ends when the pages are written.`,
 		Example: "  freshet rebuild milano-centro --wait",
@@ -43,7 +43,7 @@ The request is durable when the command ends; with --wait it ends when the pages
 	return cmd
 }
 
-func (s *settings) rebuild(ctx context.Context, code string, o rebuildOptions) (err error) {
+func (s *settings) rebuild(ctx context.Context, name string, o rebuildOptions) (err error) {
 	client, err := mongo.Connect(options.Client().ApplyURI(s.mongoURL).SetAppName("freshet rebuild"))
 	if err != nil {
 		return fmt.Errorf("open MongoDB: %w", err)
@@ -54,9 +54,9 @@ func (s *settings) rebuild(ctx context.Context, code string, o rebuildOptions) (
 	if err := dims.Refresh(ctx); err != nil {
 		return err
 	}
-	store, ok := dims.Get().StoreByCode(code)
+	store, ok := dims.Get().StoreNamed(name)
 	if !ok {
-		return fmt.Errorf("there is no store %q; the read API lists them at /api/v1/stores", code)
+		return fmt.Errorf("there is no store %q; the read API lists them at /api/v1/stores", name)
 	}
 	var id [8]byte
 	_, _ = rand.Read(id[:]) // never fails: it ends the process instead
@@ -67,13 +67,13 @@ func (s *settings) rebuild(ctx context.Context, code string, o rebuildOptions) (
 	if err != nil {
 		return err
 	}
-	if err := s.printf("rebuild of store %s is on its way as %s\n", code, command.ID); err != nil || o.wait <= 0 {
+	if err := s.printf("rebuild of store %s is on its way as %s\n", store.Code, command.ID); err != nil || o.wait <= 0 {
 		return err
 	}
 	ctx, cancel := context.WithTimeout(ctx, o.wait)
 	defer cancel()
 	if err := s.followRebuild(ctx, tree.NewStore(db, false), store.ID, partition, offset); err != nil {
-		return fmt.Errorf("wait for the rebuild of store %s, which goes on: %w", code, err)
+		return fmt.Errorf("wait for the rebuild of store %s, which goes on: %w", store.Code, err)
 	}
 	return nil
 }

@@ -1,6 +1,7 @@
 // Package health serves what an operator and the launcher ask each of Freshet's
-// processes: GET /healthz, 200 once every check passes, and GET /metrics for
-// Prometheus. Every long-running subcommand runs one, beside its work.
+// processes: GET /healthz, 200 once every check passes, GET /metrics for Prometheus, and
+// GET /debug/pprof/ for go tool pprof. Every long-running subcommand runs one, beside its
+// work, on an address that is the operator's alone.
 //
 // A failing check makes the answer 503 with the reason; it never ends the process.
 package health
@@ -12,6 +13,7 @@ import (
 	"fmt"
 	"net"
 	"net/http"
+	"net/http/pprof"
 	"sync"
 	"time"
 
@@ -86,6 +88,9 @@ func (s *Server) Handler() http.Handler {
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /healthz", s.healthz)
 	mux.Handle("GET /metrics", promhttp.HandlerFor(s.gatherer, promhttp.HandlerOpts{}))
+	mux.HandleFunc("GET /debug/pprof/", pprof.Index)
+	mux.HandleFunc("GET /debug/pprof/profile", pprof.Profile)
+	mux.HandleFunc("GET /debug/pprof/trace", pprof.Trace)
 	return mux
 }
 

@@ -142,7 +142,7 @@ func TestProjectorTellsTheStoresConcerned(t *testing.T) {
 	if _, ok := set.Category(10); ok || len(set.Stores()) != 2 || set.CategoryName(10, "it") != "Piatti" {
 		t.Errorf("after all: %+v", set)
 	}
-	if st, ok := set.StoreByCode("s2"); !ok || st.TreeID != 7 || !slices.Equal(st.Languages, []string{"it", "en"}) {
+	if st, ok := set.StoreNamed("s2"); !ok || st.TreeID != 7 || !slices.Equal(st.Languages, []string{"it", "en"}) {
 		t.Errorf("store 2: %+v", st)
 	}
 }

@@ -3,6 +3,7 @@ package dimension
 import (
 	"cmp"
 	"slices"
+	"strconv"
 	"time"
 )
 
@@ -137,8 +138,15 @@ func (s *Set) Freshness() Freshness { return s.freshness }
 // Store returns a store by its id.
 func (s *Set) Store(id int64) (Store, bool) { st, ok := s.stores[id]; return st, ok }
 
-// StoreByCode returns a store by its code.
-func (s *Set) StoreByCode(code string) (Store, bool) { return s.Store(s.codes[code]) }
+// StoreNamed returns the store that people call by this name, its id or its code. A name of digits is an id first.
+func (s *Set) StoreNamed(name string) (Store, bool) {
+	if id, err := strconv.ParseInt(name, 10, 64); err == nil {
+		if st, ok := s.Store(id); ok {
+			return st, true
+		}
+	}
+	return s.Store(s.codes[name])
+}
 
 // Stores returns all stores by id, the inactive ones too.
 func (s *Set) Stores() []Store { return s.storeList }

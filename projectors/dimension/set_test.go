@@ -102,10 +102,13 @@ func TestNames(t *testing.T) {
 
 func TestLookups(t *testing.T) {
 	s := dimension.NewSet(3, shop())
-	if st, ok := s.StoreByCode("zwei"); !ok || st.ID != 2 {
+	if st, ok := s.StoreNamed("zwei"); !ok || st.ID != 2 {
 		t.Errorf("store by code: %+v", st)
 	}
-	if _, ok := s.StoreByCode("tre"); ok {
+	if st, ok := s.StoreNamed("2"); !ok || st.ID != 2 {
+		t.Errorf("store by id: %+v", st)
+	}
+	if _, ok := s.StoreNamed("tre"); ok {
 		t.Error("a store nobody has")
 	}
 	if list := s.Stores(); len(list) != 2 || list[0].ID != 1 {
