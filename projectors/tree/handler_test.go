@@ -167,9 +167,15 @@ func (s *shop) page(id string) page {
 	}
 	var p page
 	if k.category == 0 {
-		p, err = s.store.Home(s.t.Context(), 7, k.lang)
+		var h Home
+		h, err = s.store.Home(s.t.Context(), 7, k.lang)
+		h.Ver, h.Hash, h.Source = 0, 0, change.Provenance{}
+		p = h
 	} else {
-		p, err = s.store.Node(s.t.Context(), 7, k.category, k.lang)
+		var n Node
+		n, err = s.store.Node(s.t.Context(), 7, k.category, k.lang)
+		n.Ver, n.Hash, n.Source = 0, 0, change.Provenance{}
+		p = n
 	}
 	if errors.Is(err, ErrNotFound) {
 		return nil
@@ -177,7 +183,7 @@ func (s *shop) page(id string) page {
 	if err != nil {
 		s.t.Fatal(err)
 	}
-	return p.stamped(0, 0, change.Provenance{})
+	return p
 }
 
 // check compares what is stored with what the offers and products say.
@@ -284,7 +290,7 @@ func TestReconcile(t *testing.T) {
 		if _, err := nodes.DeleteOne(t.Context(), byID("7:11:it")); err != nil {
 			t.Fatal(err)
 		}
-		wrong := bson.D{{Key: "$set", Value: bson.D{{Key: "count", Value: 99}, {Key: "hash", Value: int64(5)}}}}
+		wrong := bson.D{{Key: "$set", Value: bson.D{{Key: "page", Value: `{"name":"wrong"}`}, {Key: "hash", Value: int64(5)}}}}
 		if _, err := nodes.UpdateOne(t.Context(), byID("7:1:it"), wrong); err != nil {
 			t.Fatal(err)
 		}
@@ -403,12 +409,17 @@ func TestZombie(t *testing.T) {
 		s.check()
 
 		k := key{500, "it"}
-		ghost := []write{{st, k, st.next(), 1, Node{ID: k.id(7), Store: 7, Category: 500, Lang: "it"}.stamped(st.next(), 1, change.Provenance{})}}
+		ghost := []write{{st, k, ghostly(k, st.next())}}
 		if err := s.store.write(t.Context(), ghost); !errors.Is(err, errFenced) {
 			t.Fatalf("a zombie's new page: %v, want it fenced", err)
 		}
 		s.check()
 	})
+}
+
+// ghostly is a page that no plan has.
+func ghostly(k key, ver int64) sheet {
+	return sheet{ID: k.id(7), Ver: ver, Hash: 1, Store: 7, Category: k.category, Lang: k.lang, Page: `{"name":"ghost"}`}
 }
 
 // A new owner that comes between a zombie's look at the fence and its write lifts the reserved tombstone over it.
@@ -419,7 +430,7 @@ func TestZombieBetweenLookAndWrite(t *testing.T) {
 	s.handle(zombie, s.views(v))
 	st := zombie.states[7]
 	k := key{500, "it"}
-	ghost := []write{{st, k, st.next(), 1, Node{ID: k.id(7), Store: 7, Category: 500, Lang: "it"}.stamped(st.seq, 1, change.Provenance{})}}
+	ghost := []write{{st, k, ghostly(k, st.next())}}
 	lost := map[*state]bool{}
 	if err := s.store.reserve(t.Context(), ghost, lost); err != nil || len(lost) != 0 {
 		t.Fatalf("reserve: %v, lost %v", err, lost)
@@ -471,7 +482,7 @@ func TestUnansweredWrite(t *testing.T) {
 		}
 		for _, w := range nodes {
 			if st.stored[w.key] != unknown {
-				t.Errorf("%s is believed to be known", w.id())
+				t.Errorf("%s is believed to be known", w.doc.ID)
 			}
 		}
 	})

@@ -3,25 +3,16 @@ package tree
 import (
 	"crypto/sha256"
 	"encoding/binary"
-	"fmt"
 	"sort"
-
-	"go.mongodb.org/mongo-driver/v2/bson"
-
-	"freshet/ingest/change"
 )
 
 // page is a home or a node on its way to its collection.
 type page interface {
 	// shrink leaves out the last n of what may be left out, cards first; it is called on the page as built.
 	shrink(n int) page
-	// stamped is the page as it is stored.
-	stamped(ver, hash int64, source change.Provenance) page
-}
-
-func (n Node) stamped(ver, hash int64, source change.Provenance) page {
-	n.Ver, n.Hash, n.Source = ver, hash, source
-	return n
+	// content is what readers see of it, and blank the sheet for that.
+	content() any
+	blank() sheet
 }
 
 func (n Node) shrink(by int) page {
@@ -31,11 +22,6 @@ func (n Node) shrink(by int) page {
 	n.Cards = n.Cards[:kept]
 	n.Children = n.Children[:max(0, len(n.Children)-by)]
 	return n
-}
-
-func (h Home) stamped(ver, hash int64, source change.Provenance) page {
-	h.Ver, h.Hash, h.Source = ver, hash, source
-	return h
 }
 
 // shrink takes the cards of the last sections first, then sections from the end.
@@ -51,29 +37,33 @@ func (h Home) shrink(by int) page {
 	return h
 }
 
-// sealed fits a page into its cap and returns it with the hash of its content, which is above 0, and says how much was
-// left out. All three depend on the content alone.
-func sealed(p page, limit, parts int) (page, int64, int, error) {
-	raw, err := bson.Marshal(p)
+// sealed fits a page into its cap and returns its sheet with the hash of its content, which is above 0, and says how much
+// was left out. All three depend on the content alone.
+func sealed(p page, limit, parts int) (sheet, int, error) {
+	s, err := filled(p)
 	if err != nil {
-		return nil, 0, 0, fmt.Errorf("encode page: %w", err)
+		return sheet{}, 0, err
 	}
+	limit -= sheetOverhead
 	dropped := 0
-	if len(raw) > limit {
+	if len(s.Page) > limit {
 		dropped = sort.Search(parts, func(n int) bool {
-			b, e := bson.Marshal(p.shrink(n))
+			smaller, e := filled(p.shrink(n))
 			if e != nil {
 				err = e
 			}
-			return len(b) <= limit
+			return len(smaller.Page) <= limit
 		})
-		p = p.shrink(dropped)
-		if raw, err = bson.Marshal(p); err != nil {
-			return nil, 0, 0, fmt.Errorf("encode page within its cap: %w", err)
+		if err != nil {
+			return sheet{}, 0, err
+		}
+		if s, err = filled(p.shrink(dropped)); err != nil {
+			return sheet{}, 0, err
 		}
 	}
-	sum := sha256.Sum256(raw)
-	return p, int64(max(1, binary.BigEndian.Uint64(sum[:8])>>1)), dropped, nil
+	sum := sha256.Sum256([]byte(s.Page))
+	s.Hash = int64(max(1, binary.BigEndian.Uint64(sum[:8])>>1))
+	return s, dropped, nil
 }
 
 func (n Node) parts() int { return len(n.Cards) + len(n.Children) }

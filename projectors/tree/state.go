@@ -5,8 +5,6 @@ import (
 	"strconv"
 	"strings"
 
-	"go.mongodb.org/mongo-driver/v2/bson"
-
 	"freshet/ingest/failpoint"
 )
 
@@ -60,34 +58,29 @@ type state struct {
 
 // write is a document to store if its version is the higher one.
 type write struct {
-	of   *state
-	key  key
-	ver  int64
-	hash int64
-	doc  any
+	of  *state
+	key key
+	doc sheet
 }
 
-func (w write) id() string { return w.key.id(w.of.plan.store) }
-
-// changes lists the pages that are to be built and whose content is not what is stored (all pages when all is set), and the stored ones that
-// should be no more. They stay
-// noted until done: that is for when they are durable.
+// changes lists the pages that are to be built and whose content is not what is stored (all pages when all is set), and the
+// stored ones that should be no more. They stay noted until done: that is for when they are durable.
 func (s *state) changes(all bool) (writes []write, dropped int, err error) {
 	if all {
 		s.replan(s.plan)
 	}
 	s.settle()
 	add := func(k key, p page, limit, parts int) error {
-		sealed, hash, left, err := sealed(p, limit, parts)
+		doc, left, err := sealed(p, limit, parts)
 		if err != nil {
-			return fmt.Errorf("page %s: %w", k.id(s.plan.store), err)
+			return err
 		}
-		if s.stored[k] == hash && !all {
+		if s.stored[k] == doc.Hash && !all {
 			return nil
 		}
 		dropped += left
-		ver := s.next()
-		writes = append(writes, write{s, k, ver, hash, sealed.stamped(ver, hash, s.source)})
+		doc.Ver, doc.Source = s.next(), s.source
+		writes = append(writes, write{s, k, doc})
 		return nil
 	}
 	for i, lang := range s.plan.langs {
@@ -121,26 +114,14 @@ func (s *state) tombstones() (writes []write) {
 		if hash == noPage || (langs[k.lang] && (k.category == 0 || s.plan.places[k.category] != nil)) {
 			continue
 		}
-		ver := s.next()
-		writes = append(writes, write{s, k, ver, noPage, tombstone(s.plan.store, k, ver)})
+		writes = append(writes, write{s, k, tombstone(s.plan.store, k, s.next())})
 	}
 	return writes
 }
 
 // tombstone is the document of a page that is no more.
-func tombstone(store int64, k key, ver int64) bson.D {
-	d := bson.D{
-		{Key: "_id", Value: k.id(store)},
-		{Key: "ver", Value: ver},
-		{Key: "hash", Value: noPage},
-		{Key: "deleted", Value: true},
-		{Key: "store", Value: store},
-		{Key: "lang", Value: k.lang},
-	}
-	if k.category != 0 {
-		d = append(d, bson.E{Key: "category", Value: k.category})
-	}
-	return d
+func tombstone(store int64, k key, ver int64) sheet {
+	return sheet{ID: k.id(store), Ver: ver, Hash: noPage, Deleted: true, Store: store, Category: k.category, Lang: k.lang}
 }
 
 // next gives the next version, above all that were given under this epoch and before it.

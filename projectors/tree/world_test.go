@@ -8,6 +8,9 @@ import (
 	"math"
 	"slices"
 
+	"go.mongodb.org/mongo-driver/v2/bson"
+
+	"freshet/ingest/change"
 	"freshet/projectors/dimension"
 	"freshet/projectors/view"
 )
@@ -103,20 +106,33 @@ func (s shelf) store(st *state) (int, error) {
 		return 0, err
 	}
 	for _, w := range writes {
-		if w.hash == noPage {
-			delete(s, w.id())
-		} else {
-			p, ok := w.doc.(page)
-			if !ok {
-				return 0, fmt.Errorf("%s holds a %T", w.id(), w.doc)
-			}
-			s[w.id()] = p.stamped(0, 0, Home{}.Source)
+		if w.doc.Hash == noPage {
+			delete(s, w.doc.ID)
+		} else if s[w.doc.ID], err = opened(w.doc); err != nil {
+			return 0, err
 		}
-		w.of.stored[w.key] = w.hash
+		w.of.stored[w.key] = w.doc.Hash
 	}
 	st.done()
 	return len(writes), nil
 }
+
+// opened is the page in a sheet, less what is not of its content.
+func opened(s sheet) (page, error) {
+	s.Ver, s.Hash, s.Source = 0, 0, change.Provenance{}
+	raw, err := bson.Marshal(s)
+	if err != nil {
+		return nil, err
+	}
+	if s.Category == 0 {
+		var h Home
+		return unmarshalled(&h, bson.Unmarshal(raw, &h))
+	}
+	var n Node
+	return unmarshalled(&n, bson.Unmarshal(raw, &n))
+}
+
+func unmarshalled[P page](p *P, err error) (page, error) { return *p, err }
 
 func newState(w *world, store int64) *state {
 	return &state{Assortment: newAssortment(newPlan(w, store)), stored: map[key]int64{}}

@@ -107,8 +107,9 @@ func (s *Store) reserve(ctx context.Context, writes []write, lost map[*state]boo
 func (s *Store) insertTombstones(ctx context.Context, c *mongo.Collection, group []write) error {
 	models := make([]mongo.WriteModel, len(group))
 	for i, w := range group {
-		doc := tombstone(w.of.plan.store, w.key, w.of.epoch<<seqBits)[1:] // the filter gives the _id
-		models[i] = mongo.NewUpdateOneModel().SetFilter(byID(w.id())).SetUpsert(true).
+		doc := tombstone(w.of.plan.store, w.key, w.of.epoch<<seqBits)
+		doc.ID = "" // the filter gives it
+		models[i] = mongo.NewUpdateOneModel().SetFilter(byID(w.doc.ID)).SetUpsert(true).
 			SetUpdate(bson.D{{Key: "$setOnInsert", Value: doc}})
 	}
 	_, err := s.bulk(ctx, c, models)
@@ -149,7 +150,7 @@ func (s *Store) replace(ctx context.Context, c *mongo.Collection, group []write,
 	models := make([]mongo.WriteModel, len(group))
 	for i, w := range group {
 		w.of.stored[w.key] = unknown // after an error the page is written again even if it has turned back meanwhile
-		guard := bson.D{{Key: "_id", Value: w.id()}, {Key: "ver", Value: bson.D{{Key: "$lt", Value: w.ver}}}}
+		guard := bson.D{{Key: "_id", Value: w.doc.ID}, {Key: "ver", Value: bson.D{{Key: "$lt", Value: w.doc.Ver}}}}
 		models[i] = mongo.NewReplaceOneModel().SetFilter(guard).SetReplacement(w.doc)
 	}
 	matched, err := s.bulk(ctx, c, models)
@@ -162,7 +163,7 @@ func (s *Store) replace(ctx context.Context, c *mongo.Collection, group []write,
 		}
 	}
 	for _, w := range group {
-		w.of.stored[w.key] = w.hash
+		w.of.stored[w.key] = w.doc.Hash
 	}
 	return nil
 }
@@ -172,7 +173,7 @@ func (s *Store) replace(ctx context.Context, c *mongo.Collection, group []write,
 func (s *Store) findRefused(ctx context.Context, c *mongo.Collection, group []write, lost map[*state]bool) error {
 	ids := make(bson.A, len(group))
 	for i, w := range group {
-		ids[i] = w.id()
+		ids[i] = w.doc.ID
 	}
 	cur, err := c.Find(ctx, bson.D{{Key: "_id", Value: bson.D{{Key: "$in", Value: ids}}}},
 		options.Find().SetProjection(bson.D{{Key: "ver", Value: 1}}))
@@ -191,7 +192,7 @@ func (s *Store) findRefused(ctx context.Context, c *mongo.Collection, group []wr
 		vers[d.ID] = d.Ver
 	}
 	for _, w := range group {
-		if vers[w.id()] != w.ver {
+		if vers[w.doc.ID] != w.doc.Ver {
 			lost[w.of] = true
 		}
 	}
