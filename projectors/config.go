@@ -89,6 +89,7 @@ func (c *Config) validate() error {
 func (s *Stage) validate() error {
 	var problems []error
 	setDefault(&s.MaxBatch, 2000)
+	setDefault(&s.InFlight, 1)
 	if s.Name == "" {
 		problems = append(problems, errors.New("a stage has no name"))
 	}
@@ -98,8 +99,8 @@ func (s *Stage) validate() error {
 	if s.New == nil {
 		problems = append(problems, fmt.Errorf("stage %s has no handler", s.Name))
 	}
-	if s.MaxBatch < 1 || s.Window < 0 {
-		problems = append(problems, fmt.Errorf("stage %s: MaxBatch %d, Window %s", s.Name, s.MaxBatch, s.Window))
+	if s.MaxBatch < 1 || s.Window < 0 || s.Rest < 0 || s.InFlight < 1 || (s.InFlight > 1 && s.Rest > 0) {
+		problems = append(problems, fmt.Errorf("stage %s: MaxBatch %d, Window %s, Rest %g, InFlight %d", s.Name, s.MaxBatch, s.Window, s.Rest, s.InFlight))
 	}
 	return errors.Join(problems...)
 }

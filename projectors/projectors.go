@@ -27,7 +27,8 @@ type Record struct {
 	Time      time.Time
 }
 
-// Handler applies the records of one partition number. The runtime calls it from one goroutine per partition.
+// Handler applies the records of one partition number. The runtime calls it from as many goroutines at a time as
+// Stage.InFlight says.
 type Handler interface {
 	// Handle makes the effects of a batch durable before it returns nil. The batch holds records of all the stage's
 	// topics, in offset order within each. An error that wraps Poison names records that can never be applied; any other
@@ -47,6 +48,10 @@ type Stage struct {
 	// batches holds more.
 	Rest     float64
 	MaxBatch int // records per Handle, default 2000
+	// InFlight is how many batches of a partition may be handled at the same time, default 1. More is for a sink that is
+	// slow to answer and orders by version, since the batches may become durable in any order; offsets are still committed
+	// in order. A stage that rests has one.
+	InFlight int
 
 	// New builds the handler of one partition when it is assigned, and is called again after every rebalance.
 	New func(ctx context.Context, partition int) (Handler, error)

@@ -52,19 +52,48 @@ func (w *worker) run(intake, work context.Context) error {
 		failure = f.run(ctx)
 		cancel()
 	})
-	for {
-		batch, ok := w.collect(ctx, f.out)
-		if !ok {
-			break
-		}
-		if err := w.apply(intake, work, batch); err != nil {
-			w.logger.Info("a batch was given up for its next owner", "partition", w.partition, "records", len(batch), "error", err)
-			break
-		}
-	}
+	w.work(ctx, intake, work, f.out)
 	cancel()
 	wg.Wait()
 	return failure
+}
+
+// work handles batches until ctx ends or one is given up, as many at a time as the stage allows, and waits for them. They
+// are finished in order, whatever order they become durable in.
+func (w *worker) work(ctx, intake, work context.Context, in <-chan []Record) {
+	ctx, giveUp := context.WithCancel(ctx)
+	defer giveUp()
+	var flights sync.WaitGroup
+	defer flights.Wait()
+	free, failed := make(chan struct{}, w.stage.InFlight), make(chan struct{})
+	var fail sync.Once
+	turn := make(chan struct{})
+	close(turn)
+	for {
+		// Before collecting: what arrives while all are under way makes the next batch larger.
+		select {
+		case free <- struct{}{}:
+		case <-ctx.Done():
+			return
+		}
+		batch, ok := w.collect(ctx, in)
+		if !ok {
+			return
+		}
+		w.lastBegun = time.Now()
+		mine, next := turn, make(chan struct{})
+		turn = next
+		flights.Go(func() {
+			defer func() { <-free }()
+			if err := w.apply(intake, work, batch, mine, failed); err != nil {
+				w.logger.Info("a batch was given up for its next owner", "partition", w.partition, "records", len(batch), "error", err)
+				fail.Do(func() { close(failed) })
+				giveUp()
+				return
+			}
+			close(next)
+		})
+	}
 }
 
 // build makes the handler, trying again until the generation ends.
@@ -129,9 +158,9 @@ func (w *worker) notBefore() time.Time {
 	return next
 }
 
-// apply handles a batch until it is durable and notes that it is: the one place where offsets become committable.
-func (w *worker) apply(intake, work context.Context, batch []Record) error {
-	w.lastBegun = time.Now()
+// apply handles a batch until it is durable and, when it is its turn, notes that it is: the one place where offsets become
+// committable. The turn never comes after a batch before it has failed.
+func (w *worker) apply(intake, work context.Context, batch []Record, turn, failed <-chan struct{}) error {
 	if failpoint.Enabled("commit-before-store") {
 		w.ledger.finish(batch)
 		w.commit()
@@ -139,7 +168,14 @@ func (w *worker) apply(intake, work context.Context, batch []Record) error {
 	if err := w.handle(intake, work, batch); err != nil {
 		return err
 	}
-	w.lastEnded = time.Now()
+	select {
+	case <-turn:
+	case <-failed:
+		return fmt.Errorf("%w: a batch before it failed", errEnded)
+	}
+	if w.stage.Rest > 0 {
+		w.lastEnded = time.Now()
+	}
 	failpoint.Hit("runtime-after-handle-before-commit")
 	w.ledger.finish(batch)
 	w.metrics.records.WithLabelValues(w.stage.Name, w.label).Add(float64(len(batch)))

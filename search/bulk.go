@@ -58,8 +58,8 @@ type WriterConfig struct {
 	MaxBackoff time.Duration
 	// Timeout bounds one request, default 60 s.
 	Timeout time.Duration
-	// RefreshEvery is the least time between two refreshes of an index, default 500 ms. Less makes Elasticsearch merge more,
-	// more is how much later a change is found.
+	// RefreshEvery is the least time between two groups of Publish to an index, default 250 ms. Less makes Elasticsearch
+	// merge more, more is how much later a change is found.
 	RefreshEvery time.Duration
 }
 
@@ -69,7 +69,7 @@ func (c WriterConfig) withDefaults() WriterConfig {
 	defaultTo(&c.Backoff, 100*time.Millisecond)
 	defaultTo(&c.MaxBackoff, 10*time.Second)
 	defaultTo(&c.Timeout, time.Minute)
-	defaultTo(&c.RefreshEvery, 500*time.Millisecond)
+	defaultTo(&c.RefreshEvery, 250*time.Millisecond)
 	return c
 }
 
@@ -93,13 +93,13 @@ type Writer struct {
 
 	written, stale, refused, retried, requests, bytes atomic.Int64
 
-	mu         sync.Mutex
-	turnstiles map[string]*turnstile // by alias
+	mu    sync.Mutex
+	lanes map[string]*lane // by alias
 }
 
 // NewWriter returns a writer over the client.
 func NewWriter(c *Client, cfg WriterConfig) *Writer {
-	return &Writer{client: c, cfg: cfg.withDefaults(), turnstiles: map[string]*turnstile{}}
+	return &Writer{client: c, cfg: cfg.withDefaults(), lanes: map[string]*lane{}}
 }
 
 // Counts returns the counters.

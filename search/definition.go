@@ -24,10 +24,11 @@ func definition(lang string, shards int) object {
 			// Who writes refreshes, when it has written: the server's own refreshes would only make more and smaller
 			// segments, and every one of them is merged again.
 			"refresh_interval": "-1",
-			// An index that is refreshed several times a second has many small segments. With the defaults each document
-			// was merged five times over; searching some more segments costs less than that.
+			// An index that is refreshed several times a second has many small segments, and one whose prices move has
+			// many replaced documents in its large ones. With the defaults each document was merged five times over;
+			// searching some more segments costs less than that.
 			"merge": object{
-				"policy":    object{"segments_per_tier": 24, "max_merge_at_once": 24, "floor_segment": "1mb"},
+				"policy":    object{"segments_per_tier": 24, "max_merge_at_once": 24, "floor_segment": "1mb", "deletes_pct_allowed": 50},
 				"scheduler": object{"max_thread_count": 1},
 			},
 			"analysis": analysis(lang),
@@ -50,6 +51,8 @@ func definitionDigest(lang string) string {
 func mappings(definition string) object {
 	keyword, long := object{"type": "keyword"}, object{"type": "long"}
 	double, boolean := object{"type": "double"}, object{"type": "boolean"}
+	// What is only sorted and ranked by needs no tree of points: each costs every refresh some of its time.
+	column := func(kind string) object { return object{"type": kind, "index": false} }
 	return object{
 		"dynamic": "strict",
 		// A write without routing would put a second copy of a document on another shard.
@@ -57,7 +60,7 @@ func mappings(definition string) object {
 		"_meta":    object{"definition": definition},
 		"properties": object{
 			"store":       keyword,
-			"product":     long,
+			"product":     column("long"),
 			"deleted":     boolean,
 			"title":       titleField(),
 			"description": object{"type": "text", "analyzer": "words", "search_analyzer": "words_search", "index_options": "freqs", "norms": false},
@@ -72,11 +75,11 @@ func mappings(definition string) object {
 			"numbers":    object{"dynamic": "strict", "properties": slots(double)},
 			"price":      long,
 			"in_stock":   boolean,
-			"available":  long,
-			"popularity": double,
-			"boost":      double,
-			"rank":       double,
-			"created":    object{"type": "date"},
+			"available":  column("long"),
+			"popularity": column("double"),
+			"boost":      column("double"),
+			"rank":       column("double"),
+			"created":    column("date"),
 			"card":       object{"type": "object", "enabled": false},
 			"source":     object{"type": "object", "enabled": false},
 		},

@@ -21,7 +21,8 @@ type dimensions interface {
 	Refresh(ctx context.Context) error
 }
 
-// Handler indexes the stores of one partition. It belongs to one worker and holds nothing between two batches.
+// Handler indexes the stores of one partition. It holds nothing between two batches and may handle several at a time:
+// the versions order what they write.
 type Handler struct {
 	cfg    Config
 	store  *Store
@@ -41,10 +42,10 @@ func (h *Handler) Handle(ctx context.Context, batch []projectors.Record) error {
 	if err != nil {
 		return err
 	}
-	touched := make(map[string]bool)
-	if err := h.writeViews(ctx, b, set, touched, poison); err != nil {
+	if err := h.writeViews(ctx, b, set, poison); err != nil {
 		return err
 	}
+	touched := make(map[string]bool) // by stores that are indexed again
 	var marks []Mark
 	for _, o := range b.ordered() {
 		mark, err := h.obey(ctx, o, set, touched)
@@ -55,7 +56,6 @@ func (h *Handler) Handle(ctx context.Context, batch []projectors.Record) error {
 			marks = append(marks, *mark)
 		}
 	}
-	failpoint.Hit("index-after-bulk-before-refresh")
 	if err := h.writer.Refresh(ctx, slices.Sorted(maps.Keys(touched))...); err != nil {
 		return err
 	}
@@ -113,7 +113,7 @@ func pause(ctx context.Context, d time.Duration) error {
 
 // writeViews writes the newest view of every offer in all languages of its store. A store that is not known yet has no
 // languages; the command that announces its row indexes it whole.
-func (h *Handler) writeViews(ctx context.Context, b *batch, set *dimension.Set, touched map[string]bool, poison *projectors.Poison) error {
+func (h *Handler) writeViews(ctx context.Context, b *batch, set *dimension.Set, poison *projectors.Poison) error {
 	var ops []search.Op
 	var origins []projectors.Record
 	for _, n := range b.views {
@@ -129,7 +129,7 @@ func (h *Handler) writeViews(ctx context.Context, b *batch, set *dimension.Set, 
 			ops, origins = append(ops, op...), append(origins, slices.Repeat([]projectors.Record{n.record}, len(op))...)
 		}
 	}
-	results, err := h.write(ctx, ops, touched)
+	results, err := h.writer.Publish(ctx, ops)
 	if err != nil {
 		return err
 	}
@@ -157,16 +157,4 @@ func (h *Handler) op(v *view.Offer, lang string, set *dimension.Set, gone bool) 
 		return nil, err
 	}
 	return []search.Op{op}, nil
-}
-
-// write notes the indices as touched even where every document turns out to be stored already: an earlier attempt may have
-// stored them and died before it made them searchable.
-func (h *Handler) write(ctx context.Context, ops []search.Op, touched map[string]bool) ([]search.OpResult, error) {
-	if len(ops) == 0 {
-		return nil, nil
-	}
-	for _, op := range ops {
-		touched[op.Alias] = true
-	}
-	return h.writer.Write(ctx, ops)
 }

@@ -27,8 +27,8 @@ const StageName = "index"
 // Config is the settings of the stage; zero values take the defaults.
 type Config struct {
 	Prefix string // of the topics and the indices; required
-	// Window is how long views are gathered before they are written, 150 ms. Elasticsearch pays for each refresh, so much
-	// less makes it slower and not fresher; more is how much later a change is found.
+	// Window is how long views are gathered before they are written, 100 ms. The writer gathers those of all partitions
+	// again, so less only makes smaller batches; more is how much later a change is found.
 	Window time.Duration
 	// DimensionWait is how long a command waits for the version of the dimensions that it names, 2 s.
 	DimensionWait time.Duration
@@ -39,7 +39,7 @@ func (c Config) views() string    { return change.OfferViewTopic(c.Prefix) }
 func (c Config) commands() string { return change.CommandTopic(c.Prefix) }
 
 func (c Config) withDefaults() (Config, error) {
-	c.Window = cmp.Or(c.Window, 150*time.Millisecond)
+	c.Window = cmp.Or(c.Window, 100*time.Millisecond)
 	c.DimensionWait = cmp.Or(c.DimensionWait, 2*time.Second)
 	c.Log = cmp.Or(c.Log, slog.Default())
 	var problems []error
@@ -63,7 +63,7 @@ func NewStage(cfg Config, store *Store, writer *search.Writer, cache *dimension.
 	}
 	return projectors.Stage{
 		Name: StageName, Topics: []string{cfg.views(), cfg.commands()},
-		Upstream: []string{"catalog", "offer", "dimension"}, Window: cfg.Window, Rest: 0.5,
+		Upstream: []string{"catalog", "offer", "dimension"}, Window: cfg.Window, InFlight: 4,
 		New: func(_ context.Context, partition int) (projectors.Handler, error) {
 			return newHandler(cfg, store, writer, cache, partition), nil
 		},

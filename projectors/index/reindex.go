@@ -74,8 +74,9 @@ func (h *Handler) reindex(ctx context.Context, views []view.Offer, langs, before
 	}
 	for i := range ops {
 		ops[i].Overwrite = true
+		touched[ops[i].Alias] = true
 	}
-	results, err := h.write(ctx, ops, touched)
+	results, err := h.writer.Write(ctx, ops)
 	if err != nil {
 		return 0, err
 	}
