@@ -25,6 +25,7 @@ type benchOptions struct {
 	connections, workers int
 	timeout              time.Duration
 	times, rows          int
+	topicPartitions      []int
 }
 
 // benchmark is one subcommand.
@@ -41,7 +42,8 @@ var benchmarks = []benchmark{
 	{name: "browse", short: "Home, category and product pages under a load", rates: []float64{1000}, duration: 30 * time.Second, run: benchBrowse},
 	{name: "search", short: "Searches with facets under a load", rates: []float64{50}, duration: 30 * time.Second, run: benchSearch},
 	{name: "rebuild", short: "Make all pages of the largest store again, while live", rates: []float64{100}, run: benchRebuild},
-	{name: "ingest", short: "Drain a slot into Kafka, beside a reader that only reads it", run: benchIngest},
+	{name: "ingest", short: "Drain a slot into Kafka, beside readers that only read it", run: benchIngest},
+	{name: "latency", short: "From a row's commit to the hands of a consumer of its topic", rates: []float64{1000, 3000}, duration: 30 * time.Second, run: benchLatency},
 }
 
 func newBenchCommand(s *settings) *cobra.Command {
@@ -83,7 +85,7 @@ func newBenchmarkCommand(s *settings, b benchmark) *cobra.Command {
 	flags := cmd.Flags()
 	flags.BoolVar(&o.json, "json", false, "print JSON instead of a table")
 	if len(b.rates) > 0 {
-		flags.Float64SliceVar(&o.rates, "rate", b.rates, "requests or transactions per second; of freshness several, comma-separated")
+		flags.Float64SliceVar(&o.rates, "rate", b.rates, "requests or transactions per second; of freshness and latency several, comma-separated")
 	}
 	if b.duration > 0 {
 		flags.DurationVar(&o.duration, "duration", b.duration, "how long each load lasts")
@@ -100,7 +102,8 @@ func newBenchmarkCommand(s *settings, b benchmark) *cobra.Command {
 		flags.IntVar(&o.times, "times", 3, "how often")
 		s.bindAdminToken(cmd, &o)
 	case "ingest":
-		flags.IntVar(&o.rows, "rows", 200_000, "rows of each case")
+		flags.IntVar(&o.rows, "rows", 200_000, "changes of the largest cases")
+		flags.IntSliceVar(&o.topicPartitions, "topic-partitions", []int{1, 12}, "partitions of the topics, each count measured by itself")
 	}
 	return cmd
 }
@@ -226,7 +229,11 @@ func benchRebuild(ctx context.Context, t bench.Target, o benchOptions) (*bench.R
 }
 
 func benchIngest(ctx context.Context, t bench.Target, o benchOptions) (*bench.Report, error) {
-	return bench.Ingest(ctx, t, bench.IngestConfig{Rows: o.rows})
+	return bench.Ingest(ctx, t, bench.IngestConfig{Rows: o.rows, Partitions: o.topicPartitions})
+}
+
+func benchLatency(ctx context.Context, t bench.Target, o benchOptions) (*bench.Report, error) {
+	return bench.Latency(ctx, t, bench.LatencyConfig{Rates: o.rates, Duration: o.duration})
 }
 
 // load is the load of a benchmark that has one rate.

@@ -147,10 +147,13 @@ func TestNearbyPricesAreAllowed(t *testing.T) {
 	}
 }
 
-func TestSizesOfTransactions(t *testing.T) {
-	for rows, want := range map[int][]int{200_000: {1, 10, 1000, 100_000}, 2000: {1, 10, 1000, 2000}} {
-		if got := (IngestConfig{Rows: rows}).sizes(); !slices.Equal(got, want) {
-			t.Errorf("of %d rows: %v, want %v", rows, got, want)
+// Every case says how many changes its SQL makes: the figures are per change.
+func TestIngestCasesFillWhatTheySay(t *testing.T) {
+	for _, rows := range []int{1000, 200_000} {
+		for _, c := range ingestCases(rows) {
+			if c.changes < rows/2 || c.changes > rows || len(c.fill) == 0 {
+				t.Errorf("%d rows, %s: %d changes", rows, c.name, c.changes)
+			}
 		}
 	}
 }

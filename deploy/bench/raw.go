@@ -14,8 +14,8 @@ import (
 	"freshet/ingest/change"
 )
 
-// discard streams a slot and looks only at the positions; errEnd when the stream has passed end.
-func discard(ctx context.Context, conn *pgconn.PgConn, slot string, end change.LSN) error {
+// stream reads a slot and gives each message to data, which must not keep it; errEnd when the stream has passed end.
+func stream(ctx context.Context, conn *pgconn.PgConn, slot string, end change.LSN, data func([]byte)) error {
 	err := pglogrepl.StartReplication(ctx, conn, slot, 0, pglogrepl.StartReplicationOptions{
 		PluginArgs: []string{"proto_version '1'", "publication_names 'freshet'"},
 	})
@@ -27,27 +27,33 @@ func discard(ctx context.Context, conn *pgconn.PgConn, slot string, end change.L
 		if err != nil {
 			return fmt.Errorf("receive: %w", err)
 		}
-		data, ok := msg.(*pgproto3.CopyData)
+		copied, ok := msg.(*pgproto3.CopyData)
 		if !ok {
 			return fmt.Errorf("receive: unexpected %T", msg)
 		}
-		switch data.Data[0] {
+		switch copied.Data[0] {
 		case pglogrepl.PrimaryKeepaliveMessageByteID:
-			keepalive, err := pglogrepl.ParsePrimaryKeepaliveMessage(data.Data[1:])
+			keepalive, err := pglogrepl.ParsePrimaryKeepaliveMessage(copied.Data[1:])
 			if err != nil {
 				return fmt.Errorf("keepalive: %w", err)
 			}
 			if change.LSN(keepalive.ServerWALEnd) >= end {
 				return errEnd
 			}
+			if keepalive.ReplyRequested { // a reader that never answers is cut off
+				if err := pglogrepl.SendStandbyStatusUpdate(ctx, conn, pglogrepl.StandbyStatusUpdate{WALWritePosition: keepalive.ServerWALEnd}); err != nil {
+					return fmt.Errorf("answer a keepalive: %w", err)
+				}
+			}
 		case pglogrepl.XLogDataByteID:
-			x, err := pglogrepl.ParseXLogData(data.Data[1:])
+			x, err := pglogrepl.ParseXLogData(copied.Data[1:])
 			if err != nil {
 				return fmt.Errorf("data: %w", err)
 			}
 			if change.LSN(x.WALStart) >= end {
 				return errEnd
 			}
+			data(x.WALData)
 		}
 	}
 }

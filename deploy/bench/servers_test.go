@@ -10,6 +10,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgxpool"
 	"go.mongodb.org/mongo-driver/v2/bson"
 	"go.mongodb.org/mongo-driver/v2/mongo"
@@ -160,15 +161,50 @@ func TestAChangeThatNeverShowsIsReported(t *testing.T) {
 func TestIngestLeavesNothingBehind(t *testing.T) {
 	url := stacktest.Postgres(t)
 	brokers, _ := stacktest.Kafka(t)
-	report, err := Ingest(t.Context(), Target{PostgresURL: url, Brokers: brokers, Version: "test", Note: t.Logf}, IngestConfig{Rows: 1000})
+	report, err := Ingest(t.Context(), Target{PostgresURL: url, Brokers: brokers, Version: "test", Note: t.Logf}, IngestConfig{Rows: 1000, Partitions: []int{2}})
 	if err != nil {
 		t.Fatal(err)
 	}
-	if len(report.Rows) != 3 {
-		t.Errorf("rows: %+v", report.Rows)
+	if want := len(ingestCases(1000)) + 1; len(report.Rows) != want {
+		t.Errorf("%d rows, want %d: %+v", len(report.Rows), want, report.Rows)
 	}
 	for _, row := range report.Rows {
-		if row.Figures["raw rows/s"] <= 0 || row.Figures["ingest rows/s"] <= 0 {
+		if row.Figures["ingest/s"] <= 0 || row.Figures["CPU µs/change"] <= 0 || (row.Figures["raw_reader/s"] <= 0 && row.Figures["COPY/s"] <= 0) {
+			t.Errorf("%+v", row)
+		}
+	}
+	gone(t, url, "freshet_bench_%")
+}
+
+// gone checks that a benchmark took its databases and slots away.
+func gone(t *testing.T, url, like string) {
+	t.Helper()
+	conn, err := pgx.Connect(t.Context(), url)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = conn.Close(context.Background()) }()
+	var left int
+	err = conn.QueryRow(t.Context(), `select (select count(*) from pg_database where datname like $1) +
+		(select count(*) from pg_replication_slots where slot_name like $1)`, like).Scan(&left)
+	if err != nil || left != 0 {
+		t.Errorf("%d databases and slots are left, %v", left, err)
+	}
+}
+
+func TestLatencySeesEveryRowTwice(t *testing.T) {
+	url := stacktest.Postgres(t)
+	brokers, _ := stacktest.Kafka(t)
+	report, err := Latency(t.Context(), Target{PostgresURL: url, Brokers: brokers, Version: "test", Note: t.Logf},
+		LatencyConfig{Rates: []float64{100}, Duration: time.Second, WarmUp: 200 * time.Millisecond})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(report.Rows) != 2 {
+		t.Fatalf("%+v", report.Rows)
+	}
+	for _, row := range report.Rows {
+		if row.Figures["n"] < 100 || row.Figures["p50 ms"] <= 0 || row.Figures["errors"] != 0 {
 			t.Errorf("%+v", row)
 		}
 	}
