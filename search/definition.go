@@ -28,7 +28,7 @@ func definition(lang string, shards int) object {
 			// many replaced documents in its large ones. With the defaults each document was merged five times over;
 			// searching some more segments costs less than that.
 			"merge": object{
-				"policy":    object{"segments_per_tier": 24, "max_merge_at_once": 24, "floor_segment": "1mb", "deletes_pct_allowed": 50},
+				"policy":    object{"segments_per_tier": 16, "max_merge_at_once": 16, "floor_segment": "100kb", "deletes_pct_allowed": 50},
 				"scheduler": object{"max_thread_count": 1},
 			},
 			"analysis": analysis(lang),

@@ -10,13 +10,20 @@ import (
 // one request and one refresh serve all who came meanwhile: the server pays for each of either as much as for a hundred
 // documents, and every refresh makes a segment that has to be merged.
 type lane struct {
-	every time.Duration // between two groups at least
+	every time.Duration // between the beginnings of two groups, at least
 	turn  sync.Mutex    // held by the group that waits or runs
-	began time.Time     // of the last group; guarded by turn
+	next  time.Time     // when the next group may begin; guarded by turn
 
-	mu   sync.Mutex
-	next *group // that newcomers join; nil when none gathers
+	mu        sync.Mutex
+	gathering *group // that newcomers join; nil when none gathers
 }
+
+// A lane is busy for a quarter of the time at most, though no group waits longer than maxPause for that: where the server
+// has more to do than it can, more frequent refreshes make every one of them slower.
+const (
+	restShare = 4
+	maxPause  = time.Second
+)
 
 // group is what several callers write together. Its context ends when none of them is left.
 type group struct {
@@ -53,11 +60,11 @@ func (l *lane) pass(ctx context.Context, ops []Op, do func(context.Context, []Op
 func (l *lane) join(ctx context.Context, ops []Op) (g *group, at int, first bool) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if first = l.next == nil; first {
-		l.next = &group{done: make(chan struct{})}
-		l.next.ctx, l.next.cancel = context.WithCancel(context.WithoutCancel(ctx))
+	if first = l.gathering == nil; first {
+		l.gathering = &group{done: make(chan struct{})}
+		l.gathering.ctx, l.gathering.cancel = context.WithCancel(context.WithoutCancel(ctx))
 	}
-	g = l.next
+	g = l.gathering
 	at = len(g.ops)
 	g.members++
 	g.ops = append(g.ops, ops...)
@@ -76,17 +83,18 @@ func (l *lane) leave(g *group) {
 func (l *lane) run(g *group, do func(context.Context, []Op) ([]OpResult, error)) {
 	l.turn.Lock()
 	defer l.turn.Unlock()
-	pause := time.NewTimer(l.every - time.Since(l.began))
+	pause := time.NewTimer(time.Until(l.next))
 	defer pause.Stop()
 	select {
 	case <-pause.C:
 	case <-g.ctx.Done():
 	}
 	l.mu.Lock()
-	l.next = nil // who comes now would find its operations left out
+	l.gathering = nil // who comes now would find its operations left out
 	l.mu.Unlock()
-	l.began = time.Now()
+	began := time.Now()
 	g.results, g.err = do(g.ctx, g.ops)
+	l.next = began.Add(max(l.every, min(restShare*time.Since(began), maxPause)))
 	g.cancel()
 	close(g.done)
 }

@@ -109,8 +109,8 @@ func gather(t *testing.T, l *lane, members int) {
 	for deadline := time.Now().Add(10 * time.Second); time.Now().Before(deadline); {
 		l.mu.Lock()
 		n := 0
-		if l.next != nil {
-			n = l.next.members
+		if l.gathering != nil {
+			n = l.gathering.members
 		}
 		l.mu.Unlock()
 		if n == members {
