@@ -92,7 +92,7 @@ func newBenchmarkCommand(s *settings, b benchmark) *cobra.Command {
 	}
 	switch b.name {
 	case "freshness":
-		flags.Float64Var(&o.probes, "probes", 5, "changes per second that are watched")
+		flags.Float64Var(&o.probes, "probes", 2, "changes per second that are watched")
 		flags.Float64Var(&o.stockShare, "stock-share", 0.2, "share of the transactions that move stock; the others change a price")
 		flags.IntVar(&o.connections, "connections", 16, "connections of the writers")
 		flags.DurationVar(&o.timeout, "timeout", 30*time.Second, "after which a change counts as not shown")

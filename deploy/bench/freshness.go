@@ -15,7 +15,7 @@ import (
 type FreshnessConfig struct {
 	Rates       []float64     // transactions per second, one run each
 	Duration    time.Duration // of each run
-	Probes      float64       // changes that are watched, per second; default 5
+	Probes      float64       // changes that are watched, per second; default 2: with more, each is asked less often
 	StockShare  float64       // of the transactions, how many move stock; the others change a price
 	Connections int           // of the writers; default 16
 	Timeout     time.Duration // after which a change counts as not shown; default 30 s
@@ -23,7 +23,7 @@ type FreshnessConfig struct {
 
 func (c *FreshnessConfig) defaults() {
 	if c.Probes <= 0 {
-		c.Probes = 5
+		c.Probes = 2
 	}
 	if c.Connections <= 0 {
 		c.Connections = 16
