@@ -1,4 +1,4 @@
-// Package pgoutput decodes the messages of Postgres' logical replication plugin pgoutput, protocol versions 1 and 2.
+// Package pgoutput decodes the messages of Postgres' logical replication plugin pgoutput, protocol versions 1 to 4.
 //
 // The ingest reader calls it once per message. It copies nothing: values point into the message and live as long as it
 // does. It never panics and never reserves memory by a length it has not checked against the bytes at hand, so a broken or
@@ -30,18 +30,24 @@ type Decoder struct {
 	Type     Type
 	Origin   Origin
 	Stream   Stream
+	Prepared Prepared
 
 	inStream bool
 }
 
-// Decode reads one message.
-func (d *Decoder) Decode(data []byte) error {
+// Decode reads the next message of a stream: it knows from the messages before whether it stands in a streamed block.
+func (d *Decoder) Decode(data []byte) error { return d.decode(data, d.inStream) }
+
+// DecodeStreamed reads a message that was received in a streamed block and kept until its transaction committed.
+func (d *Decoder) DecodeStreamed(data []byte) error { return d.decode(data, true) }
+
+func (d *Decoder) decode(data []byte, streamed bool) error {
 	if len(data) == 0 {
 		return fmt.Errorf("%w: empty", ErrMalformed)
 	}
 	d.Kind, d.XID = Kind(data[0]), 0
 	r := reader{rest: data[1:]}
-	if d.inStream && carriesXID(d.Kind) {
+	if streamed && d.Kind.CarriesXID() {
 		d.XID = r.uint32()
 	}
 	if !d.decodeBody(&r) {
@@ -50,14 +56,15 @@ func (d *Decoder) Decode(data []byte) error {
 	if r.failed {
 		return fmt.Errorf("%w: kind %q cut short or with an impossible length (%d bytes)", ErrMalformed, data[0], len(data))
 	}
-	// A longer STREAM ABORT is protocol 4's; anywhere else a tail means that we read the message wrongly.
-	if len(r.rest) > 0 && d.Kind != KindStreamAbort {
+	if len(r.rest) > 0 { // we read the message wrongly, or it is of a protocol to come
 		return fmt.Errorf("%w: kind %q has %d bytes too many", ErrMalformed, data[0], len(r.rest))
 	}
 	return nil
 }
 
-func carriesXID(k Kind) bool {
+// CarriesXID says whether a message of this kind begins with the id of its (sub)transaction when it stands in a streamed
+// block: the kinds that are part of a transaction's content.
+func (k Kind) CarriesXID() bool {
 	switch k {
 	case KindRelation, KindType, KindInsert, KindUpdate, KindDelete, KindTruncate, KindMessage:
 		return true
@@ -105,9 +112,28 @@ func (d *Decoder) decodeStream(r *reader) bool {
 		d.Stream.Commit.decode(r)
 	case KindStreamAbort:
 		d.Stream = Stream{XID: r.uint32(), SubXID: r.uint32()}
+		if len(r.rest) > 0 { // protocol 4
+			d.Stream.AbortLSN, d.Stream.AbortTime = r.uint64(), r.time()
+		}
+	default:
+		return d.decodePrepared(r)
+	}
+	return true
+}
+
+func (d *Decoder) decodePrepared(r *reader) bool {
+	switch d.Kind {
+	case KindBeginPrepare:
+	case KindPrepare, KindStreamPrepare, KindCommitPrepared, KindRollbackPrepared:
+		r.byte() // flags, unused by the protocol
 	default:
 		return false
 	}
+	d.Prepared = Prepared{LSN: r.uint64(), EndLSN: r.uint64(), Time: r.time()}
+	if d.Kind == KindRollbackPrepared { // the time before was PREPARE's
+		d.Prepared.Time = r.time()
+	}
+	d.Prepared.XID, d.Prepared.GID = r.uint32(), r.string()
 	return true
 }
 

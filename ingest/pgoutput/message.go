@@ -3,22 +3,30 @@ package pgoutput
 // Kind is the first byte of a message.
 type Kind byte
 
-// The messages of protocol versions 1 and 2.
+// The messages of protocol versions 1 to 4: those of transactions that are sent when they commit, of transactions that are
+// streamed while they run (version 2), and of two-phase commit (version 3).
 const (
-	KindBegin        Kind = 'B'
-	KindCommit       Kind = 'C'
-	KindOrigin       Kind = 'O'
-	KindRelation     Kind = 'R'
-	KindType         Kind = 'Y'
-	KindInsert       Kind = 'I'
-	KindUpdate       Kind = 'U'
-	KindDelete       Kind = 'D'
-	KindTruncate     Kind = 'T'
-	KindMessage      Kind = 'M'
+	KindBegin    Kind = 'B'
+	KindCommit   Kind = 'C'
+	KindOrigin   Kind = 'O'
+	KindRelation Kind = 'R'
+	KindType     Kind = 'Y'
+	KindInsert   Kind = 'I'
+	KindUpdate   Kind = 'U'
+	KindDelete   Kind = 'D'
+	KindTruncate Kind = 'T'
+	KindMessage  Kind = 'M'
+
 	KindStreamStart  Kind = 'S'
 	KindStreamStop   Kind = 'E'
 	KindStreamCommit Kind = 'c'
 	KindStreamAbort  Kind = 'A'
+
+	KindBeginPrepare     Kind = 'b'
+	KindPrepare          Kind = 'P'
+	KindCommitPrepared   Kind = 'K'
+	KindRollbackPrepared Kind = 'r'
+	KindStreamPrepare    Kind = 'p'
 )
 
 // Begin opens a transaction; its changes follow, then its Commit.
@@ -105,7 +113,7 @@ type Type struct {
 
 // Origin names the replication origin of a transaction.
 type Origin struct {
-	CommitLSN uint64
+	CommitLSN uint64 // on the origin's server; 0 in a streamed block, where it is not known yet
 	Name      string
 }
 
@@ -116,4 +124,16 @@ type Stream struct {
 	SubXID uint32
 	First  bool
 	Commit Commit
+	// AbortLSN and AbortTime (microseconds since the Unix epoch) are sent by protocol 4 with streaming parallel; else 0.
+	AbortLSN  uint64
+	AbortTime int64
+}
+
+// Prepared is a step of a two-phase commit: its opening, PREPARE TRANSACTION, COMMIT PREPARED or ROLLBACK PREPARED.
+type Prepared struct {
+	LSN    uint64 // of the step's record: PREPARE's, COMMIT PREPARED's; for ROLLBACK PREPARED the end of PREPARE's
+	EndLSN uint64 // first byte after the step's record
+	Time   int64  // of the step, microseconds since the Unix epoch
+	XID    uint32
+	GID    string // the name that the client gave the transaction
 }
