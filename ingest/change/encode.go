@@ -173,6 +173,10 @@ type Meta struct {
 	CommitTime int64  // microseconds since the Unix epoch
 	Snapshot   string // "" while streaming, else the snapshot's marker
 	Now        time.Time
+
+	Origin      string       // where the transaction was replicated from, "" for the server's own
+	OriginLSN   LSN          // its commit there, 0 when not known
+	Transaction *Transaction // nil where transactions are not described
 }
 
 // AppendEnvelope appends the record value of a change; before and after may be nil.
@@ -187,7 +191,8 @@ func (e *Encoder) AppendEnvelope(dst []byte, m *Meta, before, after []Value) ([]
 		return dst, err
 	}
 	dst = e.appendSource(append(dst, ','), m)
-	dst = append(dst, `,"transaction":null,"op":"`...)
+	dst = m.Transaction.append(append(dst, `,"transaction":`...))
+	dst = append(dst, `,"op":"`...)
 	dst = append(dst, byte(m.Op))
 	now := m.Now.UnixNano()
 	dst = strconv.AppendInt(append(dst, `","ts_ms":`...), now/1e6, 10)
@@ -227,7 +232,14 @@ func (e *Encoder) appendSource(dst []byte, m *Meta) []byte {
 		dst = strconv.AppendUint(dst, uint64(m.XID), 10)
 	}
 	dst = strconv.AppendUint(append(dst, `,"lsn":`...), uint64(m.LSN), 10)
-	return append(dst, `,"xmin":null,"origin":null,"origin_lsn":null}`...)
+	if m.Origin == "" {
+		return append(dst, `,"xmin":null,"origin":null,"origin_lsn":null}`...)
+	}
+	dst = AppendString(append(dst, `,"xmin":null,"origin":`...), []byte(m.Origin))
+	if m.OriginLSN == 0 {
+		return append(dst, `,"origin_lsn":null}`...)
+	}
+	return append(strconv.AppendUint(append(dst, `,"origin_lsn":`...), uint64(m.OriginLSN), 10), '}')
 }
 
 // AppendLSN appends what String returns.

@@ -15,6 +15,15 @@ func PositionTopic(prefix string) string { return safe(prefix + ".position") }
 // DeadLetterTopic is the topic of parked records; one partition.
 func DeadLetterTopic(prefix string) string { return safe(prefix + ".deadletter") }
 
+// MessageTopic is the topic of logical messages (pg_logical_emit_message); one partition.
+func MessageTopic(prefix string) string { return safe(prefix + ".message") }
+
+// TransactionTopic is the topic of transactions' beginnings and ends; one partition.
+func TransactionTopic(prefix string) string { return safe(prefix + ".transaction") }
+
+// SchemaTopic is the topic of changes to the tables themselves; one partition.
+func SchemaTopic(prefix string) string { return safe(prefix + ".schema") }
+
 // CommandTopic is the topic of commands to the projectors, routed by store into as many partitions as OfferViewTopic.
 func CommandTopic(prefix string) string { return safe(prefix + ".command") }
 
