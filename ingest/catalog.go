@@ -76,6 +76,17 @@ func (c *catalog) lookup(ctx context.Context, oid uint32) (change.PostgresType, 
 	return pg, nil
 }
 
+// typeNames returns types as Postgres writes them, "numeric(12,2)"; their ids where they were dropped since.
+func (c *catalog) typeNames(ctx context.Context, oids []uint32, modifiers []int32) (names []string, err error) {
+	err = c.conn.QueryRow(ctx, `
+		select array_agg(coalesce(format_type(t.oid, x.modifier), x.oid::text) order by x.place)
+		from unnest($1::oid[], $2::int4[]) with ordinality x(oid, modifier, place) left join pg_type t on t.oid = x.oid`, oids, modifiers).Scan(&names)
+	if err != nil {
+		return nil, fmt.Errorf("look up the names of types: %w", err)
+	}
+	return names, nil
+}
+
 // primaryKey returns the names of the key's columns in the key's order; none when there is no key, or no table any more.
 func (c *catalog) primaryKey(ctx context.Context, relation uint32) ([]string, error) {
 	rows, err := c.conn.Query(ctx, `
@@ -96,6 +107,7 @@ func (c *catalog) primaryKey(ctx context.Context, relation uint32) ([]string, er
 // publishedTable is a table of the publication.
 type publishedTable struct {
 	OID      uint32
+	Kind     string // of relation: "r" table, "p" partitioned
 	Schema   string
 	Name     string
 	Filter   string // row filter, "" for none
@@ -106,7 +118,8 @@ type publishedTable struct {
 
 func (t publishedTable) name() string { return t.Schema + "." + t.Name }
 
-// published lists the publication's tables with their published columns.
+// published lists the publication's tables with their published columns. Generated columns are among them where the
+// publication says so, which it can since Postgres 18; before, servers list them but never send them.
 func (c *catalog) published(ctx context.Context, publication string) ([]publishedTable, error) {
 	var exists bool
 	if err := c.conn.QueryRow(ctx, `select exists (select from pg_publication where pubname = $1)`, publication).Scan(&exists); err != nil {
@@ -119,7 +132,7 @@ func (c *catalog) published(ctx context.Context, publication string) ([]publishe
 		}
 	}
 	rows, err := c.conn.Query(ctx, `
-		select c.oid, p.schemaname, p.tablename, coalesce(p.rowfilter, ''), greatest(c.reltuples, 0)::bigint, c.relreplident::text,
+		select c.oid, c.relkind::text, p.schemaname, p.tablename, coalesce(p.rowfilter, ''), greatest(c.reltuples, 0)::bigint, c.relreplident::text,
 			array_agg(a.attname::text order by a.attnum), array_agg(a.atttypid order by a.attnum), array_agg(a.atttypmod order by a.attnum),
 			array_agg(c.relreplident = 'f' or coalesce(a.attnum = any(i.indkey::int2[]), false) order by a.attnum)
 		from pg_publication_tables p
@@ -127,8 +140,8 @@ func (c *catalog) published(ctx context.Context, publication string) ([]publishe
 		join pg_class c on c.relnamespace = n.oid and c.relname = p.tablename
 		join pg_attribute a on a.attrelid = c.oid and a.attname = any(p.attnames)
 		left join pg_index i on i.indrelid = c.oid and case c.relreplident when 'd' then i.indisprimary when 'i' then i.indisreplident end
-		where p.pubname = $1 and a.attgenerated = ''
-		group by 1, 2, 3, 4, 5, 6 order by 2, 3`, publication)
+		where p.pubname = $1 and (a.attgenerated = '' or (a.attgenerated = 's' and current_setting('server_version_num')::int >= 180000))
+		group by 1, 2, 3, 4, 5, 6, 7 order by 3, 4`, publication)
 	if err != nil {
 		return nil, fmt.Errorf("list the tables of publication %s: %w", publication, err)
 	}
@@ -139,7 +152,7 @@ func (c *catalog) published(ctx context.Context, publication string) ([]publishe
 		var types []uint32
 		var modifiers []int32
 		var identities []bool
-		err := row.Scan(&t.OID, &t.Schema, &t.Name, &t.Filter, &t.Estimate, &identity, &names, &types, &modifiers, &identities)
+		err := row.Scan(&t.OID, &t.Kind, &t.Schema, &t.Name, &t.Filter, &t.Estimate, &identity, &names, &types, &modifiers, &identities)
 		for i := range names {
 			t.Columns = append(t.Columns, pgoutput.Column{Name: names[i], Type: types[i], Modifier: modifiers[i], Identity: identities[i]})
 		}

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"os"
 	"regexp"
 	"strings"
 	"time"
@@ -50,6 +51,21 @@ type Config struct {
 	MaxRecordBytes int
 	// Compression of batches; default none, which costs the least processor time where the broker is near.
 	Compression kafka.Compression
+	// Streaming says how transactions come that outgrow the server's logical_decoding_work_mem: "off" when they commit, from
+	// the server's spill files; "on" while they run, into ours. Default "on".
+	Streaming string
+	// StreamBytes bounds the memory of transactions that stream and have not ended; default 16 MiB. What is beyond goes to
+	// spill files, which cost no more time while the system caches them: larger buys memory for little.
+	StreamBytes int64
+	// SpillDir takes the spill files; default os.TempDir(). It must hold the largest transactions that run at one time: when
+	// it is full the session fails and begins again, and the slot keeps the log.
+	SpillDir string
+	// Origin is "any" to read all changes, or "none" to leave out those that logical replication from another server
+	// brought, which breaks circles; default "any". "none" needs Postgres 16.
+	Origin string
+	// Transactions publishes BEGIN and END of every transaction on <prefix>.transaction and fills the envelope's transaction
+	// block; default false. Costs two records a transaction.
+	Transactions bool
 	// Version is written into source.version of every envelope; default "dev".
 	Version string
 
@@ -64,6 +80,10 @@ func (c *Config) setDefaults() {
 	or(&c.Slot, "freshet")
 	or(&c.Publication, "freshet")
 	or(&c.Version, "dev")
+	or(&c.Streaming, "on")
+	or(&c.StreamBytes, 16<<20)
+	or(&c.SpillDir, os.TempDir())
+	or(&c.Origin, "any")
 	or(&c.Partitions, 4)
 	or(&c.Retention, 7*24*time.Hour)
 	or(&c.BufferBytes, 24<<20)
@@ -105,6 +125,9 @@ func (c *Config) validate() error {
 	report(c.BatchBytes < 1024, "batch bytes %d: want 1024 at least", c.BatchBytes)
 	report(c.BufferBytes < int64(c.BatchBytes), "buffer bytes %d: want a batch (%d) at least", c.BufferBytes, c.BatchBytes)
 	report(c.MaxRecordBytes < 1024 || c.MaxRecordBytes > topic.MaxRecordBytes-4096, "max record bytes %d: want 1024 to %d", c.MaxRecordBytes, topic.MaxRecordBytes-4096)
+	report(c.Streaming != "on" && c.Streaming != "off", "streaming %q: want on or off", c.Streaming)
+	report(c.StreamBytes < chunkSize, "stream bytes %d: want %d at least", c.StreamBytes, chunkSize)
+	report(c.Origin != "any" && c.Origin != "none", "origin %q: want any or none", c.Origin)
 	for table, column := range c.Routing {
 		report(!strings.Contains(table, ".") || column == "", "routing %q -> %q: want schema.table -> column", table, column)
 	}

@@ -33,6 +33,10 @@ type emitter struct {
 	lsn, index, eventID []byte
 	unchanged           []byte
 	headers             []recordHeader
+	suffix              string // of the event id, where a record shares its position with another
+
+	messages, schemas *table // the topics beside the tables'
+	boundary          boundary
 }
 
 // begin opens the transaction whose commit record stands at commit.
@@ -40,6 +44,7 @@ func (e *emitter) begin(commit change.LSN, commitTime int64, xid uint32) {
 	e.tx = e.publisher.begin()
 	e.position = change.Position{Commit: commit}
 	e.meta.CommitTime, e.meta.XID = commitTime, xid
+	e.meta.Origin, e.meta.OriginLSN = "", 0
 }
 
 // row publishes a change that is one record: c, u or r.
@@ -88,6 +93,9 @@ func (e *emitter) put(ctx context.Context, t *table, op change.Op, before, after
 		r.key = e.key
 	}
 	e.meta.Op, e.meta.Now = op, e.now
+	if err := e.boundary.place(ctx, e, t.name); err != nil {
+		return err
+	}
 	if e.value, err = t.encoder.AppendEnvelope(e.value[:0], &e.meta, before, after); err != nil {
 		return e.park(ctx, t, err)
 	}
@@ -98,6 +106,7 @@ func (e *emitter) put(ctx context.Context, t *table, op change.Op, before, after
 	e.setHeaders(t, image, extra, extraValue)
 	r.headers = e.headers
 	e.metrics.ops[op].Inc()
+	e.boundary.published(t.name)
 	if err := e.route(ctx, t, image, &r); err != nil || op != change.Delete {
 		return err
 	}
@@ -116,7 +125,7 @@ func (e *emitter) setHeaders(t *table, image []change.Value, extra string, extra
 		e.headers = append(e.headers, recordHeader{extra, extraValue})
 	}
 	e.headers = append(e.headers, recordHeader{change.HeaderCommitLSN, e.lsn}, recordHeader{change.HeaderTxIndex, e.index})
-	e.eventID = t.encoder.AppendEventID(e.eventID[:0], e.position)
+	e.eventID = append(t.encoder.AppendEventID(e.eventID[:0], e.position), e.suffix...)
 	e.headers = append(e.headers, recordHeader{change.HeaderEventID, e.eventID})
 	if e.unchanged = t.encoder.AppendUnchanged(e.unchanged[:0], image); len(e.unchanged) > 0 {
 		e.headers = append(e.headers, recordHeader{change.HeaderUnchanged, e.unchanged})
@@ -146,12 +155,16 @@ func (e *emitter) broadcast(ctx context.Context, t *table, r *record) error {
 func (e *emitter) truncate(ctx context.Context, t *table) error {
 	e.position.Index++
 	e.meta.Op, e.meta.Now = change.Truncate, e.now
-	var err error
+	err := e.boundary.place(ctx, e, t.name)
+	if err != nil {
+		return err
+	}
 	if e.value, err = t.encoder.AppendEnvelope(e.value[:0], &e.meta, nil, nil); err != nil {
 		return err
 	}
 	e.setHeaders(t, nil, "", nil)
 	e.metrics.ops[change.Truncate].Inc()
+	e.boundary.published(t.name)
 	e.log("table truncated: consumers get op t on every partition", "table", t.name, "lsn", e.position.Commit.String())
 	return e.broadcast(ctx, t, &record{value: e.value, headers: e.headers})
 }

@@ -34,6 +34,8 @@ type Ingest struct {
 
 	// resnapshot is the order to throw slot and position away, carried out once.
 	resnapshot bool
+	// unstreamed makes the next session read without streaming.
+	unstreamed bool
 	// standby keeps a wait from being logged at every attempt.
 	standby bool
 	// trouble says why the stream does not run, nil while it does.

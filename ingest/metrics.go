@@ -18,6 +18,8 @@ type metrics struct {
 	broadcasts   prometheus.Counter
 	restarts     prometheus.Counter
 	buffered     prometheus.Gauge
+	streamed     prometheus.Gauge
+	spilled      prometheus.Counter
 	durable      prometheus.Gauge
 	lagBytes     prometheus.Gauge
 	retained     prometheus.Gauge
@@ -44,6 +46,8 @@ func newMetrics(r prometheus.Registerer) (*metrics, error) {
 		broadcasts:   counter("broadcast_deletes_total", "Deletes sent to every partition because the log did not carry the routing column."),
 		restarts:     counter("restarts_total", "Reconnections after a failure."),
 		buffered:     gauge("buffered_bytes", "Bytes read and not yet acknowledged by Kafka."),
+		streamed:     gauge("streamed_bytes", "Memory held by streamed transactions that have not ended."),
+		spilled:      counter("spilled_bytes_total", "Bytes of streamed transactions written to spill files."),
 		durable:      gauge("durable_lsn", "Position up to which every change is on Kafka."),
 		lagBytes:     gauge("lag_bytes", "WAL written and not yet durable on Kafka."),
 		retained:     gauge("slot_retained_bytes", "WAL that the slot keeps on the server's disk."),
@@ -55,12 +59,12 @@ func newMetrics(r prometheus.Registerer) (*metrics, error) {
 		}, []string{"table", "state"}),
 	}
 	m.ops = map[change.Op]prometheus.Counter{}
-	for _, op := range []change.Op{change.Create, change.Update, change.Delete, change.Read, change.Truncate} {
+	for _, op := range []change.Op{change.Create, change.Update, change.Delete, change.Read, change.Truncate, change.Message} {
 		m.ops[op] = m.events.WithLabelValues(string(rune(op)))
 	}
 	for _, c := range []prometheus.Collector{
 		m.events, m.bytes, m.transactions, m.batches, m.retries, m.deadLetters, m.broadcasts, m.restarts,
-		m.buffered, m.durable, m.lagBytes, m.retained, m.walStatus, m.snapshotRows,
+		m.buffered, m.streamed, m.spilled, m.durable, m.lagBytes, m.retained, m.walStatus, m.snapshotRows,
 	} {
 		if err := r.Register(c); err != nil {
 			return nil, err

@@ -85,20 +85,20 @@ func connectReplication(ctx context.Context, url string) (*pgconn.PgConn, *bufio
 
 // startReplication turns the connection into a stream from lsn on. The command is sent by hand: the connection is taken
 // over whole, because deadlines are set per wait and not per message.
-func startReplication(ctx context.Context, conn *pgconn.PgConn, in *bufio.Reader, slot, publication string, lsn change.LSN, durable func() change.LSN) (*reader, error) {
+func startReplication(ctx context.Context, conn *pgconn.PgConn, in *bufio.Reader, slot, options string, lsn change.LSN, durable func() change.LSN) (*reader, error) {
 	hijacked, err := conn.Hijack()
 	if err != nil {
 		return nil, fmt.Errorf("take over the replication connection: %w", err)
 	}
 	now := time.Now()
 	r := &reader{conn: hijacked.Conn, front: hijacked.Frontend, in: in, durable: durable, lastMessage: now, lastMoved: now, walEnd: lsn}
-	if err := r.start(ctx, slot, publication, lsn); err != nil {
+	if err := r.start(ctx, slot, options, lsn); err != nil {
 		return nil, errors.Join(err, r.conn.Close())
 	}
 	return r, nil
 }
 
-func (r *reader) start(ctx context.Context, slot, publication string, lsn change.LSN) error {
+func (r *reader) start(ctx context.Context, slot, options string, lsn change.LSN) error {
 	deadline, ok := ctx.Deadline()
 	if !ok {
 		deadline = time.Now().Add(silence)
@@ -106,7 +106,7 @@ func (r *reader) start(ctx context.Context, slot, publication string, lsn change
 	if err := r.conn.SetDeadline(deadline); err != nil {
 		return err
 	}
-	command := fmt.Sprintf(`START_REPLICATION SLOT "%s" LOGICAL %s (proto_version '1', publication_names '"%s"')`, slot, lsn, publication)
+	command := fmt.Sprintf(`START_REPLICATION SLOT "%s" LOGICAL %s (%s)`, slot, lsn, options)
 	r.front.Send(&pgproto3.Query{String: command})
 	if err := r.front.Flush(); err != nil {
 		return fmt.Errorf("start replication: %w", err)

@@ -52,7 +52,12 @@ func (r *rig) child() *exec.Cmd {
 		PostgresURL, Prefix, Slot string
 		Brokers, Dimensions       []string
 		Partitions                int
-	}{r.config.PostgresURL, r.config.Prefix, r.config.Slot, r.config.Brokers, r.config.Dimensions, r.config.Partitions})
+		Streaming, SpillDir       string
+		StreamBytes               int64
+	}{
+		r.config.PostgresURL, r.config.Prefix, r.config.Slot, r.config.Brokers, r.config.Dimensions, r.config.Partitions,
+		r.config.Streaming, r.config.SpillDir, r.config.StreamBytes,
+	})
 	if err != nil {
 		r.t.Fatal(err)
 	}

@@ -109,7 +109,9 @@ func (s *session) prepare(ctx context.Context) (*position, error) {
 	if s.tables, err = s.catalog.published(ctx, s.config.Publication); err != nil {
 		return nil, err
 	}
+	s.warnRouting()
 	specs := append(topic.Flow(s.config.Prefix, s.config.Partitions, s.config.Retention), positionSpec(s.config.Prefix))
+	specs = append(specs, s.config.sideTopics()...)
 	for _, t := range s.tables {
 		specs = append(specs, s.config.spec(t.Schema, t.Name))
 	}
@@ -130,7 +132,7 @@ func (s *session) run(ctx context.Context, choice decision, stored *position) er
 	p := newPublisher(sending, &s.config, s.client, s.metrics, ends)
 	defer p.sends.Wait()
 	defer stop() // before the wait: sends that still retry must end
-	e := &emitter{publisher: p, metrics: s.metrics, log: s.log.Warn}
+	e := s.newEmitter(p)
 	start := stored
 	if choice != startStreaming {
 		if start, err = s.snapshot(ctx, choice, stored, e); err != nil {
@@ -147,7 +149,11 @@ func (s *session) stream(ctx, sending context.Context, p *publisher, e *emitter,
 	k := newKeeper(s.store, p, start)
 	starting, cancel := context.WithTimeout(ctx, silence)
 	defer cancel()
-	r, err := startReplication(starting, s.repl, s.in, s.config.Slot, s.config.Publication, start.LSN, func() change.LSN { return change.LSN(k.acked.Load()) })
+	options, err := s.options()
+	if err != nil {
+		return err
+	}
+	r, err := startReplication(starting, s.repl, s.in, s.config.Slot, options, start.LSN, func() change.LSN { return change.LSN(k.acked.Load()) })
 	if err != nil {
 		return err
 	}
@@ -157,7 +163,7 @@ func (s *session) stream(ctx, sending context.Context, p *publisher, e *emitter,
 	st := &stream{
 		config: &s.config, reader: r, emitter: e, catalog: s.catalog, source: s.source, start: start.LSN,
 		ensure: func(ctx context.Context, schema, name string) error { return s.ensureTable(ctx, p, schema, name) },
-		tables: map[uint32]*table{},
+		tables: map[uint32]*table{}, shapes: map[uint32]*pgoutput.Relation{}, live: &pgoutput.Decoder{}, spool: newSpool(&s.config, s.metrics),
 	}
 	g := &progress{client: s.client, topic: change.ProgressTopic(s.config.Prefix), publisher: p, metrics: s.metrics}
 	keeping, stopKeeping := context.WithCancel(sending)
@@ -176,6 +182,7 @@ func (s *session) stream(ctx, sending context.Context, p *publisher, e *emitter,
 	keep(g.run)
 	keep(s.monitor)
 	err = ignoreCancel(st.run(reading))
+	s.unstreamed = errors.Is(err, errMessageAtSavepoint)
 	// Intake is over; what was read becomes durable, is stored and acknowledged, and only then the stream is left.
 	draining, cancelDrain := context.WithTimeout(sending, drainTimeout)
 	defer cancelDrain()
@@ -195,9 +202,12 @@ func ignoreCancel(err error) error {
 	return err
 }
 
-// tableEnds reads where every partition of the tables' topics and of the dead letters ends.
+// tableEnds reads where every partition of the tables' topics and of those beside them ends.
 func (s *session) tableEnds(ctx context.Context, tables []publishedTable) (map[string][]int64, error) {
 	request := map[string][]kafka.OffsetRequest{change.DeadLetterTopic(s.config.Prefix): {kafka.LastOffsetOf(0)}}
+	for _, side := range s.config.sideTopics() {
+		request[side.Name] = []kafka.OffsetRequest{kafka.LastOffsetOf(0)}
+	}
 	for _, t := range tables {
 		spec := s.config.spec(t.Schema, t.Name)
 		for i := range spec.Partitions {

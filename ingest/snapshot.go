@@ -139,7 +139,13 @@ func copyCommand(pt publishedTable, key []string) string {
 	for i, col := range pt.Columns {
 		names[i] = col.Name
 	}
-	query := "select " + quote(names) + " from only " + pgx.Identifier{pt.Schema, pt.Name}.Sanitize()
+	// A partitioned table, published as its root, has its rows in its partitions; a plain one must not yield those of
+	// tables that inherit from it, which are published on their own.
+	from := " from only "
+	if pt.Kind == "p" {
+		from = " from "
+	}
+	query := "select " + quote(names) + from + pgx.Identifier{pt.Schema, pt.Name}.Sanitize()
 	if pt.Filter != "" {
 		query += " where " + pt.Filter
 	}

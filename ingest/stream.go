@@ -22,11 +22,18 @@ type stream struct {
 	// ensure makes the topic of a table that joined the publication while streaming.
 	ensure func(ctx context.Context, schema, table string) error
 
-	decoder  pgoutput.Decoder
+	decoder  *pgoutput.Decoder
 	tables   map[uint32]*table
+	arrivals uint64                        // of table descriptions
+	shapes   map[uint32]*pgoutput.Relation // as last put on the schema topic
 	inTx     bool
 	skipping bool // the transaction at hand is on Kafka already
 	old, new []change.Value
+
+	spool *spool
+	block *spooled // the streamed transaction whose block is being received, else nil
+	live  *pgoutput.Decoder
+	kept  pgoutput.Decoder // of messages that come back from the spool
 }
 
 // finishWithin is how long an orderly stop goes on reading, so that it ends between two transactions; one that is longer is
@@ -34,7 +41,7 @@ type stream struct {
 const finishWithin = 2 * time.Second
 
 // run streams until the context ends (nil) or the stream breaks.
-func (s *stream) run(outer context.Context) error {
+func (s *stream) run(outer context.Context) (err error) {
 	ctx, cancel := context.WithCancel(context.WithoutCancel(outer))
 	defer cancel()
 	defer context.AfterFunc(outer, func() { time.AfterFunc(finishWithin, cancel) })()
@@ -42,8 +49,12 @@ func (s *stream) run(outer context.Context) error {
 		if s.inTx && !s.skipping {
 			s.emitter.abandon()
 		}
+		err = errors.Join(err, s.spool.close())
 	}()
-	s.emitter.wait = s.waitForSpace
+	if err := s.spool.clean(); err != nil {
+		return err
+	}
+	s.emitter.wait, s.decoder = s.waitForSpace, s.live
 	for outer.Err() == nil || (s.inTx && ctx.Err() == nil) {
 		walStart, data, err := s.reader.receive(s.emitter.publisher.flush)
 		if err != nil {
@@ -57,9 +68,11 @@ func (s *stream) run(outer context.Context) error {
 		if state := s.emitter.publisher.state(); state.err != nil {
 			return state.err
 		}
-		idle := data == nil && !s.inTx
+		idle := data == nil && !s.inTx && s.block == nil
 		if idle {
-			// Everything before the server's position was received, so it is as durable as the last transaction.
+			// Everything before the server's position was received, so it is as durable as the last transaction. Streamed
+			// transactions in the spool do not stand in the way: their commits lie at or behind that position, and Postgres
+			// sends every transaction again, whole, whose commit does.
 			s.emitter.publisher.reached(s.reader.walEnd, s.reader.walTime)
 		}
 		if err := s.reader.tick(idle); err != nil {
@@ -93,11 +106,19 @@ func (s *stream) waitForSpace(ctx context.Context) error {
 }
 
 func (s *stream) dispatch(ctx context.Context, walStart change.LSN, data []byte) error {
-	d := &s.decoder
-	if err := d.Decode(data); err != nil {
+	if s.block != nil && len(data) > 0 && pgoutput.Kind(data[0]).CarriesXID() {
+		return s.keep(walStart, data)
+	}
+	if err := s.decoder.Decode(data); err != nil {
 		return fmt.Errorf("message at %s: %w", walStart, err)
 	}
 	s.emitter.now = s.reader.lastMessage
+	return s.handle(ctx, walStart)
+}
+
+// handle acts on the message that was decoded, live or out of the spool.
+func (s *stream) handle(ctx context.Context, walStart change.LSN) error {
+	d := s.decoder
 	switch d.Kind {
 	case pgoutput.KindInsert, pgoutput.KindUpdate, pgoutput.KindDelete:
 		if s.skipping {
@@ -106,70 +127,67 @@ func (s *stream) dispatch(ctx context.Context, walStart change.LSN, data []byte)
 		s.emitter.meta.LSN = walStart
 		return s.change(ctx)
 	case pgoutput.KindBegin:
-		return s.begin()
+		return s.begin(d.Begin.CommitLSN, d.Begin.CommitTime, d.Begin.XID)
 	case pgoutput.KindCommit:
-		s.commit()
-		return nil
+		return s.commit(ctx, d.Commit)
 	case pgoutput.KindRelation:
-		return s.relation(ctx)
+		s.arrivals++
+		return s.relation(ctx, s.arrivals)
 	case pgoutput.KindTruncate:
 		if s.skipping {
 			return nil
 		}
 		s.emitter.meta.LSN = walStart
 		return s.truncate(ctx)
-	case pgoutput.KindType, pgoutput.KindOrigin, pgoutput.KindMessage:
+	case pgoutput.KindMessage:
+		return s.message(ctx, walStart)
+	case pgoutput.KindOrigin:
+		return s.origin()
+	case pgoutput.KindType:
+		// A type's name is the catalog's to say, by the id in the relation: a base type behind a domain is not in the message.
 		return nil
 	default:
-		return fmt.Errorf("message at %s: kind %q does not belong to protocol version 1", walStart, byte(d.Kind))
+		return s.streamed(ctx, walStart)
 	}
 }
 
 // begin opens a transaction. One whose commit record lies before the stored position, which is where a commit record ended,
 // was published before: Postgres repeats it because it learnt of our position too late.
-func (s *stream) begin() error {
-	if s.inTx {
+func (s *stream) begin(commit uint64, commitTime int64, xid uint32) error {
+	if s.inTx || s.block != nil {
 		return errors.New("a transaction begins inside another")
 	}
-	b := s.decoder.Begin
 	s.inTx = true
-	if s.skipping = change.LSN(b.CommitLSN) < s.start; s.skipping {
+	if s.skipping = change.LSN(commit) < s.start; s.skipping {
 		return nil
 	}
-	s.emitter.begin(change.LSN(b.CommitLSN), b.CommitTime, b.XID)
+	s.emitter.begin(change.LSN(commit), commitTime, xid)
+	s.emitter.boundary.begin(change.LSN(commit), xid)
 	return nil
 }
 
-func (s *stream) commit() {
-	c := s.decoder.Commit
+func (s *stream) commit(ctx context.Context, c pgoutput.Commit) error {
 	if !s.skipping {
+		if err := s.emitter.boundary.end(ctx, s.emitter); err != nil {
+			return err
+		}
 		s.emitter.commit(change.LSN(c.EndLSN), c.CommitTime)
 	}
 	s.inTx, s.skipping = false, false
+	return nil
 }
 
-func (s *stream) relation(ctx context.Context) error {
-	rel := s.decoder.Relation
-	key, err := s.catalog.primaryKey(ctx, rel.ID)
-	if err != nil {
-		return err
+// origin names where the transaction at hand was replicated from.
+func (s *stream) origin() error {
+	o := &s.decoder.Origin
+	if s.block != nil {
+		s.block.origin = o.Name
+		return nil
 	}
-	t, err := newTable(ctx, s.config, s.source, s.catalog, &rel, key)
-	if err != nil {
-		return err
+	if !s.inTx {
+		return fmt.Errorf("origin %q outside a transaction", o.Name)
 	}
-	name := s.config.spec(rel.Schema, rel.Name).Name
-	if s.emitter.publisher.partitions(name) == nil {
-		s.config.Logger.Warn("table joined the publication: its changes are published from here on, its earlier rows only by a new snapshot", "table", t.name)
-		if err := s.ensure(ctx, rel.Schema, rel.Name); err != nil {
-			return err
-		}
-	}
-	t.partitions = s.emitter.publisher.partitions(name)
-	if !t.carried && len(t.partitions) > 1 && t.routing >= 0 {
-		s.config.Logger.Warn("the replica identity lacks the routing column: deletes go to every partition", "table", t.name)
-	}
-	s.tables[rel.ID] = t
+	s.emitter.meta.Origin, s.emitter.meta.OriginLSN = o.Name, change.LSN(o.CommitLSN)
 	return nil
 }
 
@@ -178,6 +196,11 @@ func (s *stream) change(ctx context.Context) error {
 	t := s.tables[c.Relation]
 	if t == nil || !s.inTx {
 		return fmt.Errorf("change of relation %d without its description or outside a transaction", c.Relation)
+	}
+	if !t.described {
+		if err := s.describe(ctx, t); err != nil {
+			return err
+		}
 	}
 	failpoint.Hit("ingest-mid-tx")
 	s.old, s.new = values(s.old, c.Old), values(s.new, c.New)

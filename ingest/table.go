@@ -19,6 +19,11 @@ type table struct {
 	partitions []*partition
 	// carried says whether a delete's log record holds the routing column.
 	carried bool
+
+	relation  pgoutput.Relation // as the stream described it
+	arrival   uint64            // when it did, among all descriptions
+	primary   []string          // the primary key's columns
+	described bool              // on the schema topic
 }
 
 // spec is the topic of a table.

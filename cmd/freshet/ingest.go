@@ -21,6 +21,11 @@ type ingestSettings struct {
 	retention         time.Duration
 	compression       string
 	routing           map[string]string
+	streaming         string
+	streamBytes       int64
+	spillDir          string
+	origin            string
+	transactions      bool
 }
 
 func newIngestCommand(s *settings) *cobra.Command {
@@ -48,6 +53,11 @@ A second ingest on the same slot stands by and takes over when the first one end
 	flags.DurationVar(&own.retention, "retention", 7*24*time.Hour, "how long topics keep changes; dimensions are kept for ever")
 	flags.StringVar(&own.compression, "compression", "none", "of batches on Kafka: none, lz4, zstd, snappy or gzip")
 	flags.StringToStringVar(&own.routing, "routing", nil, "routing columns that differ from the rule, schema.table=column, comma-separated")
+	flags.StringVar(&own.streaming, "streaming", "on", "large transactions while they run (on), or when they commit (off)")
+	flags.Int64Var(&own.streamBytes, "stream-bytes", 16<<20, "memory for large transactions that run, in bytes; the rest goes to --spill-dir")
+	flags.StringVar(&own.spillDir, "spill-dir", "", "where large transactions wait for their commit (default the system's)")
+	flags.StringVar(&own.origin, "origin", "any", "none leaves out what was replicated from another server; Postgres 16")
+	flags.BoolVar(&own.transactions, "transactions", false, "publish BEGIN and END on <prefix>.transaction, and each change's place in between")
 	return cmd
 }
 
@@ -63,6 +73,7 @@ func runIngest(ctx context.Context, s *settings, own ingestSettings) error {
 	in, err := ingest.New(ingest.Config{
 		PostgresURL: s.postgresURL, Brokers: s.kafka, Prefix: s.prefix, Slot: own.slot, Publication: own.publication,
 		Partitions: s.partitions, Retention: own.retention, Routing: own.routing, Resnapshot: own.resnapshot,
+		Streaming: own.streaming, StreamBytes: own.streamBytes, SpillDir: own.spillDir, Origin: own.origin, Transactions: own.transactions,
 		Compression: compression, Version: version, Registerer: registry, Logger: s.logger(),
 	})
 	if err != nil {
