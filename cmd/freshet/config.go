@@ -14,6 +14,7 @@ import (
 	"github.com/spf13/pflag"
 
 	"freshet/deploy/stack"
+	"freshet/deploy/stack/artifact"
 )
 
 // settings are what every subcommand shares. They are complete once a command's RunE
@@ -82,6 +83,7 @@ func (s *settings) bindStack(flags *pflag.FlagSet) {
 	flags.StringVar(&s.stack.Data, "data", "", "directory of the servers' data and logs (default ~/.local/share/freshet; /var/lib/freshet for root)")
 	flags.StringVar(&s.stack.Cache, "cache", "", "directory of the servers' programs (default ~/.cache/freshet; /var/cache/freshet for root)")
 	flags.StringVar(&s.stack.Docker, "docker", "auto", "run the servers in containers: auto (if an engine works), always or never")
+	flags.IntVar(&s.stack.PostgresVersion, "postgres-version", artifact.DefaultPostgres, "major version of the Postgres that up starts: 15 to 18; its data can't be read by another one, and containers are always 17")
 	flags.IntVar(&s.stack.Ports.Postgres, "postgres-port", ports.Postgres, "port of the Postgres that up starts")
 	flags.IntVar(&s.stack.Ports.Kafka, "kafka-port", ports.Kafka, "port of the Kafka that up starts")
 	flags.IntVar(&s.stack.Ports.KafkaController, "kafka-controller-port", ports.KafkaController, "port of its controller")

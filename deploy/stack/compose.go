@@ -11,6 +11,7 @@ import (
 	"strings"
 
 	"freshet/deploy/compose"
+	"freshet/deploy/stack/artifact"
 )
 
 // composeServices are the names in the compose file by server.
@@ -23,7 +24,7 @@ var composeServices = map[string]string{
 // stays, since its data is in volumes then.
 func (s *Stack) UsesDocker(ctx context.Context) bool {
 	switch {
-	case s.cfg.Docker == "never":
+	case s.cfg.Docker == "never" || s.cfg.PostgresVersion != artifact.DefaultPostgres:
 		return false
 	case s.cfg.Docker == "always" || s.composeStarted():
 		return true

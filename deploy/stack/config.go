@@ -8,8 +8,10 @@ import (
 	"os"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 
+	"freshet/deploy/stack/artifact"
 	"freshet/deploy/stack/filelock"
 )
 
@@ -29,6 +31,9 @@ type Config struct {
 	Kafka    []string
 	Mongo    string
 	Elastic  string
+	// PostgresVersion is the major version of the Postgres that is started: 15 to 18,
+	// default 17. Its data can't be read by another one. Containers are always 17.
+	PostgresVersion int
 	// Docker is auto (use an engine if one works), never or always.
 	Docker string
 	// ElasticHeap is Elasticsearch's heap, such as 1g. Too small and large
@@ -77,13 +82,16 @@ func (c Config) withDefaults() (Config, error) {
 		c.Data = dir
 	}
 	if c.Cache == "" {
-		dir, err := defaultDir("XDG_CACHE_HOME", "/var/cache", os.UserCacheDir)
+		dir, err := DefaultCache()
 		if err != nil {
-			return c, fmt.Errorf("find the cache directory: %w", err)
+			return c, err
 		}
 		c.Cache = dir
 	}
 	c.Ports = c.Ports.orDefault()
+	if c.PostgresVersion == 0 {
+		c.PostgresVersion = artifact.DefaultPostgres
+	}
 	if c.Docker == "" {
 		c.Docker = "auto"
 	}
@@ -99,6 +107,15 @@ func (c Config) withDefaults() (Config, error) {
 	}
 	c.Cache, err = filepath.Abs(c.Cache)
 	return c, err
+}
+
+// DefaultCache is where the servers' programs are kept unless Config.Cache says otherwise.
+func DefaultCache() (string, error) {
+	dir, err := defaultDir("XDG_CACHE_HOME", "/var/cache", os.UserCacheDir)
+	if err != nil {
+		return "", fmt.Errorf("find the cache directory: %w", err)
+	}
+	return dir, nil
 }
 
 // defaultDir is the user's directory, except for root: its home is closed to the
@@ -130,6 +147,12 @@ func (c Config) validate() error {
 			problems = append(problems, fmt.Errorf("%s and %s both have port %d", name, other, port))
 		}
 		seen[port] = name
+	}
+	if !slices.Contains(artifact.PostgresMajors(), c.PostgresVersion) {
+		problems = append(problems, fmt.Errorf("the version of Postgres is %d, want one of %v", c.PostgresVersion, artifact.PostgresMajors()))
+	}
+	if c.Docker == "always" && c.PostgresVersion != artifact.DefaultPostgres {
+		problems = append(problems, fmt.Errorf("the version of Postgres is %d, but containers run %d", c.PostgresVersion, artifact.DefaultPostgres))
 	}
 	if c.Docker != "auto" && c.Docker != "never" && c.Docker != "always" {
 		problems = append(problems, fmt.Errorf("docker is %q, want auto, never or always", c.Docker))

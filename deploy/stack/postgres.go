@@ -23,7 +23,7 @@ import (
 const namePostgres = "postgres"
 
 func (s *Stack) postgres() server {
-	program := artifact.Postgres()
+	program := artifact.Postgres(s.cfg.PostgresVersion)
 	return server{
 		name:     namePostgres,
 		external: s.cfg.Postgres,
@@ -84,7 +84,10 @@ func (s *Stack) postgresSettings() []string {
 func (s *Stack) postgresSpec(ctx context.Context, dir string) (process.Spec, error) {
 	home := filepath.Join(s.cfg.Data, namePostgres)
 	data := filepath.Join(home, "data")
-	if err := s.initPostgres(ctx, dir, home, data); err != nil {
+	if err := s.account.Own(home); err != nil {
+		return process.Spec{}, fmt.Errorf("make Postgres' directory: %w", err)
+	}
+	if err := InitPostgres(ctx, s.account, dir, data, s.cfg.PostgresVersion); err != nil {
 		return process.Spec{}, err
 	}
 	if err := removeStalePostmaster(data); err != nil {
@@ -106,23 +109,32 @@ func postgresEnv(home string) []string {
 	return []string{"HOME=" + home, "LC_ALL=C", "TZ=UTC", "PATH=/usr/bin:/bin"}
 }
 
-// initPostgres makes the database cluster aside and renames it when it is whole, so
-// that an interrupted initdb is begun anew.
-func (s *Stack) initPostgres(ctx context.Context, dir, home, data string) error {
-	if _, err := os.Stat(filepath.Join(data, "PG_VERSION")); err == nil {
+// InitPostgres makes a database cluster at data, whose parent belongs to the account,
+// with the program installed at dir. It makes it aside and renames it when it is
+// whole, so that an interrupted initdb is begun anew. One that exists is left alone,
+// and refused if it is of another major version.
+func InitPostgres(ctx context.Context, account *process.Account, dir, data string, major int) error {
+	version, err := os.ReadFile(filepath.Join(data, "PG_VERSION"))
+	if err == nil {
+		if found := string(bytes.TrimSpace(version)); found != strconv.Itoa(major) {
+			return fmt.Errorf("%s holds the data of Postgres %s, not of %d: set FRESHET_POSTGRES_VERSION=%s, or delete the data and begin anew",
+				data, found, major, found)
+		}
 		return nil
-	}
-	if err := s.account.Own(home); err != nil {
-		return fmt.Errorf("make Postgres' directory: %w", err)
 	}
 	part := data + ".part"
 	if err := os.RemoveAll(part); err != nil {
 		return err
 	}
-	// The builtin locale sorts by code point and is the same on every system.
 	// Trust: the server is reached over the loopback interface only.
-	initdb := s.account.Command(ctx, filepath.Join(dir, "bin", "initdb"), "-D", part, "-U", "postgres", "-A", "trust",
-		"-E", "UTF8", "--locale-provider=builtin", "--builtin-locale=C.UTF-8", "--locale=C")
+	args := []string{"-D", part, "-U", "postgres", "-A", "trust", "-E", "UTF8", "--locale=C"}
+	if major >= 17 {
+		// The builtin locale sorts by code point, as C does, and is the same on every
+		// system, but knows the letters beyond ASCII.
+		args = append(args, "--locale-provider=builtin", "--builtin-locale=C.UTF-8")
+	}
+	home := filepath.Dir(data)
+	initdb := account.Command(ctx, filepath.Join(dir, "bin", "initdb"), args...)
 	initdb.Env, initdb.Dir = postgresEnv(home), home
 	if out, err := initdb.CombinedOutput(); err != nil {
 		return fmt.Errorf("initdb: %w: %s", err, bytes.TrimSpace(out))

@@ -220,11 +220,12 @@ func TestConfigProblems(t *testing.T) {
 		cfg  stack.Config
 		want string
 	}{
-		"docker": {stack.Config{Docker: "maybe"}, `docker is "maybe"`},
-		"heap":   {stack.Config{ElasticHeap: "lots"}, `heap of Elasticsearch is "lots"`},
-		"cache":  {stack.Config{MongoCache: 10}, "cache of MongoDB is 10 MB"},
-		"port":   {stack.Config{Ports: stack.Ports{Kafka: 70000}}, "the port of Kafka is 70000"},
-		"twice":  {stack.Config{Ports: stack.Ports{Kafka: 5000, Mongo: 5000}}, "both have port 5000"},
+		"docker":   {stack.Config{Docker: "maybe"}, `docker is "maybe"`},
+		"heap":     {stack.Config{ElasticHeap: "lots"}, `heap of Elasticsearch is "lots"`},
+		"cache":    {stack.Config{MongoCache: 10}, "cache of MongoDB is 10 MB"},
+		"port":     {stack.Config{Ports: stack.Ports{Kafka: 70000}}, "the port of Kafka is 70000"},
+		"postgres": {stack.Config{PostgresVersion: 14}, "version of Postgres is 14, want one of [15 16 17 18]"},
+		"twice":    {stack.Config{Ports: stack.Ports{Kafka: 5000, Mongo: 5000}}, "both have port 5000"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			c.cfg.Data, c.cfg.Cache = dataDir(t), dataDir(t)

@@ -48,7 +48,9 @@ func TestEveryPinnedFileHasASum(t *testing.T) {
 		"secantusdb-" + wheelVersion + "-cp312-cp312-manylinux_2_28_aarch64.whl",
 	}
 	for _, build := range postgresBuilds {
-		files = append(files, "embedded-postgres-binaries-"+build+"-17.6.0.jar")
+		for _, version := range postgresVersions {
+			files = append(files, "embedded-postgres-binaries-"+build+"-"+version+".jar")
+		}
 	}
 	for _, file := range files {
 		if byName[file] == "" {

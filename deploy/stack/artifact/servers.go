@@ -4,9 +4,11 @@ import (
 	"context"
 	_ "embed"
 	"fmt"
+	"maps"
 	"os"
 	"path/filepath"
 	"runtime"
+	"slices"
 	"strings"
 
 	"freshet/deploy/stack/progress"
@@ -23,12 +25,25 @@ var postgresBuilds = map[string]string{
 // platform is the system and processor, as Go names them.
 func platform() string { return runtime.GOOS + "/" + runtime.GOARCH }
 
-// Postgres is a relocatable Postgres: bin, lib and share, with pgoutput.
-func Postgres() Artifact {
-	const version = "17.6.0"
+// DefaultPostgres is the major version of Postgres that is started where none is asked for.
+const DefaultPostgres = 17
+
+// postgresVersions are the pinned builds by major version.
+var postgresVersions = map[int]string{15: "15.15.0", 16: "16.10.0", 17: "17.6.0", 18: "18.0.0"}
+
+// PostgresMajors lists the major versions of Postgres that can be installed, oldest first.
+func PostgresMajors() []int { return slices.Sorted(maps.Keys(postgresVersions)) }
+
+// Postgres is a relocatable Postgres of one of the PostgresMajors: bin, lib and share,
+// with pgoutput and the contrib modules, without the client programs.
+func Postgres(major int) Artifact {
+	version := postgresVersions[major]
 	return Artifact{
 		Name: "postgres", Version: version, Tools: []Tool{Java, maven},
 		build: func(ctx context.Context, dir, scratch string, task *progress.Task) error {
+			if version == "" {
+				return fmt.Errorf("there is no package of Postgres %d, only of %v", major, PostgresMajors())
+			}
 			name, ok := postgresBuilds[platform()]
 			if !ok {
 				return fmt.Errorf("there is no package for %s: set FRESHET_POSTGRES_URL or start Docker", platform())

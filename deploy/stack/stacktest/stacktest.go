@@ -2,13 +2,15 @@
 // database, a topic prefix, a MongoDB database and an index prefix, each with a
 // random name, each removed when the test ends.
 //
-// Tests of every package that speaks to a server call it. It never starts a
-// server: the addresses come from FRESHET_TEST_POSTGRES_URL, FRESHET_TEST_KAFKA,
+// Tests of every package that speaks to a server call it. The shared servers it never
+// starts, stops or kills: the addresses come from FRESHET_TEST_POSTGRES_URL, FRESHET_TEST_KAFKA,
 // FRESHET_TEST_MONGO_URL and FRESHET_TEST_ELASTIC_URL, which `make test` sets.
 // Where one is missing the test is skipped on a developer's machine and fails
 // when CI is set, so that a pipeline without servers can't look green.
 //
-// Corners are disjoint: tests may run in parallel, in any number of processes.
+// Corners are disjoint: tests may run in parallel, in any number of processes. A test
+// that must kill a server, or needs another version of Postgres, starts one of its own
+// with PostgresServer.
 package stacktest
 
 import (
