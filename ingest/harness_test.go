@@ -33,7 +33,7 @@ const patience = 60 * time.Second
 
 func newRig(t *testing.T, schema ...string) *rig {
 	t.Helper()
-	r := &rig{t: t, url: stacktest.Postgres(t)}
+	r := &rig{t: t, url: database(t)}
 	brokers, prefix := stacktest.Kafka(t)
 	r.prefix = prefix
 	transport := &kafka.Transport{MetadataTTL: 200 * time.Millisecond}

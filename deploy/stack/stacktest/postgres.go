@@ -20,13 +20,8 @@ func Postgres(t testing.TB) string {
 	name := randomName(t)
 	ctx, cancel := context.WithTimeout(context.Background(), cleanupTimeout)
 	defer cancel()
-	// template0 is copied, since a connection to template1 would block us.
-	statement := fmt.Sprintf("CREATE DATABASE %s TEMPLATE template0 ENCODING 'UTF8'", name)
-	if err := onServer(ctx, server, func(conn *pgx.Conn) error {
-		_, err := conn.Exec(ctx, statement)
-		return err
-	}); err != nil {
-		t.Fatalf("create database %s: %v", name, err)
+	if err := createDatabase(ctx, server, name); err != nil {
+		t.Fatal(err)
 	}
 	cleanup(t, "database "+name, func(ctx context.Context) error {
 		return onServer(ctx, server, func(conn *pgx.Conn) error { return dropDatabase(ctx, conn, name) })
@@ -37,6 +32,16 @@ func Postgres(t testing.TB) string {
 	}
 	location.Path = "/" + name
 	return location.String()
+}
+
+func createDatabase(ctx context.Context, server, name string) error {
+	return onServer(ctx, server, func(conn *pgx.Conn) error {
+		// template0 is copied, since a connection to template1 would block us.
+		if _, err := conn.Exec(ctx, fmt.Sprintf("CREATE DATABASE %s TEMPLATE template0 ENCODING 'UTF8'", name)); err != nil {
+			return fmt.Errorf("create database %s: %w", name, err)
+		}
+		return nil
+	})
 }
 
 func onServer(ctx context.Context, server string, f func(*pgx.Conn) error) error {

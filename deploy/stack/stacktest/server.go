@@ -121,11 +121,15 @@ func (s *Server) DatabaseURL(name string) string {
 }
 
 // Database makes an empty database and returns its name and URL. It lives as long as
-// the server does.
-func (s *Server) Database() (name, url string) {
-	s.t.Helper()
-	name = randomName(s.t)
-	s.Exec("CREATE DATABASE " + name + " TEMPLATE template0 ENCODING 'UTF8'")
+// the server does. Unlike the other methods it is for any test's goroutine.
+func (s *Server) Database(t testing.TB) (name, url string) {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(context.Background(), cleanupTimeout)
+	defer cancel()
+	name = randomName(t)
+	if err := createDatabase(ctx, s.URL(), name); err != nil {
+		t.Fatal(err)
+	}
 	return name, s.DatabaseURL(name)
 }
 

@@ -42,7 +42,7 @@ func TestPostgresServers(t *testing.T) {
 			if got := ask[string](t, server.URL(), "SELECT current_setting('max_connections') || current_setting('fsync')"); got != "60on" {
 				t.Errorf("settings: %s", got)
 			}
-			name, url := server.Database()
+			name, url := server.Database(t)
 			if ask[string](t, url, "SELECT current_database()") != name {
 				t.Errorf("%s is not the database %s", url, name)
 			}
