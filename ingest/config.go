@@ -37,6 +37,9 @@ type Config struct {
 	// Routing names a table's routing column ("schema.table" -> column) where the rule does not fit: product_id if the
 	// table has it (products: id), else order_id (orders: id), else the first column of the key.
 	Routing map[string]string
+	// NoFailover makes the slot one that standbys do not copy. By default they do, from Postgres 17 on, if they are set up to
+	// (sync_replication_slots): after a failover the stream then goes on. Before 17 it has no meaning.
+	NoFailover bool
 	// Resnapshot throws the slot and the stored position away and publishes every row again.
 	Resnapshot bool
 

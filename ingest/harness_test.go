@@ -43,11 +43,7 @@ func newRig(t *testing.T, schema ...string) *rig {
 	if err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() {
-		if err := conn.Close(context.Background()); err != nil {
-			t.Log(err)
-		}
-	})
+	t.Cleanup(func() { closeConn(t, conn) })
 	r.conn = conn
 	// The slot's name is unique on the server, not in the database.
 	r.config = ingest.Config{
@@ -56,6 +52,12 @@ func newRig(t *testing.T, schema ...string) *rig {
 	}
 	r.exec(schema...)
 	return r
+}
+
+func closeConn(t *testing.T, conn *pgx.Conn) {
+	if err := conn.Close(context.Background()); err != nil {
+		t.Log(err)
+	}
 }
 
 func (r *rig) exec(statements ...string) {

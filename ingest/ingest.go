@@ -17,6 +17,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -38,6 +39,8 @@ type Ingest struct {
 	unstreamed bool
 	// standby keeps a wait from being logged at every attempt.
 	standby bool
+	// published outlives a session: a topic may vanish between two.
+	published published
 	// trouble says why the stream does not run, nil while it does.
 	trouble atomic.Pointer[error]
 }
@@ -80,6 +83,11 @@ func (in *Ingest) Run(ctx context.Context) error {
 	transport := &kafka.Transport{MetadataTTL: time.Second, ClientID: "freshet-ingest"}
 	defer transport.CloseIdleConnections()
 	client := &kafka.Client{Addr: kafka.TCP(in.config.Brokers...), Transport: transport}
+	watching, stopWatching := context.WithCancel(ctx)
+	var watch sync.WaitGroup
+	watch.Go(func() { in.monitor(watching) })
+	defer watch.Wait()
+	defer stopWatching()
 	wait := minRetry
 	for {
 		began := time.Now()
@@ -91,8 +99,8 @@ func (in *Ingest) Run(ctx context.Context) error {
 		if isFatal(err) {
 			return fmt.Errorf("ingest: %w", err)
 		}
-		if time.Since(began) > 30*time.Second {
-			wait = minRetry
+		if time.Since(began) > 30*time.Second || isBusy(err) {
+			wait = minRetry // the slot's own hold on a reader that is gone ends within a moment
 		}
 		in.logRetry(err, wait)
 		if !sleep(ctx, wait) {
@@ -108,12 +116,8 @@ const (
 )
 
 func (in *Ingest) logRetry(err error, wait time.Duration) {
-	var busy *busyError
-	if errors.As(err, &busy) {
-		if !in.standby {
-			in.log.Info("standing by: another process reads the slot", "slot", in.config.Slot, "reason", busy.Error())
-		}
-		in.standby = true
+	if isBusy(err) {
+		in.standBy(err.Error())
 		return
 	}
 	in.standby = false
@@ -136,6 +140,11 @@ const repairResnapshot = "to repair: freshet ingest --resnapshot (drops the slot
 type busyError struct{ reason string }
 
 func (e *busyError) Error() string { return e.reason }
+
+func isBusy(err error) bool {
+	var busy *busyError
+	return errors.As(err, &busy)
+}
 
 // isFatal says whether trying again can't help.
 func isFatal(err error) bool {

@@ -29,6 +29,7 @@ type keeper struct {
 	publisher *publisher
 	identity  position // of the stream; LSN and Time are filled in
 	acked     atomic.Uint64
+	ended     time.Time // when the topics' ends were last stored
 }
 
 func newKeeper(store positionStore, p *publisher, start position) *keeper {
@@ -90,6 +91,10 @@ func (k *keeper) keep(ctx context.Context, s state) error {
 	failpoint.Hit("ingest-after-produce-before-position")
 	p := k.identity
 	p.LSN, p.Time = s.durable, time.UnixMicro(s.time).UTC()
+	p.Ends = nil
+	if now := time.Now(); now.Sub(k.ended) >= fullEvery || s.idle {
+		p.Ends, k.ended = k.publisher.offsets(), now
+	}
 	if err := k.store.save(ctx, p); err != nil {
 		return err
 	}

@@ -2,50 +2,113 @@ package ingest
 
 import (
 	"context"
+	"errors"
+	"fmt"
 	"time"
 
 	"github.com/jackc/pgx/v5"
 )
 
-// monitorEvery is how often the slot is looked at.
-const monitorEvery = 10 * time.Second
+const (
+	// monitorEvery is how often the slot is looked at.
+	monitorEvery = 10 * time.Second
+	// longTransaction is the age at which a transaction is named as what holds the log.
+	longTransaction = 5 * time.Minute
+)
 
-// monitor keeps the slot's gauges. It has a connection of its own, and its failures are not the stream's.
-func (s *session) monitor(ctx context.Context) error {
-	config := s.control.Config()
+// looker asks a server on a connection of its own, made anew after a failure.
+type looker struct {
+	config *pgx.ConnConfig
+	conn   *pgx.Conn
+}
+
+// row runs a query that answers one row; an error comes with the Scan.
+func (l *looker) row(ctx context.Context, query string, args ...any) pgx.Row {
+	if l.conn == nil || l.conn.IsClosed() {
+		connecting, cancel := context.WithTimeout(ctx, 5*time.Second)
+		defer cancel()
+		conn, err := pgx.ConnectConfig(connecting, l.config)
+		if err != nil {
+			return failedRow{fmt.Errorf("connect: %w", err)}
+		}
+		l.conn = conn
+	}
+	return l.conn.QueryRow(ctx, query, args...)
+}
+
+func (l *looker) close() {
+	if l.conn != nil {
+		closeQuietly(l.conn.Close)
+	}
+}
+
+// failedRow is the row of a query that could not be asked.
+type failedRow struct{ err error }
+
+func (r failedRow) Scan(...any) error { return r.err }
+
+// monitor keeps the slot's gauges while the process runs, streaming or not. Its failures are not the stream's.
+func (in *Ingest) monitor(ctx context.Context) {
+	config, err := pgx.ParseConfig(in.config.PostgresURL)
+	if err != nil {
+		return // the session says so
+	}
+	config.RuntimeParams["application_name"] = "freshet-ingest-monitor"
+	// A server that hangs must not stop the gauges for ever.
+	config.RuntimeParams["statement_timeout"] = "5000"
+	look := looker{config: config}
+	defer look.close()
 	for {
-		if err := s.observe(ctx, config); err != nil && ctx.Err() == nil {
-			s.log.Warn("can't look at the slot", "error", err)
+		if err := in.observe(ctx, &look); err != nil && ctx.Err() == nil {
+			in.log.Warn("can't look at the slot", "error", err)
 		}
 		if !sleep(ctx, monitorEvery) {
-			return nil
+			return
 		}
 	}
 }
 
-func (s *session) observe(ctx context.Context, config *pgx.ConnConfig) error {
-	ctx, cancel := context.WithTimeout(ctx, 5*time.Second)
-	defer cancel()
-	conn, err := pgx.ConnectConfig(ctx, config)
+// observe sets the gauges, and names what is about to cost the slot its log.
+func (in *Ingest) observe(ctx context.Context, look *looker) error {
+	var lag, retained, inactive, oldest float64
+	var safe *float64
+	var status, holder string
+	err := look.row(ctx, `
+		with now as (select case when pg_is_in_recovery() then pg_last_wal_replay_lsn() else pg_current_wal_lsn() end as lsn),
+		oldest as (
+			select extract(epoch from now() - since) as age, what from (
+				select xact_start as since, 'pid ' || pid || ' of ' || coalesce(usename, '?') || ', ' || coalesce(state, '?') as what
+					from pg_stat_activity where backend_xid is not null
+				union all select prepared, 'prepared transaction ' || gid from pg_prepared_xacts) t
+			order by since limit 1)
+		select coalesce(pg_wal_lsn_diff(now.lsn, confirmed_flush_lsn), 0)::float8, coalesce(pg_wal_lsn_diff(now.lsn, restart_lsn), 0)::float8,
+			safe_wal_size::float8, coalesce(wal_status, 'unknown'),
+			coalesce(extract(epoch from now() - (to_jsonb(s) ->> 'inactive_since')::timestamptz), 0)::float8,
+			coalesce((select age from oldest), 0)::float8, coalesce((select what from oldest), '')
+		from pg_replication_slots s, now where slot_name = $1`, in.config.Slot).
+		Scan(&lag, &retained, &safe, &status, &inactive, &oldest, &holder)
+	if errors.Is(err, pgx.ErrNoRows) {
+		return nil // not made yet, or gone, which the session says
+	}
 	if err != nil {
 		return err
 	}
-	defer closeQuietly(conn.Close)
-	var lag, retained float64
-	var status string
-	err = conn.QueryRow(ctx, `
-		select coalesce(pg_wal_lsn_diff(pg_current_wal_lsn(), confirmed_flush_lsn), 0)::float8,
-			coalesce(pg_wal_lsn_diff(pg_current_wal_lsn(), restart_lsn), 0)::float8, coalesce(wal_status, 'unknown')
-		from pg_replication_slots where slot_name = $1`, s.config.Slot).Scan(&lag, &retained, &status)
-	if err != nil {
-		return err
+	m := in.metrics
+	m.lagBytes.Set(lag)
+	m.retained.Set(retained)
+	m.inactive.Set(inactive)
+	m.oldestTransaction.Set(oldest)
+	if safe != nil {
+		m.safeWAL.Set(*safe)
 	}
-	s.metrics.lagBytes.Set(lag)
-	s.metrics.retained.Set(retained)
-	s.metrics.walStatus.Reset()
-	s.metrics.walStatus.WithLabelValues(status).Set(1)
+	m.walStatus.Reset()
+	m.walStatus.WithLabelValues(status).Set(1)
 	if status == "unreserved" {
-		s.log.Error("the slot is about to lose its log: ingest must catch up before the next checkpoint", "slot", s.config.Slot)
+		in.log.Error("the slot is about to lose its log: ingest must catch up before the next checkpoint", "slot", in.config.Slot)
+	}
+	if oldest > longTransaction.Seconds() {
+		in.log.Warn("a long transaction keeps the slot's log on the server's disk", "slot", in.config.Slot, "transaction", holder,
+			"age", time.Duration(oldest*float64(time.Second)).Round(time.Second).String(), "retained_bytes", int64(retained))
 	}
 	return nil
 }

@@ -32,6 +32,12 @@ type position struct {
 	Database    string     `json:"database"`
 	Slot        string     `json:"slot"`
 	Publication string     `json:"publication"`
+	// DatabaseOID and PublicationOID differ when the objects of these names were made again.
+	DatabaseOID    uint32 `json:"database_oid,omitempty"`
+	PublicationOID uint32 `json:"publication_oid,omitempty"`
+	// Ends are the offsets that the topics had reached by then, in some of the records: a topic that ends before them was
+	// deleted and made again, or lost its end.
+	Ends map[string][]int64 `json:"ends,omitempty"`
 }
 
 // replaces says whether p is to be believed rather than q, whichever was written last: a process that lost its slot
@@ -44,6 +50,21 @@ func (p position) replaces(q position) bool {
 		return p.State == streaming
 	}
 	return p.LSN >= q.LSN
+}
+
+// over returns the one of the two that is to be believed, with the newest ends that the slot's life has reported.
+func (p position) over(best *position) *position {
+	if best == nil {
+		return &p
+	}
+	newer, older := &p, best
+	if !p.replaces(*best) {
+		newer, older = best, &p
+	}
+	if newer.Ends == nil && newer.Generation == older.Generation {
+		newer.Ends = older.Ends
+	}
+	return newer
 }
 
 // positionStore keeps positions on their topic.
@@ -122,9 +143,7 @@ func (s positionStore) fetch(ctx context.Context, offset int64, best **position)
 		if err := json.Unmarshal(value, &p); err != nil {
 			return 0, fmt.Errorf("position at %s@%d: %w", s.topic, r.Offset, err)
 		}
-		if *best == nil || p.replaces(**best) {
-			*best = &p
-		}
+		*best = p.over(*best)
 		next = r.Offset + 1
 	}
 }

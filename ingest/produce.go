@@ -37,7 +37,7 @@ func (p *publisher) produce(part *partition, wire []byte) (base int64, err error
 		base, err = produceRaw(p.ctx, p.client, part.topic, part.id, wire)
 		switch {
 		case err == nil:
-			return base, nil
+			return base, p.verifyBase(part, base)
 		case isRefusal(err), p.ctx.Err() != nil:
 			return 0, err
 		case isUnknown(err) && time.Since(began) > goneAfter:

@@ -58,6 +58,9 @@ func (in *Ingest) session(ctx context.Context, client *kafka.Client) error {
 	if s.server, err = identify(ctx, s.repl, stored); err != nil {
 		return err
 	}
+	if err := s.completeServer(ctx, &s.server); err != nil {
+		return err
+	}
 	s.source = change.Source{
 		Version: in.config.Version, Name: in.config.Prefix, Database: s.server.Database, SystemID: s.server.SystemID, Slot: in.config.Slot,
 	}
@@ -65,7 +68,12 @@ func (in *Ingest) session(ctx context.Context, client *kafka.Client) error {
 	if err != nil {
 		return err
 	}
-	return s.run(ctx, choice, stored)
+	if choice == startStreaming {
+		if err := s.alterFailover(ctx, slot); err != nil {
+			return err
+		}
+	}
+	return explain(s.run(ctx, choice, stored), &in.config)
 }
 
 // closeQuietly closes a connection whose fate no longer matters: the session is over, its error is known.
@@ -89,15 +97,11 @@ func (s *session) connect(ctx context.Context) error {
 	if s.control, err = pgx.ConnectConfig(connecting, config); err != nil {
 		return fmt.Errorf("connect: %w", err)
 	}
-	// The slot admits one reader while it streams; the lock does so for the time before that. It goes with the connection.
-	var locked bool
-	err = s.control.QueryRow(ctx, `select pg_try_advisory_lock(hashtextextended('freshet ingest ' || $1, 0))`, s.config.Slot).Scan(&locked)
-	if err != nil {
-		return fmt.Errorf("take the lock of slot %s: %w", s.config.Slot, err)
+	if err := s.takeLock(ctx); err != nil {
+		return err
 	}
-	if !locked {
-		return &busyError{"its lock is taken"}
-	}
+	connecting, cancel = context.WithTimeout(ctx, 10*time.Second)
+	defer cancel()
 	s.repl, s.in, err = connectReplication(connecting, s.config.PostgresURL)
 	return err
 }
@@ -125,7 +129,11 @@ func (s *session) prepare(ctx context.Context) (*position, error) {
 func (s *session) run(ctx context.Context, choice decision, stored *position) error {
 	sending, stop := context.WithCancel(context.WithoutCancel(ctx))
 	defer stop()
-	ends, err := s.tableEnds(ctx, s.tables)
+	known := stored
+	if choice != startStreaming {
+		known = nil // every row is published again
+	}
+	ends, err := s.verifyTopics(ctx, known)
 	if err != nil {
 		return err
 	}
@@ -144,7 +152,7 @@ func (s *session) run(ctx context.Context, choice decision, stored *position) er
 
 // stream runs reader, position and progress side by side until the context ends or one of them fails.
 func (s *session) stream(ctx, sending context.Context, p *publisher, e *emitter, start position) error {
-	start.Timeline = s.server.Timeline
+	start.Timeline, start.DatabaseOID, start.PublicationOID = s.server.Timeline, s.server.DatabaseOID, s.server.PublicationOID
 	p.durable, p.time = start.LSN, start.Time.UnixMicro()
 	k := newKeeper(s.store, p, start)
 	starting, cancel := context.WithTimeout(ctx, silence)
@@ -180,7 +188,7 @@ func (s *session) stream(ctx, sending context.Context, p *publisher, e *emitter,
 	}
 	keep(k.run)
 	keep(g.run)
-	keep(s.monitor)
+	keep(s.guard)
 	err = ignoreCancel(st.run(reading))
 	s.unstreamed = errors.Is(err, errMessageAtSavepoint)
 	// Intake is over; what was read becomes durable, is stored and acknowledged, and only then the stream is left.
@@ -189,6 +197,7 @@ func (s *session) stream(ctx, sending context.Context, p *publisher, e *emitter,
 	p.drain(draining)
 	stopKeeping()
 	err = errors.Join(err, ignoreCancel(group.Wait()))
+	s.published = published{start.Generation, p.offsets()}
 	if final := p.state(); err == nil && final.durable > k.identity.LSN {
 		err = errors.Join(k.keep(draining, final), g.publish(draining))
 	}

@@ -18,16 +18,12 @@ type server struct {
 	Timeline int32
 	Database string
 	WAL      change.LSN // written so far
+	// Version is server_version_num: 170006 is 17.6.
+	Version int
+	// DatabaseOID and PublicationOID tell an object from its namesake that was made later.
+	DatabaseOID, PublicationOID uint32
 	// Switched is where the server's timeline left the stored one, 0 when that is not in its history.
 	Switched change.LSN
-}
-
-// slotState is a row of pg_replication_slots.
-type slotState struct {
-	Plugin    string
-	Database  string
-	Confirmed change.LSN
-	WALStatus string
 }
 
 // decision is how a session begins.
@@ -48,7 +44,7 @@ func decide(config *Config, stored *position, srv server, slot *slotState, resna
 	if slot != nil && (slot.Plugin != "pgoutput" || slot.Database != srv.Database) {
 		return 0, &RefusedError{
 			Reason: fmt.Sprintf("slot %s belongs to plugin %s in database %s", config.Slot, slot.Plugin, slot.Database),
-			Repair: "choose another slot name",
+			Repair: "to repair: choose another slot name with --slot, or drop that one with SELECT pg_drop_replication_slot('" + config.Slot + "')",
 		}
 	}
 	switch {
@@ -58,17 +54,17 @@ func decide(config *Config, stored *position, srv server, slot *slotState, resna
 		return startSnapshot, nil
 	case stored == nil:
 		return refuse("slot %s exists but topic %s holds no position: Kafka lost it, or the slot is someone else's", config.Slot, positionSpec(config.Prefix).Name)
-	case stored.SystemID != srv.SystemID:
-		return refuse("the stored position belongs to Postgres cluster %s, this is %s", stored.SystemID, srv.SystemID)
-	case stored.Database != srv.Database || stored.Slot != config.Slot || stored.Publication != config.Publication:
-		return refuse("the stored position belongs to database %s, slot %s, publication %s; configured are %s, %s, %s",
-			stored.Database, stored.Slot, stored.Publication, srv.Database, config.Slot, config.Publication)
+	}
+	if reason := stored.differs(config, srv); reason != "" {
+		return refuse("%s", reason)
+	}
+	switch {
 	case stored.State == snapshotting:
 		return startOver, nil
 	case slot == nil:
 		return refuse("slot %s is gone, and with it what was committed since %s", config.Slot, stored.LSN)
-	case slot.WALStatus == "lost":
-		return refuse("slot %s has lost its log (max_slot_wal_keep_size), and with it what was committed since %s", config.Slot, stored.LSN)
+	case slot.invalid() != "":
+		return refuse("slot %s is invalid (%s), and with it is lost what was committed since %s", config.Slot, slot.invalid(), stored.LSN)
 	case slot.Confirmed > stored.LSN:
 		return refuse("slot %s stands at %s, past the stored %s: it was dropped and made again, or someone else read from it", config.Slot, slot.Confirmed, stored.LSN)
 	case stored.LSN > srv.WAL:
@@ -78,6 +74,29 @@ func decide(config *Config, stored *position, srv server, slot *slotState, resna
 			srv.Timeline, stored.Timeline, srv.Switched, stored.LSN)
 	}
 	return startStreaming, nil
+}
+
+// differs says what about the server or the configuration is not what the position was stored for. Objects of the same name
+// count as others when they were made later; positions of old versions don't name them.
+func (p position) differs(config *Config, srv server) string {
+	switch {
+	case p.SystemID != srv.SystemID:
+		return fmt.Sprintf("the stored position belongs to Postgres cluster %s, this is %s", p.SystemID, srv.SystemID)
+	case p.Database != srv.Database || p.Slot != config.Slot || p.Publication != config.Publication:
+		return fmt.Sprintf("the stored position belongs to database %s, slot %s, publication %s; configured are %s, %s, %s",
+			p.Database, p.Slot, p.Publication, srv.Database, config.Slot, config.Publication)
+	case p.DatabaseOID != 0 && p.DatabaseOID != srv.DatabaseOID:
+		return fmt.Sprintf("database %s was dropped and made again since the position was stored", srv.Database)
+	case p.PublicationOID != 0 && p.PublicationOID != srv.PublicationOID:
+		return publicationRecreated(config.Publication)
+	}
+	return ""
+}
+
+// publicationRecreated is the reason to refuse: what was committed while there was no publication is not in the stream, and
+// a server before 18 can't read past it at all.
+func publicationRecreated(name string) string {
+	return fmt.Sprintf("publication %s was dropped, or dropped and made again: what was committed in between is not in the stream", name)
 }
 
 // identify asks the replication connection what it is connected to. stored may be nil.
@@ -129,29 +148,14 @@ func queryRow(ctx context.Context, conn *pgconn.PgConn, command string, columns 
 	return results[0].Rows[0], nil
 }
 
-// readSlot returns the slot's state, nil when there is none.
-func readSlot(ctx context.Context, conn *pgx.Conn, name string) (*slotState, error) {
-	var s slotState
-	var confirmed *string
-	err := conn.QueryRow(ctx, `select plugin, database, confirmed_flush_lsn::text, coalesce(wal_status, '')
-		from pg_replication_slots where slot_name = $1 and slot_type = 'logical'`, name).Scan(&s.Plugin, &s.Database, &confirmed, &s.WALStatus)
-	if errors.Is(err, pgx.ErrNoRows) {
-		return nil, nil
-	}
-	if err != nil {
-		return nil, fmt.Errorf("read slot %s: %w", name, err)
-	}
-	if confirmed != nil {
-		if s.Confirmed, err = change.ParseLSN(*confirmed); err != nil {
-			return nil, fmt.Errorf("slot %s: %w", name, err)
-		}
-	}
-	return &s, nil
-}
-
 // createSlot makes the slot and exports its snapshot, which lives as long as the connection stays idle.
-func createSlot(ctx context.Context, conn *pgconn.PgConn, name string) (consistent change.LSN, snapshot string, err error) {
-	row, err := queryRow(ctx, conn, `CREATE_REPLICATION_SLOT "`+name+`" LOGICAL pgoutput (SNAPSHOT 'export')`, 3)
+// failover lets a standby keep a copy of it.
+func createSlot(ctx context.Context, conn *pgconn.PgConn, name string, failover bool) (consistent change.LSN, snapshot string, err error) {
+	options := "SNAPSHOT 'export'"
+	if failover {
+		options += ", FAILOVER true"
+	}
+	row, err := queryRow(ctx, conn, `CREATE_REPLICATION_SLOT "`+name+`" LOGICAL pgoutput (`+options+`)`, 3)
 	if err != nil {
 		return 0, "", err
 	}

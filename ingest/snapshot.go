@@ -20,6 +20,7 @@ func (s *session) snapshot(ctx context.Context, choice decision, stored *positio
 	pos := position{
 		State: snapshotting, Generation: 1, SystemID: s.server.SystemID, Timeline: s.server.Timeline, Database: s.server.Database,
 		Slot: s.config.Slot, Publication: s.config.Publication, Time: time.Now().UTC(),
+		DatabaseOID: s.server.DatabaseOID, PublicationOID: s.server.PublicationOID,
 	}
 	if stored != nil {
 		pos.Generation = stored.Generation + 1
@@ -33,7 +34,7 @@ func (s *session) snapshot(ctx context.Context, choice decision, stored *positio
 			return nil, err
 		}
 	}
-	consistent, name, err := createSlot(ctx, s.repl, s.config.Slot)
+	consistent, name, err := createSlot(ctx, s.repl, s.config.Slot, s.config.wantsFailover(s.server.Version))
 	if err != nil {
 		return nil, err
 	}

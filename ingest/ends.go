@@ -1,0 +1,86 @@
+package ingest
+
+import (
+	"context"
+	"fmt"
+	"time"
+)
+
+// A topic that is deleted and made again takes with it what was published, and nothing but its offsets tells. So the
+// position says from time to time where the topics ended, and no topic may ever end before that: neither at a start nor in
+// the answer to a batch.
+
+// endsPatience is how long a topic's end may lie before the one we know: a new leader needs a moment to learn how far the
+// old one was.
+const endsPatience = 5 * time.Second
+
+// verifyTopics refuses topics that end before what was published, by the stored position or by this process' own knowledge.
+// It returns the ends.
+func (s *session) verifyTopics(ctx context.Context, stored *position) (map[string][]int64, error) {
+	deadline := time.Now().Add(endsPatience)
+	for {
+		ends, err := s.tableEnds(ctx, s.tables)
+		if err != nil || stored == nil {
+			return ends, err
+		}
+		if err = shrunk(stored.Ends, ends); err == nil && s.published.generation == stored.Generation {
+			err = shrunk(s.published.ends, ends)
+		}
+		if err == nil || time.Now().After(deadline) {
+			return ends, err
+		}
+		if !sleep(ctx, 200*time.Millisecond) {
+			return nil, ctx.Err()
+		}
+	}
+}
+
+// published is where the topics ended by what this process was told, in one life of the slot.
+type published struct {
+	generation int
+	ends       map[string][]int64
+}
+
+// shrunk refuses the first topic that ends before it once did. Topics of tables that left the publication are not asked for.
+func shrunk(before, now map[string][]int64) error {
+	for name, ends := range before {
+		for i, end := range ends {
+			if i < len(now[name]) && now[name][i] < end {
+				return topicShrunk(name, i, now[name][i], end)
+			}
+		}
+	}
+	return nil
+}
+
+func topicShrunk(topic string, partition int, now, before int64) error {
+	return &RefusedError{
+		Reason: fmt.Sprintf("topic %s, partition %d ends at offset %d, but %d was reached: the topic was deleted and made again, or Kafka lost its end",
+			topic, partition, now, before),
+		Repair: repairResnapshot,
+	}
+}
+
+// offsets returns where every partition ends by what Kafka has acknowledged.
+func (p *publisher) offsets() map[string][]int64 {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	ends := make(map[string][]int64, len(p.topics))
+	for name, parts := range p.topics {
+		ends[name] = make([]int64, len(parts))
+		for i, part := range parts {
+			ends[name][i] = part.next
+		}
+	}
+	return ends
+}
+
+// verifyBase refuses an acknowledgement that puts a batch before what the partition held already.
+func (p *publisher) verifyBase(part *partition, base int64) error {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if base < part.next {
+		return topicShrunk(part.topic, part.id, base, part.next)
+	}
+	return nil
+}
