@@ -12,6 +12,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/segmentio/kafka-go"
 
+	"freshet/ingest/broker"
 	"freshet/ingest/topic"
 )
 
@@ -22,6 +23,8 @@ type Config struct {
 	PostgresURL string
 	// Brokers are Kafka's bootstrap addresses, host:port.
 	Brokers []string
+	// Security is how they are reached; default plain TCP without a name.
+	Security broker.Security
 	// Prefix begins the name of every topic; default "freshet".
 	Prefix string
 	// Slot is the replication slot; default "freshet". Two prefixes on one database need two slots.
@@ -76,6 +79,10 @@ type Config struct {
 	Registerer prometheus.Registerer
 	// Logger; default slog.Default().
 	Logger *slog.Logger
+}
+
+func (c *Config) cluster() broker.Cluster {
+	return broker.Cluster{Addresses: c.Brokers, Security: c.Security}
 }
 
 func (c *Config) setDefaults() {

@@ -22,7 +22,6 @@ import (
 	"time"
 
 	"github.com/jackc/pgx/v5/pgconn"
-	"github.com/segmentio/kafka-go"
 
 	"freshet/ingest/topic"
 )
@@ -80,9 +79,9 @@ func (in *Ingest) setTrouble(err error) {
 // after passing failures of Postgres or Kafka and waits while another process holds the slot. It returns an error only for
 // what waiting can't repair; a *RefusedError says what to do.
 func (in *Ingest) Run(ctx context.Context) error {
-	transport := &kafka.Transport{MetadataTTL: time.Second, ClientID: "freshet-ingest"}
+	transport := in.config.Security.Transport("freshet-ingest", time.Second)
 	defer transport.CloseIdleConnections()
-	client := &kafka.Client{Addr: kafka.TCP(in.config.Brokers...), Transport: transport}
+	client := in.config.cluster().Client(transport, 0) // each request has its own deadline
 	watching, stopWatching := context.WithCancel(ctx)
 	var watch sync.WaitGroup
 	watch.Go(func() { in.monitor(watching) })

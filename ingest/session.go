@@ -119,7 +119,7 @@ func (s *session) prepare(ctx context.Context) (*position, error) {
 	for _, t := range s.tables {
 		specs = append(specs, s.config.spec(t.Schema, t.Name))
 	}
-	if err := topic.Ensure(ctx, s.config.Brokers, specs); err != nil {
+	if err := topic.Ensure(ctx, s.config.cluster(), specs); err != nil {
 		return nil, err
 	}
 	return s.store.load(ctx)
@@ -245,7 +245,7 @@ func (s *session) tableEnds(ctx context.Context, tables []publishedTable) (map[s
 
 // ensureTable makes the topic of a table that came while streaming.
 func (s *session) ensureTable(ctx context.Context, p *publisher, schema, name string) error {
-	if err := topic.Ensure(ctx, s.config.Brokers, []topic.Spec{s.config.spec(schema, name)}); err != nil {
+	if err := topic.Ensure(ctx, s.config.cluster(), []topic.Spec{s.config.spec(schema, name)}); err != nil {
 		return err
 	}
 	ends, err := s.tableEnds(ctx, []publishedTable{{Schema: schema, Name: name}})

@@ -4,12 +4,17 @@ import (
 	"errors"
 	"fmt"
 	"time"
+
+	"freshet/ingest/broker"
 )
 
 // Config is what every stage of one process shares. The zero value of each optional field takes its default.
 type Config struct {
 	Brokers []string // "host:port"; required
 	Prefix  string   // of all topics and consumer groups; required
+
+	// Security is how the brokers are reached, default plain TCP without a name.
+	Security broker.Security
 
 	// FetchBytes is the most one fetch answers with, default 2 MiB. A worker holds about three of them: one in hand, one
 	// ready, one on the way. Too small costs round trips while catching up, too large costs memory per partition.

@@ -88,6 +88,7 @@ func (r *Runtime) joinGroup(stage *Stage, logger *slog.Logger) (*kafka.ConsumerG
 	group, err := kafka.NewConsumerGroup(kafka.ConsumerGroupConfig{
 		ID:                r.config.Prefix + "." + stage.Name,
 		Brokers:           r.config.Brokers,
+		Dialer:            r.config.Security.Dialer("freshet"),
 		Topics:            stage.Topics,
 		GroupBalancers:    []kafka.GroupBalancer{copartitioned{}},
 		HeartbeatInterval: r.config.Heartbeat,

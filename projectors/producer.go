@@ -11,6 +11,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/segmentio/kafka-go"
 
+	"freshet/ingest/broker"
 	"freshet/ingest/change"
 )
 
@@ -47,6 +48,7 @@ func (e *OversizeError) Error() string {
 // ProducerConfig says where and how to publish.
 type ProducerConfig struct {
 	Brokers        []string           // "host:port"; required
+	Security       broker.Security    // how they are reached; not looked at when Transport is given
 	Transport      kafka.RoundTripper // connection pool to share; nil makes one of our own, see Close
 	MaxRecordBytes int                // default 900 KiB; must stay below the broker's message.max.bytes
 	Compression    string             // "none" (default) or "lz4"
@@ -94,15 +96,15 @@ func NewProducer(config ProducerConfig, logger *slog.Logger, retries *prometheus
 	}
 	transport := config.Transport
 	if transport == nil {
-		p.own = newTransport()
+		p.own = newTransport(config.Security)
 		transport = p.own
 	}
 	p.client = &kafka.Client{Addr: kafka.TCP(config.Brokers...), Transport: transport, Timeout: produceTimeout}
 	return p, nil
 }
 
-func newTransport() *kafka.Transport {
-	return &kafka.Transport{ClientID: "freshet", MetadataTTL: 2 * time.Second, DialTimeout: 5 * time.Second}
+func newTransport(security broker.Security) *kafka.Transport {
+	return security.Transport("freshet", 2*time.Second)
 }
 
 // Close frees the connections of a producer that made its own.

@@ -40,7 +40,7 @@ func NewRuntime(config Config, logger *slog.Logger, registerer prometheus.Regist
 	if err != nil {
 		return nil, fmt.Errorf("projectors: register metrics: %w", err)
 	}
-	r := &Runtime{config: config, logger: logger, metrics: m, transport: newTransport(), stopped: make(map[string]error)}
+	r := &Runtime{config: config, logger: logger, metrics: m, transport: newTransport(config.Security), stopped: make(map[string]error)}
 	// Fetches bring their own deadlines, so the client has none: it would cut the time a fetch may wait.
 	r.client = &kafka.Client{Addr: kafka.TCP(config.Brokers...), Transport: r.transport}
 	r.producer, err = NewProducer(ProducerConfig{

@@ -24,6 +24,7 @@ import (
 	"freshet/api/admin"
 	"freshet/api/apitest"
 	"freshet/deploy/stack/stacktest"
+	"freshet/ingest/broker"
 	"freshet/ingest/change"
 	"freshet/ingest/topic"
 	"freshet/projectors"
@@ -56,7 +57,7 @@ func newDesk(t *testing.T) *desk {
 	transport := &kafka.Transport{DialTimeout: 5 * time.Second}
 	t.Cleanup(transport.CloseIdleConnections)
 	d := &desk{t: t, brokers: brokers, prefix: prefix, client: &kafka.Client{Addr: kafka.TCP(brokers...), Transport: transport}}
-	if err := topic.Ensure(t.Context(), brokers, topic.Flow(prefix, 4, time.Hour)); err != nil {
+	if err := topic.Ensure(t.Context(), broker.Cluster{Addresses: brokers}, topic.Flow(prefix, 4, time.Hour)); err != nil {
 		t.Fatal(err)
 	}
 	log := slog.New(slog.DiscardHandler)

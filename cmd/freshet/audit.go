@@ -75,7 +75,7 @@ func (s *settings) audit(ctx context.Context, o auditOptions) (err error) {
 
 // passed waits until the read models have passed what the transaction sees.
 func (s *settings) passed(ctx context.Context, tables *audit.Tables, wait time.Duration) error {
-	tracker, err := progress.New(progress.Config{Brokers: s.kafka, Prefix: s.prefix}, s.logger())
+	tracker, err := progress.New(progress.Config{Brokers: s.kafka, Security: s.security, Prefix: s.prefix}, s.logger())
 	if err != nil {
 		return err
 	}

@@ -15,6 +15,7 @@ import (
 
 	"freshet/deploy/stack"
 	"freshet/deploy/stack/artifact"
+	"freshet/ingest/broker"
 )
 
 // settings are what every subcommand shares. They are complete once a command's RunE
@@ -27,8 +28,11 @@ type settings struct {
 	// then fills in their addresses.
 	postgresURL string
 	kafka       []string
-	mongoURL    string
-	elasticURL  string
+	// kafkaSecurity is how Kafka is reached, as given; security is what load makes of it.
+	kafkaSecurity broker.Settings
+	security      broker.Security
+	mongoURL      string
+	elasticURL    string
 
 	// prefix begins the names of topics, groups, the slot and the indices.
 	prefix string
@@ -65,6 +69,7 @@ func newSettings(env []string, stdout, stderr io.Writer) *settings {
 func (s *settings) bind(flags *pflag.FlagSet) {
 	flags.StringVar(&s.postgresURL, "postgres-url", "", "the shop's database (default postgres://postgres@127.0.0.1:5433/shop, started by up)")
 	flags.StringSliceVar(&s.kafka, "kafka", nil, "Kafka's brokers, host:port, comma-separated (default 127.0.0.1:9094, started by up)")
+	s.bindKafka(flags)
 	flags.StringVar(&s.mongoURL, "mongo-url", "", "MongoDB and, as its path, the database (default mongodb://127.0.0.1:27018/freshet?directConnection=true, started by up)")
 	flags.StringVar(&s.elasticURL, "elastic-url", "", "Elasticsearch (default http://127.0.0.1:9201, started by up)")
 	flags.StringVar(&s.prefix, "prefix", "freshet", "begins the names of topics, groups, the replication slot and indices")
@@ -76,6 +81,18 @@ func (s *settings) bind(flags *pflag.FlagSet) {
 	flags.StringVar(&s.writeListen, "write-listen", "127.0.0.1:8081", "address of the write API")
 	flags.StringVar(&s.adminListen, "admin-listen", "127.0.0.1:8082", "address of the admin API")
 	s.bindStack(flags)
+}
+
+func (s *settings) bindKafka(flags *pflag.FlagSet) {
+	k := &s.kafkaSecurity
+	flags.BoolVar(&k.TLS, "kafka-tls", false, "speak TLS to Kafka; the four settings below imply it")
+	flags.StringVar(&k.CAFile, "kafka-ca-file", "", "certificates (PEM) that Kafka's are checked against (default the system's)")
+	flags.StringVar(&k.CertFile, "kafka-cert-file", "", "our certificate (PEM), where Kafka wants one")
+	flags.StringVar(&k.KeyFile, "kafka-key-file", "", "its key (PEM)")
+	flags.StringVar(&k.ServerName, "kafka-server-name", "", "what Kafka's certificates are for (default the host in each broker's address)")
+	flags.StringVar(&k.Mechanism, "kafka-sasl", "", "plain, scram-sha-256 or scram-sha-512 (default none)")
+	flags.StringVar(&k.User, "kafka-user", "", "user for --kafka-sasl")
+	flags.StringVar(&k.Password, "kafka-password", "", "its password; the list of processes shows flags, so give it as a variable")
 }
 
 func (s *settings) bindStack(flags *pflag.FlagSet) {
@@ -101,6 +118,10 @@ func (s *settings) load(cmd *cobra.Command) error {
 	endpoints := s.stack.Endpoints()
 	s.postgresURL, s.kafka, s.mongoURL, s.elasticURL = endpoints.Postgres, endpoints.Kafka, endpoints.Mongo, endpoints.Elastic
 	problems = append(problems, s.validate()...)
+	var err error
+	if s.security, err = s.kafkaSecurity.Security(); err != nil {
+		problems = append(problems, fmt.Errorf("--kafka-…: %w", err))
+	}
 	if len(problems) > 0 {
 		return fmt.Errorf("settings:\n%w", errors.Join(problems...))
 	}

@@ -71,7 +71,7 @@ func runIngest(ctx context.Context, s *settings, own ingestSettings) error {
 	}
 	registry := newRegistry()
 	in, err := ingest.New(ingest.Config{
-		PostgresURL: s.postgresURL, Brokers: s.kafka, Prefix: s.prefix, Slot: own.slot, Publication: own.publication,
+		PostgresURL: s.postgresURL, Brokers: s.kafka, Security: s.security, Prefix: s.prefix, Slot: own.slot, Publication: own.publication,
 		Partitions: s.partitions, Retention: own.retention, Routing: own.routing, Resnapshot: own.resnapshot,
 		Streaming: own.streaming, StreamBytes: own.streamBytes, SpillDir: own.spillDir, Origin: own.origin, Transactions: own.transactions,
 		Compression: compression, Version: version, Registerer: registry, Logger: s.logger(),

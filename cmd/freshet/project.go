@@ -49,7 +49,7 @@ func (s *settings) project(ctx context.Context, names []string, o projectOptions
 	defer func() { _ = client.Disconnect(context.WithoutCancel(ctx)) }() // all writes are acknowledged by then
 	registry := newRegistry()
 	runtime, err := projectors.NewRuntime(projectors.Config{
-		Brokers: s.kafka, Prefix: s.prefix,
+		Brokers: s.kafka, Security: s.security, Prefix: s.prefix,
 		// A view is some kilobytes: catching up, a batch of a thousand lets the later view of an offer spare the earlier one.
 		FetchBytes: 6 << 20, PartitionBytes: 3 << 20,
 	}, s.logger(), registry)

@@ -80,7 +80,7 @@ func (s *settings) rebuild(ctx context.Context, name string, o rebuildOptions) (
 
 // publishCommand returns where the command stands on its topic.
 func (s *settings) publishCommand(ctx context.Context, command projectors.Command) (partition int, offset int64, err error) {
-	producer, err := projectors.NewProducer(projectors.ProducerConfig{Brokers: s.kafka}, s.logger(), nil)
+	producer, err := projectors.NewProducer(projectors.ProducerConfig{Brokers: s.kafka, Security: s.security}, s.logger(), nil)
 	if err != nil {
 		return 0, 0, err
 	}

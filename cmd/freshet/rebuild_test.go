@@ -13,6 +13,7 @@ import (
 	"go.mongodb.org/mongo-driver/v2/mongo/options"
 
 	"freshet/deploy/stack/stacktest"
+	"freshet/ingest/broker"
 	"freshet/ingest/topic"
 	"freshet/projectors/dimension"
 	"freshet/projectors/tree"
@@ -27,7 +28,7 @@ func TestRebuild(t *testing.T) {
 		"FRESHET_KAFKA=" + strings.Join(brokers, ","), "FRESHET_PREFIX=" + prefix,
 		"FRESHET_MONGO_URL=" + strings.TrimSuffix(base, "/") + "/" + name + "?" + query,
 	}
-	if err := topic.Ensure(t.Context(), brokers, topic.Flow(prefix, 2, time.Hour)); err != nil {
+	if err := topic.Ensure(t.Context(), broker.Cluster{Addresses: brokers}, topic.Flow(prefix, 2, time.Hour)); err != nil {
 		t.Fatal(err)
 	}
 	db := database(t, uri, name)

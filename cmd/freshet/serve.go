@@ -8,7 +8,6 @@ import (
 
 	"github.com/jackc/pgx/v5/pgxpool"
 	"github.com/prometheus/client_golang/prometheus"
-	"github.com/segmentio/kafka-go"
 	"github.com/spf13/cobra"
 	"go.mongodb.org/mongo-driver/v2/mongo"
 	"go.mongodb.org/mongo-driver/v2/mongo/options"
@@ -145,7 +144,7 @@ func (s *settings) serveRead(ctx context.Context, o *serveOptions) error {
 	}
 	defer func() { _ = client.Disconnect(context.WithoutCancel(ctx)) }() // nothing is written here
 	db := client.Database(s.mongoDatabase)
-	tracker, err := progress.New(progress.Config{Brokers: s.kafka, Prefix: s.prefix}, s.logger())
+	tracker, err := progress.New(progress.Config{Brokers: s.kafka, Security: s.security, Prefix: s.prefix}, s.logger())
 	if err != nil {
 		return err
 	}
@@ -202,16 +201,16 @@ func (s *settings) serveAdmin(ctx context.Context, o *serveOptions) error {
 		return err
 	}
 	defer func() { _ = client.Disconnect(context.WithoutCancel(ctx)) }() // nothing is written here
-	tracker, err := progress.New(progress.Config{Brokers: s.kafka, Prefix: s.prefix}, s.logger())
+	tracker, err := progress.New(progress.Config{Brokers: s.kafka, Security: s.security, Prefix: s.prefix}, s.logger())
 	if err != nil {
 		return err
 	}
-	producer, err := projectors.NewProducer(projectors.ProducerConfig{Brokers: s.kafka}, s.logger(), nil)
+	producer, err := projectors.NewProducer(projectors.ProducerConfig{Brokers: s.kafka, Security: s.security}, s.logger(), nil)
 	if err != nil {
 		return err
 	}
 	defer producer.Close()
-	transport := &kafka.Transport{ClientID: "freshet-admin", DialTimeout: 5 * time.Second}
+	transport := s.security.Transport("freshet-admin", 0)
 	defer transport.CloseIdleConnections()
 	dims := dimension.NewCache(client.Database(s.mongoDatabase), dimension.CacheConfig{Logger: s.logger()})
 	desk := admin.New(admin.Config{

@@ -15,6 +15,7 @@ import (
 
 	"github.com/segmentio/kafka-go"
 
+	"freshet/ingest/broker"
 	"freshet/ingest/change"
 )
 
@@ -70,11 +71,11 @@ type MismatchError struct {
 func (e *MismatchError) Error() string { return fmt.Sprintf("topic %s: %s", e.Topic, e.Reason) }
 
 // Ensure creates what is missing and checks what is there.
-func Ensure(ctx context.Context, brokers []string, specs []Spec) error {
+func Ensure(ctx context.Context, cluster broker.Cluster, specs []Spec) error {
 	// A transport of its own: kafka-go answers metadata from a cache that would not know the new topics yet.
-	transport := &kafka.Transport{MetadataTTL: 100 * time.Millisecond}
+	transport := cluster.Transport("freshet-topics", 100*time.Millisecond)
 	defer transport.CloseIdleConnections()
-	client := &kafka.Client{Addr: kafka.TCP(brokers...), Transport: transport, Timeout: 15 * time.Second}
+	client := cluster.Client(transport, 15*time.Second)
 	if err := create(ctx, client, specs); err != nil {
 		return err
 	}

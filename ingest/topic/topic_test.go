@@ -8,6 +8,7 @@ import (
 	"github.com/segmentio/kafka-go"
 
 	"freshet/deploy/stack/stacktest"
+	"freshet/ingest/broker"
 	"freshet/ingest/topic"
 )
 
@@ -18,7 +19,7 @@ func TestEnsure(t *testing.T) {
 		topic.Table(prefix, "public", "prices", 3, time.Hour, topic.Dimensions()),
 		topic.Spec{Name: prefix + ".position", Partitions: 1, KeepBytes: 16 << 20})
 	for range 2 { // twice is harmless
-		if err := topic.Ensure(t.Context(), brokers, specs); err != nil {
+		if err := topic.Ensure(t.Context(), broker.Cluster{Addresses: brokers}, specs); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -27,7 +28,7 @@ func TestEnsure(t *testing.T) {
 	}
 	var mismatch *topic.MismatchError
 	specs[5].Partitions = 5
-	if err := topic.Ensure(t.Context(), brokers, specs); !errors.As(err, &mismatch) {
+	if err := topic.Ensure(t.Context(), broker.Cluster{Addresses: brokers}, specs); !errors.As(err, &mismatch) {
 		t.Errorf("a changed partition count: %v", err)
 	}
 }
@@ -44,7 +45,7 @@ func TestEnsureRefusesCompaction(t *testing.T) {
 		t.Fatal(err, answer)
 	}
 	var mismatch *topic.MismatchError
-	err = topic.Ensure(t.Context(), brokers, []topic.Spec{{Name: name, Partitions: 1, Retention: time.Hour}})
+	err = topic.Ensure(t.Context(), broker.Cluster{Addresses: brokers}, []topic.Spec{{Name: name, Partitions: 1, Retention: time.Hour}})
 	if !errors.As(err, &mismatch) {
 		t.Errorf("a compacted topic: %v", err)
 	}

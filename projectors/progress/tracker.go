@@ -16,6 +16,7 @@ import (
 
 	"github.com/segmentio/kafka-go"
 
+	"freshet/ingest/broker"
 	"freshet/ingest/change"
 )
 
@@ -23,6 +24,9 @@ import (
 type Config struct {
 	Brokers []string // "host:port"; required
 	Prefix  string   // of all topics; required
+
+	// Security is how the brokers are reached, default plain TCP without a name; not looked at when Transport is given.
+	Security broker.Security
 
 	// Transport is the connection pool to share; nil makes one of our own, closed when Run returns.
 	Transport kafka.RoundTripper
@@ -86,7 +90,7 @@ func New(config Config, logger *slog.Logger) (*Tracker, error) {
 	}
 	transport := config.Transport
 	if transport == nil {
-		t.own = &kafka.Transport{MetadataTTL: 2 * time.Second, ClientID: "freshet-progress"}
+		t.own = config.Security.Transport("freshet-progress", 2*time.Second)
 		transport = t.own
 	}
 	t.client = &kafka.Client{Addr: kafka.TCP(config.Brokers...), Transport: transport}
