@@ -35,6 +35,10 @@ type Config struct {
 	Partitions int
 	// Retention of table topics; default 7 days. Shorter than a consumer's longest outage means that it must be rebuilt.
 	Retention time.Duration
+	// ReplicationFactor is how many copies the topics made here have, and MinInsyncReplicas how many must hold a record before
+	// it counts as written; default the broker's. With one copy a record goes with its broker; with as many in sync as there
+	// are copies, one broker's absence stops ingest.
+	ReplicationFactor, MinInsyncReplicas int
 	// Dimensions are the tables ("schema.table") with one partition that are kept for ever; default topic.Dimensions().
 	Dimensions []string
 	// Routing names a table's routing column ("schema.table" -> column) where the rule does not fit: product_id if the
@@ -132,6 +136,9 @@ func (c *Config) validate() error {
 	report(!slotName.MatchString(c.Slot), "slot %q: only a-z, 0-9 and _, at most 63", c.Slot)
 	report(c.Partitions < 1 || c.Partitions > 1000, "partitions %d: want 1 to 1000", c.Partitions)
 	report(c.Retention < time.Minute && c.Retention != topic.Forever, "retention %s: want a minute at least", c.Retention)
+	report(c.ReplicationFactor < 0 || c.ReplicationFactor > 100, "replication factor %d: want 1 to 100, or 0 for the broker's", c.ReplicationFactor)
+	report(c.MinInsyncReplicas < 0 || (c.ReplicationFactor > 0 && c.MinInsyncReplicas > c.ReplicationFactor),
+		"min insync replicas %d: want at most the replication factor, or 0 for the broker's", c.MinInsyncReplicas)
 	report(c.BatchBytes < 1024, "batch bytes %d: want 1024 at least", c.BatchBytes)
 	report(c.BufferBytes < int64(c.BatchBytes), "buffer bytes %d: want a batch (%d) at least", c.BufferBytes, c.BatchBytes)
 	report(c.MaxRecordBytes < 1024 || c.MaxRecordBytes > topic.MaxRecordBytes-4096, "max record bytes %d: want 1024 to %d", c.MaxRecordBytes, topic.MaxRecordBytes-4096)

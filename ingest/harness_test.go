@@ -33,9 +33,14 @@ const patience = 60 * time.Second
 
 func newRig(t *testing.T, schema ...string) *rig {
 	t.Helper()
-	r := &rig{t: t, url: database(t)}
 	brokers, prefix := stacktest.Kafka(t)
-	r.prefix = prefix
+	return newRigAt(t, brokers, prefix, schema...)
+}
+
+// newRigAt is newRig with brokers of the test's own.
+func newRigAt(t *testing.T, brokers []string, prefix string, schema ...string) *rig {
+	t.Helper()
+	r := &rig{t: t, url: database(t), prefix: prefix}
 	transport := &kafka.Transport{MetadataTTL: 200 * time.Millisecond}
 	t.Cleanup(transport.CloseIdleConnections)
 	r.client = &kafka.Client{Addr: kafka.TCP(brokers...), Transport: transport, Timeout: 20 * time.Second}

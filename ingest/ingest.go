@@ -40,6 +40,8 @@ type Ingest struct {
 	standby bool
 	// published outlives a session: a topic may vanish between two.
 	published published
+	// warned are the findings that were logged.
+	warned map[string]bool
 	// trouble says why the stream does not run, nil while it does.
 	trouble atomic.Pointer[error]
 }
@@ -54,7 +56,7 @@ func New(config Config) (*Ingest, error) {
 	if err != nil {
 		return nil, fmt.Errorf("register metrics: %w", err)
 	}
-	in := &Ingest{config: config, log: config.Logger, metrics: m, resnapshot: config.Resnapshot}
+	in := &Ingest{config: config, log: config.Logger, metrics: m, resnapshot: config.Resnapshot, warned: map[string]bool{}}
 	in.setTrouble(errors.New("not started"))
 	return in, nil
 }

@@ -40,6 +40,10 @@ func newKeeper(store positionStore, p *publisher, start position) *keeper {
 
 // run stores positions until the context ends.
 func (k *keeper) run(ctx context.Context) error {
+	// What a snapshot or the session before published counts from now on, however soon this one ends.
+	if err := k.keep(ctx, k.publisher.state()); err != nil {
+		return err
+	}
 	for {
 		s := k.publisher.state()
 		if s.err != nil {

@@ -157,7 +157,8 @@ func (s positionStore) save(ctx context.Context, p position) error {
 	return publishOne(ctx, s.client, s.topic, &record{key: []byte(p.Slot), value: value})
 }
 
-// publishOne writes one record to a topic of one partition, trying until the context ends.
+// publishOne writes one record to a topic of one partition, trying until the context ends. A topic that stays unknown is an
+// error: the next session makes it again, or refuses if it held the position.
 func publishOne(ctx context.Context, client *kafka.Client, name string, r *record) error {
 	var b batch
 	b.reset()
@@ -166,9 +167,10 @@ func publishOne(ctx context.Context, client *kafka.Client, name string, r *recor
 	if err != nil {
 		return err
 	}
+	began := time.Now()
 	for wait := 10 * time.Millisecond; ; wait = min(2*wait, time.Second) {
 		_, err := produceRaw(ctx, client, name, 0, wire)
-		if err == nil || isRefusal(err) || !sleep(ctx, wait) {
+		if err == nil || isRefusal(err) || (isUnknown(err) && time.Since(began) > goneAfter) || !sleep(ctx, wait) {
 			return err
 		}
 	}

@@ -14,7 +14,7 @@ import (
 const (
 	produceTimeout = 20 * time.Second
 	// goneAfter is how long a topic may be unknown before it counts as deleted; a new or moving one is for a moment.
-	goneAfter = 30 * time.Second
+	goneAfter = 15 * time.Second
 )
 
 // deliver sends a batch until Kafka has acknowledged it and returns the offset behind it. The same bytes go again after

@@ -113,13 +113,14 @@ func (s *session) prepare(ctx context.Context) (*position, error) {
 	if s.tables, err = s.catalog.published(ctx, s.config.Publication); err != nil {
 		return nil, err
 	}
-	s.warnRouting()
-	specs := append(topic.Flow(s.config.Prefix, s.config.Partitions, s.config.Retention), positionSpec(s.config.Prefix))
-	specs = append(specs, s.config.sideTopics()...)
-	for _, t := range s.tables {
-		specs = append(specs, s.config.spec(t.Schema, t.Name))
+	if err := s.checkServer(ctx); err != nil {
+		return nil, err
 	}
+	specs := s.config.topics(s.tables)
 	if err := topic.Ensure(ctx, s.config.cluster(), specs); err != nil {
+		return nil, err
+	}
+	if err := s.checkTopics(ctx, specs); err != nil {
 		return nil, err
 	}
 	return s.store.load(ctx)

@@ -28,7 +28,9 @@ type table struct {
 
 // spec is the topic of a table.
 func (c *Config) spec(schema, name string) topic.Spec {
-	return topic.Table(c.Prefix, schema, name, c.Partitions, c.Retention, c.Dimensions)
+	spec := topic.Table(c.Prefix, schema, name, c.Partitions, c.Retention, c.Dimensions)
+	spec.Replication, spec.MinInsync = c.ReplicationFactor, c.MinInsyncReplicas
+	return spec
 }
 
 // routingColumn names the column whose value chooses the partition: one product's rows from all its tables meet in one

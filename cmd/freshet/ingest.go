@@ -8,6 +8,7 @@ import (
 
 	"github.com/segmentio/kafka-go"
 	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
 	"golang.org/x/sync/errgroup"
 
 	"freshet/deploy/health"
@@ -26,6 +27,9 @@ type ingestSettings struct {
 	spillDir          string
 	origin            string
 	transactions      bool
+	failover          bool
+	replication       int
+	minInsync         int
 }
 
 func newIngestCommand(s *settings) *cobra.Command {
@@ -47,35 +51,52 @@ A second ingest on the same slot stands by and takes over when the first one end
 		},
 	}
 	flags := cmd.Flags()
-	flags.StringVar(&own.slot, "slot", "", "the replication slot (default the prefix)")
-	flags.StringVar(&own.publication, "publication", "freshet", "the publication to read")
+	own.bindStream(flags)
 	flags.BoolVar(&own.resnapshot, "resnapshot", false, "drop the slot and publish every row again")
-	flags.DurationVar(&own.retention, "retention", 7*24*time.Hour, "how long topics keep changes; dimensions are kept for ever")
 	flags.StringVar(&own.compression, "compression", "none", "of batches on Kafka: none, lz4, zstd, snappy or gzip")
-	flags.StringToStringVar(&own.routing, "routing", nil, "routing columns that differ from the rule, schema.table=column, comma-separated")
 	flags.StringVar(&own.streaming, "streaming", "on", "large transactions while they run (on), or when they commit (off)")
 	flags.Int64Var(&own.streamBytes, "stream-bytes", 16<<20, "memory for large transactions that run, in bytes; the rest goes to --spill-dir")
 	flags.StringVar(&own.spillDir, "spill-dir", "", "where large transactions wait for their commit (default the system's)")
 	flags.StringVar(&own.origin, "origin", "any", "none leaves out what was replicated from another server; Postgres 16")
 	flags.BoolVar(&own.transactions, "transactions", false, "publish BEGIN and END on <prefix>.transaction, and each change's place in between")
+	flags.BoolVar(&own.failover, "failover", true, "let standbys keep a copy of the slot (Postgres 17 and later)")
 	return cmd
 }
 
-func runIngest(ctx context.Context, s *settings, own ingestSettings) error {
+// bindStream defines the flags that say what is read and how its topics are; check has them too.
+func (own *ingestSettings) bindStream(flags *pflag.FlagSet) {
+	flags.StringVar(&own.slot, "slot", "", "the replication slot (default the prefix)")
+	flags.StringVar(&own.publication, "publication", "freshet", "the publication to read")
+	flags.DurationVar(&own.retention, "retention", 7*24*time.Hour, "how long topics keep changes; dimensions are kept for ever")
+	flags.StringToStringVar(&own.routing, "routing", nil, "routing columns that differ from the rule, schema.table=column, comma-separated")
+	flags.IntVar(&own.replication, "replication-factor", 0, "copies of each topic that is made (default the broker's)")
+	flags.IntVar(&own.minInsync, "min-insync-replicas", 0, "copies that must have a record before it counts as written, for topics that are made (default the broker's)")
+}
+
+// config is what the settings say to ingest.
+func (own *ingestSettings) config(s *settings) (ingest.Config, error) {
 	compression, err := parseCompression(own.compression)
+	slot := own.slot
+	if slot == "" {
+		slot = s.prefix
+	}
+	return ingest.Config{
+		PostgresURL: s.postgresURL, Brokers: s.kafka, Security: s.security, Prefix: s.prefix, Slot: slot, Publication: own.publication,
+		Partitions: s.partitions, Retention: own.retention, Routing: own.routing, Resnapshot: own.resnapshot,
+		ReplicationFactor: own.replication, MinInsyncReplicas: own.minInsync, NoFailover: !own.failover,
+		Streaming: own.streaming, StreamBytes: own.streamBytes, SpillDir: own.spillDir, Origin: own.origin, Transactions: own.transactions,
+		Compression: compression, Version: version, Logger: s.logger(),
+	}, err
+}
+
+func runIngest(ctx context.Context, s *settings, own ingestSettings) error {
+	config, err := own.config(s)
 	if err != nil {
 		return err
 	}
-	if own.slot == "" {
-		own.slot = s.prefix
-	}
 	registry := newRegistry()
-	in, err := ingest.New(ingest.Config{
-		PostgresURL: s.postgresURL, Brokers: s.kafka, Security: s.security, Prefix: s.prefix, Slot: own.slot, Publication: own.publication,
-		Partitions: s.partitions, Retention: own.retention, Routing: own.routing, Resnapshot: own.resnapshot,
-		Streaming: own.streaming, StreamBytes: own.streamBytes, SpillDir: own.spillDir, Origin: own.origin, Transactions: own.transactions,
-		Compression: compression, Version: version, Registerer: registry, Logger: s.logger(),
-	})
+	config.Registerer = registry
+	in, err := ingest.New(config)
 	if err != nil {
 		return err
 	}

@@ -33,6 +33,9 @@ type Spec struct {
 	Retention  time.Duration // Forever, or how long a record is kept
 	// KeepBytes bounds the topic by size instead of time: old records go when it grows past it, the newest never.
 	KeepBytes int64
+	// Replication is the number of copies and MinInsync how many must have a record before it counts as written; 0 is the
+	// broker's default. Both matter at the topic's creation alone.
+	Replication, MinInsync int
 }
 
 // Dimensions are the tables that are small, have one partition, and are loaded whole by whoever needs them.
@@ -91,8 +94,12 @@ func Ensure(ctx context.Context, cluster broker.Cluster, specs []Spec) error {
 func create(ctx context.Context, client *kafka.Client, specs []Spec) error {
 	request := &kafka.CreateTopicsRequest{}
 	for _, s := range specs {
+		replication := s.Replication
+		if replication == 0 {
+			replication = -1
+		}
 		request.Topics = append(request.Topics, kafka.TopicConfig{
-			Topic: s.Name, NumPartitions: s.Partitions, ReplicationFactor: -1, ConfigEntries: s.entries(),
+			Topic: s.Name, NumPartitions: s.Partitions, ReplicationFactor: replication, ConfigEntries: s.entries(),
 		})
 	}
 	answer, err := client.CreateTopics(ctx, request)
@@ -121,6 +128,9 @@ func (s Spec) entries() []kafka.ConfigEntry {
 		entries = append(entries,
 			kafka.ConfigEntry{ConfigName: "retention.bytes", ConfigValue: strconv.FormatInt(s.KeepBytes, 10)},
 			kafka.ConfigEntry{ConfigName: "segment.bytes", ConfigValue: strconv.FormatInt(max(s.KeepBytes/4, 1<<20), 10)})
+	}
+	if s.MinInsync > 0 {
+		entries = append(entries, kafka.ConfigEntry{ConfigName: "min.insync.replicas", ConfigValue: strconv.Itoa(s.MinInsync)})
 	}
 	return entries
 }
