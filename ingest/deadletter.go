@@ -15,6 +15,7 @@ type deadLetter struct {
 	position  []recordHeader
 	key       []byte
 	reason    string
+	size      int // of the record in bytes, 0 where it is not known
 }
 
 func (d *deadLetter) record() record {
@@ -26,6 +27,9 @@ func (d *deadLetter) record() record {
 		recordHeader{"dl_reason", []byte(d.reason)},
 		recordHeader{"dl_time", time.Now().UTC().AppendFormat(nil, time.RFC3339Nano)},
 		recordHeader{"dl_truncated", []byte("true")})
+	if d.size > 0 {
+		headers = append(headers, recordHeader{"dl_size", strconv.AppendInt(nil, int64(d.size), 10)})
+	}
 	return record{key: d.key, headers: headers}
 }
 

@@ -38,7 +38,7 @@ func TestOversize(t *testing.T) {
 	}
 	reasons := map[string]string{}
 	for _, l := range letters {
-		if l.header("dl_stage") != "ingest" || l.header("dl_topic") != topics[0].Topic || l.header(change.HeaderTxIndex) == "" {
+		if l.header("dl_stage") != "ingest" || l.header("dl_topic") != topics[0].Topic || l.header(change.HeaderTxIndex) == "" || len(l.header("dl_size")) != 6 {
 			t.Errorf("headers: %v", l.headers)
 		}
 		reasons[string(l.key)] = l.header("dl_reason")

@@ -2,6 +2,7 @@ package ingest
 
 import (
 	"context"
+	"errors"
 	"strconv"
 	"time"
 
@@ -175,6 +176,10 @@ func (e *emitter) park(ctx context.Context, t *table, reason error) error {
 	e.log("row parked on the dead-letter topic", "table", t.name, "lsn", e.position.String(), "key", string(e.key), "reason", reason.Error())
 	e.setHeaders(t, nil, "", nil)
 	letter := deadLetter{topic: t.partitions[0].topic, partition: -1, position: e.headers, key: e.key, reason: reason.Error()}
+	var large *tooLargeError
+	if errors.As(reason, &large) {
+		letter.size = large.size
+	}
 	parked := letter.record()
 	return e.append(ctx, e.publisher.dead, &parked)
 }

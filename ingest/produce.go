@@ -119,7 +119,7 @@ func (p *publisher) deliverApart(part *partition, b *batch, refusal error) (next
 
 // parkRefused writes to the dead-letter topic at once, outside its queue: the record's own partition waits for it.
 func (p *publisher) parkRefused(part *partition, r *record, refusal error) error {
-	letter := deadLetter{topic: part.topic, partition: part.id, position: positionHeaders(r.headers), key: r.key, reason: refusal.Error()}
+	letter := deadLetter{topic: part.topic, partition: part.id, position: positionHeaders(r.headers), key: r.key, reason: refusal.Error(), size: len(r.key) + len(r.value)}
 	parked := letter.record()
 	single := &batch{}
 	single.reset()
