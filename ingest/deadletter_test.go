@@ -10,7 +10,7 @@ import (
 	"freshet/ingest/change"
 )
 
-// TestOversize parks rows that are larger than our limit, and rows that only the broker finds too large, and lets the
+// TestOversize is pitfalls 34 and 37: it parks rows that are larger than our limit, and rows that only the broker finds too large, and lets the
 // others pass.
 func TestOversize(t *testing.T) {
 	r := newRig(t, `create table products (id bigint primary key, note text)`, `create publication freshet for table products`)

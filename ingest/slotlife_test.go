@@ -1,6 +1,7 @@
 package ingest_test
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"os"
@@ -82,6 +83,40 @@ func TestTakeover(t *testing.T) {
 			r.check()
 		})
 	}
+}
+
+// TestHealth is pitfall 38: healthy is who streams, not who waits or has failed.
+func TestHealth(t *testing.T) {
+	r := newRig(t, counters)
+	first, second := r.watched(), r.watched()
+	await(t, "one streams, one does not", func() bool {
+		a, b := first.Healthy(t.Context()), second.Healthy(t.Context())
+		return (a == nil) != (b == nil) && r.waits()
+	})
+	for _, in := range []*ingest.Ingest{first, second} {
+		if err := in.Healthy(t.Context()); err != nil && !strings.Contains(err.Error(), "its lock is taken") {
+			t.Errorf("it says %v", err)
+		}
+	}
+}
+
+// watched runs an ingest until the test ends and returns it.
+func (r *rig) watched() *ingest.Ingest {
+	r.t.Helper()
+	in, err := ingest.New(r.config)
+	if err != nil {
+		r.t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	done := make(chan error, 1)
+	go func() { done <- in.Run(ctx) }()
+	r.t.Cleanup(func() {
+		cancel()
+		if err := <-done; err != nil {
+			r.t.Error(err)
+		}
+	})
+	return in
 }
 
 // failover is a primary with a standby that keeps its failover slots, and an ingest that knows both.

@@ -12,6 +12,7 @@ import (
 	"freshet/ingest/topic"
 )
 
+// TestEnsure is pitfall 35: another number of partitions is refused.
 func TestEnsure(t *testing.T) {
 	brokers, prefix := stacktest.Kafka(t)
 	specs := append(topic.Flow(prefix, 3, time.Hour),
@@ -33,6 +34,7 @@ func TestEnsure(t *testing.T) {
 	}
 }
 
+// TestEnsureRefusesCompaction is pitfall 35 too: kafka-go's readers stop at what compaction leaves.
 func TestEnsureRefusesCompaction(t *testing.T) {
 	brokers, prefix := stacktest.Kafka(t)
 	client := &kafka.Client{Addr: kafka.TCP(brokers...)}
