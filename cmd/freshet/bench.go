@@ -191,7 +191,7 @@ func (s *settings) printReports(o benchOptions, reports ...*bench.Report) error 
 func (s *settings) benchTarget(o benchOptions) bench.Target {
 	return bench.Target{
 		Read: "http://" + s.readListen, Admin: "http://" + s.adminListen, Token: o.token,
-		PostgresURL: s.postgresURL, Brokers: s.kafka, MongoURL: s.mongoURL, MongoDatabase: s.mongoDatabase, ElasticURL: s.elasticURL,
+		PostgresURL: s.postgresURL, Brokers: s.kafka, Security: s.security, MongoURL: s.mongoURL, MongoDatabase: s.mongoDatabase, ElasticURL: s.elasticURL,
 		Version: version,
 		// A progress line that can't be written is no reason to stop.
 		Note: func(format string, args ...any) { _, _ = fmt.Fprintf(s.stderr, format+"\n", args...) },

@@ -10,6 +10,8 @@ package bench
 import (
 	"context"
 	"time"
+
+	"freshet/ingest/broker"
 )
 
 // Target is the running Freshet that is measured. A benchmark uses what it needs of it.
@@ -20,12 +22,18 @@ type Target struct {
 
 	PostgresURL   string
 	Brokers       []string
+	Security      broker.Security // how the brokers are reached
 	MongoURL      string
 	MongoDatabase string
 	ElasticURL    string
 
 	Version string                           // of Freshet, for the report
 	Note    func(format string, args ...any) // told of the progress, for people; required
+}
+
+// cluster is the Kafka of the target.
+func (t *Target) cluster() broker.Cluster {
+	return broker.Cluster{Addresses: t.Brokers, Security: t.Security}
 }
 
 // report begins a report: what runs where, and the load the machine had before we add ours.

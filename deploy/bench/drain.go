@@ -115,13 +115,13 @@ func (b *ingestBench) drain(ctx context.Context, slot string, partitions int, en
 func (b *ingestBench) ingesting(ctx context.Context, slot string, partitions int, do func(context.Context, *progress.Tracker) error) error {
 	quiet := slog.New(slog.DiscardHandler)
 	in, err := ingest.New(ingest.Config{
-		PostgresURL: b.url, Brokers: b.t.Brokers, Prefix: slot, Slot: slot, Publication: "freshet",
+		PostgresURL: b.url, Brokers: b.t.Brokers, Security: b.t.Security, Prefix: slot, Slot: slot, Publication: "freshet",
 		Partitions: partitions, Retention: time.Hour, Logger: quiet,
 	})
 	if err != nil {
 		return err
 	}
-	tracker, err := progress.New(progress.Config{Brokers: b.t.Brokers, Prefix: slot}, quiet)
+	tracker, err := progress.New(progress.Config{Brokers: b.t.Brokers, Security: b.t.Security, Prefix: slot}, quiet)
 	if err != nil {
 		return err
 	}

@@ -13,6 +13,7 @@ import (
 	"github.com/jackc/pgx/v5"
 	"github.com/segmentio/kafka-go"
 
+	"freshet/ingest/broker"
 	"freshet/ingest/change"
 )
 
@@ -103,14 +104,14 @@ func (b *ingestBench) close(ctx context.Context) error {
 		_, err := b.admin.Exec(ctx, "drop database if exists "+b.name+" with (force)")
 		errs = append(errs, err, b.admin.Close(ctx))
 	}
-	return errors.Join(append(errs, deleteTopics(ctx, b.t.Brokers, b.name))...)
+	return errors.Join(append(errs, deleteTopics(ctx, b.t.cluster(), b.name))...)
 }
 
 // deleteTopics deletes all topics whose names begin with the prefix.
-func deleteTopics(ctx context.Context, brokers []string, prefix string) error {
-	transport := &kafka.Transport{}
+func deleteTopics(ctx context.Context, cluster broker.Cluster, prefix string) error {
+	transport := cluster.Transport("freshet-bench", 0)
 	defer transport.CloseIdleConnections()
-	client := &kafka.Client{Addr: kafka.TCP(brokers...), Transport: transport}
+	client := cluster.Client(transport, 0)
 	metadata, err := client.Metadata(ctx, &kafka.MetadataRequest{})
 	if err != nil {
 		return fmt.Errorf("list the benchmark's topics: %w", err)

@@ -13,6 +13,7 @@ import (
 	"github.com/segmentio/kafka-go"
 	"golang.org/x/sync/errgroup"
 
+	"freshet/ingest/broker"
 	"freshet/ingest/change"
 	"freshet/ingest/pgoutput"
 	"freshet/projectors/progress"
@@ -80,7 +81,7 @@ func (b *ingestBench) latency(ctx context.Context, report *Report, rate float64,
 		var readers errgroup.Group
 		reading, stop := context.WithCancel(ctx)
 		defer stop()
-		readers.Go(func() error { return l.consume(reading, b.t.Brokers, change.Topic(slot, "public", "bench_event")) })
+		readers.Go(func() error { return l.consume(reading, b.t.cluster(), change.Topic(slot, "public", "bench_event")) })
 		readers.Go(func() error { return l.wire(reading, b.url, slot+"_wire") })
 		achieved, err := b.insert(ctx, rate, cfg, l)
 		if err != nil {
@@ -167,10 +168,10 @@ func (l *latencies) note(kind string, created []byte) error {
 }
 
 // consume reads the topic as a consumer does that takes each record as it comes.
-func (l *latencies) consume(ctx context.Context, brokers []string, topic string) error {
-	transport := &kafka.Transport{}
+func (l *latencies) consume(ctx context.Context, cluster broker.Cluster, topic string) error {
+	transport := cluster.Transport("freshet-bench", 0)
 	defer transport.CloseIdleConnections()
-	client := &kafka.Client{Addr: kafka.TCP(brokers...), Transport: transport}
+	client := cluster.Client(transport, 0)
 	for offset := int64(0); ctx.Err() == nil; {
 		answer, err := client.Fetch(ctx, &kafka.FetchRequest{Topic: topic, Offset: offset, MinBytes: 1, MaxBytes: 8 << 20, MaxWait: 250 * time.Millisecond})
 		if err == nil {

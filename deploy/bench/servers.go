@@ -88,9 +88,9 @@ func (t *Target) elasticVersion(ctx context.Context) (version string, err error)
 
 // kafkaVersion tells brokers apart by the protocol, since none says its version.
 func (t *Target) kafkaVersion(ctx context.Context) (string, error) {
-	transport := &kafka.Transport{}
+	transport := t.cluster().Transport("freshet-bench", 0)
 	defer transport.CloseIdleConnections()
-	client := &kafka.Client{Addr: kafka.TCP(t.Brokers...), Transport: transport}
+	client := t.cluster().Client(transport, 0)
 	versions, err := client.ApiVersions(ctx, &kafka.ApiVersionsRequest{})
 	if err != nil {
 		return "", err
