@@ -65,7 +65,7 @@ func newMetrics(r prometheus.Registerer) (*metrics, error) {
 		}, []string{"table", "state"}),
 	}
 	m.ops = map[change.Op]prometheus.Counter{}
-	for _, op := range []change.Op{change.Create, change.Update, change.Delete, change.Read, change.Truncate} {
+	for _, op := range []change.Op{change.Create, change.Update, change.Delete, change.Read, change.Truncate, change.Message} {
 		m.ops[op] = m.events.WithLabelValues(string(rune(op)))
 	}
 	for _, c := range []prometheus.Collector{

@@ -181,7 +181,7 @@ func TestPreparedTransaction(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer func() { _ = conn.Close(context.Background()) }()
-	if allowed == 0 {
+	if allowed == 0 { // the shared server; TestProtocolVersions has servers that allow it
 		if _, err := conn.Exec(t.Context(), `begin; insert into products values (1, 'x'); prepare transaction 'no'`); err == nil {
 			t.Fatal("prepared though the server allows none")
 		}

@@ -47,7 +47,7 @@ func TestSpool(t *testing.T) {
 			t.Logf("seed %d", seed)
 			random := rand.New(rand.NewPCG(seed, 1))
 			p := newTestSpool(t, limit)
-			for xid := uint32(1000); xid < 200000; xid += 10000 {
+			for xid := uint32(1000); xid < 60000; xid += 10000 {
 				runSpooled(t, p, random, xid)
 			}
 			if p.used != 0 || len(p.txs) != 0 {
