@@ -15,10 +15,20 @@ func TestProtocolVersions(t *testing.T) {
 		name string
 		test func(*testing.T)
 	}{
-		{"Savepoint", TestSavepointRolledBackInAStream}, {"Shapes", TestShapesInStreams}, {"MessageInSavepoint", TestMessageInARolledBackSavepoint},
-		{"Messages", TestMessages}, {"Transactions", TestTransactionTopic}, {"Origin", TestOrigin}, {"ShapesDetected", TestShapesAreDetected},
-		{"DDL", TestDDLInOrder}, {"RowFilter", TestRowFilter}, {"ColumnList", TestColumnList}, {"PartitionRoot", TestPartitionRoot},
-		{"PartitionLeaves", TestPartitionLeaves}, {"GeneratedColumns", TestGeneratedColumns}, {"TruncateSeveral", TestTruncateSeveral},
+		{"Savepoint", TestSavepointRolledBackInAStream},
+		{"Shapes", TestShapesInStreams},
+		{"MessageInSavepoint", TestMessageInARolledBackSavepoint},
+		{"Messages", TestMessages},
+		{"Transactions", TestTransactionTopic},
+		{"Origin", TestOrigin},
+		{"ShapesDetected", TestShapesAreDetected},
+		{"DDL", TestDDLInOrder},
+		{"RowFilter", TestRowFilter},
+		{"ColumnList", TestColumnList},
+		{"PartitionRoot", TestPartitionRoot},
+		{"PartitionLeaves", TestPartitionLeaves},
+		{"GeneratedColumns", TestGeneratedColumns},
+		{"TruncateSeveral", TestTruncateSeveral},
 		{"Prepared", TestPreparedTransaction},
 	}
 	for _, major := range artifact.PostgresMajors() {
