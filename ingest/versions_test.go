@@ -17,8 +17,9 @@ var serverOf sync.Map
 func database(t *testing.T) string {
 	t.Helper()
 	for name, found := t.Name(), true; found; {
-		if server, ok := serverOf.Load(name); ok {
-			_, url := server.(*stacktest.Server).Database(t)
+		value, _ := serverOf.Load(name)
+		if server, ok := value.(*stacktest.Server); ok {
+			_, url := server.Database(t)
 			return url
 		}
 		end := strings.LastIndexByte(name, '/')
@@ -41,9 +42,16 @@ func TestVersions(t *testing.T) {
 		name string
 		test func(*testing.T)
 	}{
-		{"Stream", TestStream}, {"Transactions", TestTransactions}, {"Identity", TestIdentity}, {"UnchangedToast", TestUnchangedToast},
-		{"TruncateAndAlter", TestTruncateAndAlter}, {"TableThatJoinsLater", TestTableThatJoinsLater}, {"Debezium", TestDebezium},
-		{"Stopped", TestStopped}, {"Standby", TestStandby}, {"Refusals", TestRefusals},
+		{"Stream", TestStream},
+		{"Transactions", TestTransactions},
+		{"Identity", TestIdentity},
+		{"UnchangedToast", TestUnchangedToast},
+		{"TruncateAndAlter", TestTruncateAndAlter},
+		{"TableThatJoinsLater", TestTableThatJoinsLater},
+		{"Debezium", TestDebezium},
+		{"Stopped", TestStopped},
+		{"Standby", TestStandby},
+		{"Refusals", TestRefusals},
 	}
 	for _, major := range artifact.PostgresMajors() {
 		t.Run(fmt.Sprint("Postgres ", major), func(t *testing.T) {

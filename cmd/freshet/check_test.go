@@ -73,8 +73,10 @@ func letter(t *testing.T, brokers []string, prefix, key, stage string) {
 	transport := broker.Security{}.Transport("test", 0)
 	defer transport.CloseIdleConnections()
 	record := kafka.Record{Key: kafka.NewBytes([]byte(key)), Value: kafka.NewBytes([]byte("v")), Headers: []kafka.Header{
-		{Key: "dl_topic", Value: []byte(change.CommandTopic(prefix))}, {Key: "dl_partition", Value: []byte("0")},
-		{Key: "dl_offset", Value: []byte("0")}, {Key: "dl_stage", Value: []byte(stage)},
+		{Key: "dl_topic", Value: []byte(change.CommandTopic(prefix))},
+		{Key: "dl_partition", Value: []byte("0")},
+		{Key: "dl_offset", Value: []byte("0")},
+		{Key: "dl_stage", Value: []byte(stage)},
 	}}
 	answer, err := broker.Cluster{Addresses: brokers}.Client(transport, 20*time.Second).Produce(t.Context(), &kafka.ProduceRequest{
 		Topic: change.DeadLetterTopic(prefix), RequiredAcks: kafka.RequireAll, Records: kafka.NewRecordReader(record),

@@ -66,8 +66,13 @@ func Postgres(ctx context.Context, conn *pgx.Conn, target Target) ([]Finding, er
 		name string
 		look func(context.Context) error
 	}{
-		{"settings", i.settings}, {"role", i.role}, {"publication", i.publication}, {"tables", i.tables},
-		{"slot", i.slot}, {"failover", i.failover}, {"transactions", i.transactions},
+		{"settings", i.settings},
+		{"role", i.role},
+		{"publication", i.publication},
+		{"tables", i.tables},
+		{"slot", i.slot},
+		{"failover", i.failover},
+		{"transactions", i.transactions},
 	} {
 		if err := part.look(ctx); err != nil {
 			return nil, fmt.Errorf("check %s: %w", part.name, err)

@@ -151,7 +151,8 @@ func TestTopics(t *testing.T) {
 	client := &kafka.Client{Addr: kafka.TCP(brokers...), Transport: transport, Timeout: 20 * time.Second}
 	answer, err := client.CreateTopics(t.Context(), &kafka.CreateTopicsRequest{Topics: []kafka.TopicConfig{{
 		Topic: prefix + ".bad", NumPartitions: 2, ReplicationFactor: 1, ConfigEntries: []kafka.ConfigEntry{
-			{ConfigName: "cleanup.policy", ConfigValue: "compact"}, {ConfigName: "retention.ms", ConfigValue: "60000"},
+			{ConfigName: "cleanup.policy", ConfigValue: "compact"},
+			{ConfigName: "retention.ms", ConfigValue: "60000"},
 			{ConfigName: "max.message.bytes", ConfigValue: "1000"},
 		},
 	}}})
