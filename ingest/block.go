@@ -103,7 +103,7 @@ func (s *stream) commitStreamed(ctx context.Context, head pgoutput.Stream) error
 	if t == nil {
 		return fmt.Errorf("streamed transaction %d commits without having begun", head.XID)
 	}
-	if err := s.begin(head.Commit.CommitLSN, head.Commit.CommitTime, head.XID); err != nil {
+	if err := s.begin(ctx, head.Commit.CommitLSN, head.Commit.CommitTime, head.XID); err != nil {
 		return err
 	}
 	s.emitter.meta.Origin = t.origin

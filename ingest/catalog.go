@@ -112,6 +112,8 @@ type publishedTable struct {
 	Name     string
 	Filter   string // row filter, "" for none
 	Estimate int64  // rows, for the progress of a snapshot
+	RowBytes int64  // of an average row, about
+	Pages    int64  // of the table's own file
 	Columns  []pgoutput.Column
 	Identity byte
 }
@@ -133,6 +135,7 @@ func (c *catalog) published(ctx context.Context, publication string) ([]publishe
 	}
 	rows, err := c.conn.Query(ctx, `
 		select c.oid, c.relkind::text, p.schemaname, p.tablename, coalesce(p.rowfilter, ''), greatest(c.reltuples, 0)::bigint, c.relreplident::text,
+			(pg_table_size(c.oid) / greatest(c.reltuples, 1))::bigint, pg_relation_size(c.oid) / current_setting('block_size')::int,
 			array_agg(a.attname::text order by a.attnum), array_agg(a.atttypid order by a.attnum), array_agg(a.atttypmod order by a.attnum),
 			array_agg(c.relreplident = 'f' or coalesce(a.attnum = any(i.indkey::int2[]), false) order by a.attnum)
 		from pg_publication_tables p
@@ -141,7 +144,7 @@ func (c *catalog) published(ctx context.Context, publication string) ([]publishe
 		join pg_attribute a on a.attrelid = c.oid and a.attname = any(p.attnames)
 		left join pg_index i on i.indrelid = c.oid and case c.relreplident when 'd' then i.indisprimary when 'i' then i.indisreplident end
 		where p.pubname = $1 and (a.attgenerated = '' or (a.attgenerated = 's' and current_setting('server_version_num')::int >= 180000))
-		group by 1, 2, 3, 4, 5, 6, 7 order by 3, 4`, publication)
+		group by 1, 2, 3, 4, 5, 6, 7, 8, 9 order by 3, 4`, publication)
 	if err != nil {
 		return nil, fmt.Errorf("list the tables of publication %s: %w", publication, err)
 	}
@@ -152,7 +155,7 @@ func (c *catalog) published(ctx context.Context, publication string) ([]publishe
 		var types []uint32
 		var modifiers []int32
 		var identities []bool
-		err := row.Scan(&t.OID, &t.Kind, &t.Schema, &t.Name, &t.Filter, &t.Estimate, &identity, &names, &types, &modifiers, &identities)
+		err := row.Scan(&t.OID, &t.Kind, &t.Schema, &t.Name, &t.Filter, &t.Estimate, &identity, &t.RowBytes, &t.Pages, &names, &types, &modifiers, &identities)
 		for i := range names {
 			t.Columns = append(t.Columns, pgoutput.Column{Name: names[i], Type: types[i], Modifier: modifiers[i], Identity: identities[i]})
 		}

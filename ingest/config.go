@@ -49,6 +49,9 @@ type Config struct {
 	NoFailover bool
 	// Resnapshot throws the slot and the stored position away and publishes every row again.
 	Resnapshot bool
+	// SnapshotConnections is how many connections read the tables of the slot's first snapshot; default 4. One reads slower
+	// than Kafka takes; many keep more of the server's processors from the shop. Each holds a snapshot open until the end.
+	SnapshotConnections int
 
 	// BufferBytes bounds what is read and not yet acknowledged by Kafka; default 24 MiB. Too small slows catching up,
 	// memory grows to about three times of it.
@@ -99,6 +102,7 @@ func (c *Config) setDefaults() {
 	or(&c.SpillDir, os.TempDir())
 	or(&c.Origin, "any")
 	or(&c.Partitions, 4)
+	or(&c.SnapshotConnections, 4)
 	or(&c.Retention, 7*24*time.Hour)
 	or(&c.BufferBytes, 24<<20)
 	or(&c.BatchBytes, 512<<10)
@@ -134,6 +138,7 @@ func (c *Config) validate() error {
 	report(c.PostgresURL == "", "the Postgres URL is missing")
 	report(len(c.Brokers) == 0, "the Kafka brokers are missing")
 	report(!slotName.MatchString(c.Slot), "slot %q: only a-z, 0-9 and _, at most 63", c.Slot)
+	report(c.SnapshotConnections < 1 || c.SnapshotConnections > 64, "snapshot connections %d: want 1 to 64", c.SnapshotConnections)
 	report(c.Partitions < 1 || c.Partitions > 1000, "partitions %d: want 1 to 1000", c.Partitions)
 	report(c.Retention < time.Minute && c.Retention != topic.Forever, "retention %s: want a minute at least", c.Retention)
 	report(c.ReplicationFactor < 0 || c.ReplicationFactor > 100, "replication factor %d: want 1 to 100, or 0 for the broker's", c.ReplicationFactor)

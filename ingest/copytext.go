@@ -12,8 +12,6 @@ import (
 type rowWriter struct {
 	columns int
 	row     func([]change.Value) error
-	done    int64
-	total   int64
 
 	rest   []byte
 	values []change.Value

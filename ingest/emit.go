@@ -24,6 +24,9 @@ type emitter struct {
 	log       func(msg string, args ...any)
 	// wait blocks while the publisher's buffer is full.
 	wait func(ctx context.Context) error
+	// board is told of every change; nil while a snapshot is copied.
+	board  *board
+	parked int64 // rows, by this emitter
 
 	tx       *transaction
 	position change.Position
@@ -85,24 +88,12 @@ func (e *emitter) put(ctx context.Context, t *table, op change.Op, before, after
 	if image == nil {
 		image = before
 	}
-	var err error
-	var r record
-	if t.encoder.HasKey() {
-		if e.key, err = t.encoder.AppendKey(e.key[:0], image); err != nil {
-			return e.park(ctx, t, err)
-		}
-		r.key = e.key
-	}
-	e.meta.Op, e.meta.Now = op, e.now
 	if err := e.boundary.place(ctx, e, t.name); err != nil {
 		return err
 	}
-	if e.value, err = t.encoder.AppendEnvelope(e.value[:0], &e.meta, before, after); err != nil {
+	r, err := e.encode(t, op, before, after, image)
+	if err != nil {
 		return e.park(ctx, t, err)
-	}
-	r.value = e.value
-	if len(r.value)+len(r.key) > e.publisher.config.MaxRecordBytes {
-		return e.park(ctx, t, &tooLargeError{len(r.value), e.publisher.config.MaxRecordBytes})
 	}
 	e.setHeaders(t, image, extra, extraValue)
 	r.headers = e.headers
@@ -116,6 +107,28 @@ func (e *emitter) put(ctx context.Context, t *table, op change.Op, before, after
 	}
 	r.value = nil
 	return e.route(ctx, t, image, &r)
+}
+
+// encode writes key and value of one change into the emitter's buffers; an error is the reason to park it.
+func (e *emitter) encode(t *table, op change.Op, before, after, image []change.Value) (r record, err error) {
+	if t.encoder.HasKey() {
+		if e.key, err = t.encoder.AppendKey(e.key[:0], image); err != nil {
+			return r, err
+		}
+		r.key = e.key
+		if e.board != nil && e.board.watching.Load() && e.meta.Snapshot == "" {
+			e.board.note(t, op, e.meta.XID, r.key, image)
+		}
+	}
+	e.meta.Op, e.meta.Now = op, e.now
+	if e.value, err = t.encoder.AppendEnvelope(e.value[:0], &e.meta, before, after); err != nil {
+		return r, err
+	}
+	r.value = e.value
+	if len(r.value)+len(r.key) > e.publisher.config.MaxRecordBytes {
+		return r, &tooLargeError{len(r.value), e.publisher.config.MaxRecordBytes}
+	}
+	return r, nil
 }
 
 func (e *emitter) setHeaders(t *table, image []change.Value, extra string, extraValue []byte) {
@@ -164,6 +177,9 @@ func (e *emitter) truncate(ctx context.Context, t *table) error {
 		return err
 	}
 	e.setHeaders(t, nil, "", nil)
+	if e.board != nil && e.board.watching.Load() {
+		e.board.note(t, change.Truncate, e.meta.XID, nil, nil)
+	}
 	e.metrics.ops[change.Truncate].Inc()
 	e.boundary.published(t.name)
 	e.log("table truncated: consumers get op t on every partition", "table", t.name, "lsn", e.position.Commit.String())
@@ -172,6 +188,7 @@ func (e *emitter) truncate(ctx context.Context, t *table) error {
 
 // park writes a row that can't be published to the dead-letter topic, as part of its transaction, and goes on.
 func (e *emitter) park(ctx context.Context, t *table, reason error) error {
+	e.parked++
 	e.metrics.deadLetters.Inc()
 	e.log("row parked on the dead-letter topic", "table", t.name, "lsn", e.position.String(), "key", string(e.key), "reason", reason.Error())
 	e.setHeaders(t, nil, "", nil)
@@ -193,6 +210,9 @@ func (e *emitter) append(ctx context.Context, part *partition, r *record) error 
 
 // commit closes the transaction.
 func (e *emitter) commit(end change.LSN, commitTime int64) {
+	if e.board != nil {
+		e.tx.mark = e.board.mark()
+	}
 	e.publisher.commit(e.tx, end, commitTime)
 	e.tx = nil
 	e.meta.LastCommit = end

@@ -20,7 +20,7 @@ import (
 
 // rig is one test's database, topics and ingest.
 type rig struct {
-	t      *testing.T
+	t      testing.TB
 	url    string
 	prefix string
 	config ingest.Config
@@ -31,7 +31,7 @@ type rig struct {
 // patience bounds every wait: a machine shared with four servers and other tests is slow at times.
 const patience = 60 * time.Second
 
-func newRig(t *testing.T, schema ...string) *rig {
+func newRig(t testing.TB, schema ...string) *rig {
 	t.Helper()
 	brokers, prefix := stacktest.Kafka(t)
 	return newRigAt(t, brokers, prefix, schema...)
@@ -150,6 +150,35 @@ func (r *rig) settle() change.Progress {
 	return last
 }
 
+// until polls for a condition.
+func (r *rig) until(what string, is func() bool) {
+	r.t.Helper()
+	for deadline := time.Now().Add(patience); !is(); <-time.After(10 * time.Millisecond) {
+		if time.Now().After(deadline) {
+			r.t.Fatalf("waited %s for %s", patience, what)
+		}
+	}
+}
+
+// records counts what was ever written to a table's topic.
+func (r *rig) records(table string) int64 {
+	r.t.Helper()
+	topic := change.Topic(r.prefix, "public", table)
+	request := map[string][]kafka.OffsetRequest{}
+	for p := range r.config.Partitions {
+		request[topic] = append(request[topic], kafka.LastOffsetOf(p))
+	}
+	answer, err := r.client.ListOffsets(r.t.Context(), &kafka.ListOffsetsRequest{Topics: request})
+	if err != nil {
+		return 0 // not there yet
+	}
+	var n int64
+	for _, p := range answer.Topics[topic] {
+		n += max(0, p.LastOffset)
+	}
+	return n
+}
+
 // rawRecord is a record as it lies on a topic.
 type rawRecord struct {
 	partition  int
@@ -258,7 +287,7 @@ func orNull(b []byte) string {
 	return string(b)
 }
 
-func compare(t *testing.T, got, want []string) {
+func compare(t testing.TB, got, want []string) {
 	t.Helper()
 	if !slices.Equal(got, want) {
 		t.Errorf("got\n%s\nwant\n%s", join(got), join(want))

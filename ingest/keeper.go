@@ -41,7 +41,7 @@ func newKeeper(store positionStore, p *publisher, start position) *keeper {
 // run stores positions until the context ends.
 func (k *keeper) run(ctx context.Context) error {
 	// What a snapshot or the session before published counts from now on, however soon this one ends.
-	if err := k.keep(ctx, k.publisher.state()); err != nil {
+	if err := k.keep(ctx); err != nil {
 		return err
 	}
 	for {
@@ -49,7 +49,7 @@ func (k *keeper) run(ctx context.Context) error {
 		if s.err != nil {
 			return s.err
 		}
-		if s.durable <= k.identity.LSN {
+		if s.durable <= k.identity.LSN && !s.marked {
 			select {
 			case <-ctx.Done():
 				return nil
@@ -57,7 +57,7 @@ func (k *keeper) run(ctx context.Context) error {
 			}
 			continue
 		}
-		if err := k.keep(ctx, s); err != nil {
+		if err := k.keep(ctx); err != nil {
 			return err
 		}
 		pause := positionEvery
@@ -75,7 +75,7 @@ func (k *keeper) idlePause(ctx context.Context) time.Duration {
 	deadline := time.After(idleEvery)
 	for {
 		s := k.publisher.state()
-		if !s.idle || s.err != nil {
+		if !s.idle || s.marked || s.err != nil {
 			return positionEvery
 		}
 		select {
@@ -91,9 +91,13 @@ func (k *keeper) idlePause(ctx context.Context) time.Duration {
 	}
 }
 
-func (k *keeper) keep(ctx context.Context, s state) error {
+func (k *keeper) keep(ctx context.Context) error {
 	failpoint.Hit("ingest-after-produce-before-position")
+	s, marks := k.publisher.takeMarks()
 	p := k.identity
+	for _, mark := range marks {
+		mark(&p)
+	}
 	p.LSN, p.Time = s.durable, time.UnixMicro(s.time).UTC()
 	p.Ends = nil
 	if now := time.Now(); now.Sub(k.ended) >= fullEvery || s.idle {

@@ -16,6 +16,13 @@ const ownPrefix = "freshet."
 // message publishes what pg_logical_emit_message wrote: in its place in its transaction, or on its own.
 func (s *stream) message(ctx context.Context, walStart change.LSN) error {
 	m := &s.decoder.Message
+	if isOurs(m.Prefix) {
+		if s.skipping || !s.inTx {
+			return nil // published before, or not as ingest writes them
+		}
+		s.emitter.meta.LSN = walStart
+		return s.emitter.board.message(ctx, s.emitter, m.Prefix, m.Content)
+	}
 	if bytes.HasPrefix(m.Prefix, []byte(ownPrefix)) && string(m.Prefix) != ddlPrefix {
 		return nil
 	}

@@ -3,9 +3,7 @@ package ingest
 import (
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
-	"io"
 	"time"
 
 	"github.com/segmentio/kafka-go"
@@ -23,15 +21,19 @@ const (
 // position is our own record of how far the stream is on Kafka, and of which stream. It lives on the topic
 // <prefix>.position beside the data, so that both share one fate: a Kafka that lost the data can't claim to hold it.
 type position struct {
-	State       string     `json:"state"`
-	Generation  int        `json:"generation"` // counts the slot's lives; a higher one replaces all lower ones
-	LSN         change.LSN `json:"lsn"`        // every transaction that ends here or before is on Kafka
-	Time        time.Time  `json:"time"`
-	SystemID    string     `json:"system_id"`
-	Timeline    int32      `json:"timeline"`
-	Database    string     `json:"database"`
-	Slot        string     `json:"slot"`
-	Publication string     `json:"publication"`
+	State      string     `json:"state"`
+	Generation int        `json:"generation"` // counts the slot's lives; a higher one replaces all lower ones
+	LSN        change.LSN `json:"lsn"`        // every transaction that ends here or before is on Kafka
+	// Remaining are the tables of the slot's first snapshot that are not on Kafka in full.
+	Remaining []string `json:"remaining,omitempty"`
+	// Snapshots are the incremental snapshots that are under way or ended lately.
+	Snapshots   orders    `json:"snapshots,omitempty"`
+	Time        time.Time `json:"time"`
+	SystemID    string    `json:"system_id"`
+	Timeline    int32     `json:"timeline"`
+	Database    string    `json:"database"`
+	Slot        string    `json:"slot"`
+	Publication string    `json:"publication"`
 	// DatabaseOID and PublicationOID differ when the objects of these names were made again.
 	DatabaseOID    uint32 `json:"database_oid,omitempty"`
 	PublicationOID uint32 `json:"publication_oid,omitempty"`
@@ -83,69 +85,24 @@ const lookBack = 1000
 
 // load returns the position to continue from, nil when none was ever stored.
 func (s positionStore) load(ctx context.Context) (*position, error) {
-	first, last, err := s.bounds(ctx)
+	at, err := partitionOffsets(ctx, s.client, s.topic, 0)
 	if err != nil {
 		return nil, err
 	}
 	var best *position
-	for offset := max(first, last-lookBack); offset < last; {
-		next, err := s.fetch(ctx, offset, &best)
-		if err != nil {
-			return nil, err
-		}
-		if next == offset {
-			return nil, fmt.Errorf("read %s: the record at offset %d of %d does not come", s.topic, offset, last)
-		}
-		offset = next
-	}
-	return best, nil
-}
-
-func (s positionStore) bounds(ctx context.Context) (first, last int64, err error) {
-	answer, err := s.client.ListOffsets(ctx, &kafka.ListOffsetsRequest{Topics: map[string][]kafka.OffsetRequest{
-		s.topic: {kafka.FirstOffsetOf(0), kafka.LastOffsetOf(0)},
-	}})
-	if err != nil {
-		return 0, 0, fmt.Errorf("list offsets of %s: %w", s.topic, err)
-	}
-	if parts := answer.Topics[s.topic]; len(parts) == 1 {
-		return parts[0].FirstOffset, parts[0].LastOffset, parts[0].Error
-	}
-	return 0, 0, fmt.Errorf("list offsets of %s: the answer does not name the topic", s.topic)
-}
-
-// fetch reads records from offset on into best and returns the offset behind them.
-func (s positionStore) fetch(ctx context.Context, offset int64, best **position) (next int64, err error) {
-	answer, err := s.client.Fetch(ctx, &kafka.FetchRequest{Topic: s.topic, Offset: offset, MinBytes: 1, MaxBytes: 4 << 20, MaxWait: time.Second})
-	if err == nil {
-		err = answer.Error
-	}
-	if err != nil {
-		return 0, fmt.Errorf("read %s at %d: %w", s.topic, offset, err)
-	}
-	next = offset
-	for {
-		r, err := answer.Records.ReadRecord()
-		if errors.Is(err, io.EOF) {
-			return next, nil
-		}
-		if err != nil {
-			return 0, fmt.Errorf("read %s at %d: %w", s.topic, next, err)
-		}
-		if r.Offset < offset {
-			continue // the batch begins before the offset asked for
-		}
+	err = readTopic(ctx, s.client, s.topic, 0, max(at.first, at.last-lookBack), at.last, func(_ int64, r *kafka.Record) error {
 		value, err := kafka.ReadAll(r.Value)
 		if err != nil {
-			return 0, fmt.Errorf("read %s at %d: %w", s.topic, r.Offset, err)
+			return err
 		}
 		var p position
 		if err := json.Unmarshal(value, &p); err != nil {
-			return 0, fmt.Errorf("position at %s@%d: %w", s.topic, r.Offset, err)
+			return fmt.Errorf("read the position: %w", err)
 		}
-		*best = p.over(*best)
-		next = r.Offset + 1
-	}
+		best = p.over(best)
+		return nil
+	})
+	return best, err
 }
 
 // save stores a position durably, trying until the context ends.

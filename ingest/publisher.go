@@ -2,6 +2,7 @@ package ingest
 
 import (
 	"context"
+	"slices"
 	"sync"
 	"time"
 
@@ -30,6 +31,7 @@ type publisher struct {
 	dirty    []*partition // have records and no send in flight
 	buffered int64
 	queue    []*transaction // in order of commit, not yet durable
+	marks    []func(*position)
 	durable  change.LSN
 	time     int64 // commit time that belongs to durable, microseconds since the Unix epoch
 	changed  chan struct{}
@@ -43,6 +45,8 @@ type transaction struct {
 	time    int64
 	pending int
 	closed  bool
+	// mark is what to store with the position once the transaction is durable; may be nil.
+	mark func(*position)
 }
 
 // partition is one partition's queue.
@@ -116,8 +120,9 @@ func (p *publisher) commit(tx *transaction, end change.LSN, commitTime int64) {
 func (p *publisher) abandon(tx *transaction) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if n := len(p.queue); n > 0 && p.queue[n-1] == tx {
-		p.queue = p.queue[:n-1]
+	if i := slices.Index(p.queue, tx); i >= 0 {
+		p.queue = slices.Delete(p.queue, i, i+1)
+		p.advance()
 		p.notify()
 	}
 }
@@ -142,6 +147,11 @@ func (p *publisher) advance() {
 		return
 	}
 	last := p.queue[n-1]
+	for _, tx := range p.queue[:n] {
+		if tx.mark != nil {
+			p.marks = append(p.marks, tx.mark)
+		}
+	}
 	clear(p.queue[:n])
 	if p.queue = p.queue[n:]; len(p.queue) == 0 {
 		p.queue = nil
@@ -149,7 +159,18 @@ func (p *publisher) advance() {
 	if last.end > p.durable {
 		p.durable, p.time = last.end, last.time
 		p.notify()
+	} else if len(p.marks) > 0 {
+		p.notify()
 	}
+}
+
+// takeMarks returns the state with the marks that became durable by it, and forgets them.
+func (p *publisher) takeMarks() (state, []func(*position)) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	marks := p.marks
+	p.marks = nil
+	return p.stateLocked(), marks
 }
 
 // notify wakes whoever waits for a change of durable or err. The lock is held.
@@ -163,6 +184,7 @@ type state struct {
 	durable change.LSN
 	time    int64
 	idle    bool // nothing is in flight
+	marked  bool // there is something to store beside
 	changed <-chan struct{}
 	err     error
 }
@@ -170,7 +192,11 @@ type state struct {
 func (p *publisher) state() state {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	return state{p.durable, p.time, len(p.queue) == 0, p.changed, p.err}
+	return p.stateLocked()
+}
+
+func (p *publisher) stateLocked() state {
+	return state{p.durable, p.time, len(p.queue) == 0, len(p.marks) > 0, p.changed, p.err}
 }
 
 // append adds a record to a partition and says whether the buffer is full, in which case the caller waits on space before
@@ -355,7 +381,7 @@ func (p *publisher) ends(all bool) (ends map[string][]int64, s state) {
 			part.moved = false
 		}
 	}
-	return ends, state{p.durable, p.time, len(p.queue) == 0, p.changed, p.err}
+	return ends, p.stateLocked()
 }
 
 func unmoved(n int) []int64 {

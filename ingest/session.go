@@ -143,16 +143,24 @@ func (s *session) run(ctx context.Context, choice decision, stored *position) er
 	defer stop() // before the wait: sends that still retry must end
 	e := s.newEmitter(p)
 	start := stored
-	if choice != startStreaming {
-		if start, err = s.snapshot(ctx, choice, stored, e); err != nil {
-			return err
-		}
+	var first *firstCopy
+	switch {
+	case choice != startStreaming:
+		start, first, err = s.beginSnapshot(ctx, choice, stored)
+	case stored.State == snapshotting:
+		first, err = s.resumeSnapshot(ctx, stored)
 	}
-	return s.stream(ctx, sending, p, e, *start)
+	if err != nil {
+		return err
+	}
+	if first != nil {
+		defer first.close()
+	}
+	return s.stream(ctx, sending, p, e, *start, first)
 }
 
 // stream runs reader, position and progress side by side until the context ends or one of them fails.
-func (s *session) stream(ctx, sending context.Context, p *publisher, e *emitter, start position) error {
+func (s *session) stream(ctx, sending context.Context, p *publisher, e *emitter, start position, first *firstCopy) error {
 	start.Timeline, start.DatabaseOID, start.PublicationOID = s.server.Timeline, s.server.DatabaseOID, s.server.PublicationOID
 	p.durable, p.time = start.LSN, start.Time.UnixMicro()
 	k := newKeeper(s.store, p, start)
@@ -167,13 +175,22 @@ func (s *session) stream(ctx, sending context.Context, p *publisher, e *emitter,
 		return err
 	}
 	s.standby = false
-	s.setTrouble(nil)
+	if first == nil {
+		s.setTrouble(nil)
+	}
 	s.log.Info("streaming", "slot", s.config.Slot, "lsn", start.LSN.String(), "tables", len(s.tables))
 	st := &stream{
 		config: &s.config, reader: r, emitter: e, catalog: s.catalog, source: s.source, start: start.LSN,
 		ensure: func(ctx context.Context, schema, name string) error { return s.ensureTable(ctx, p, schema, name) },
 		tables: map[uint32]*table{}, shapes: map[uint32]*pgoutput.Relation{}, live: &pgoutput.Decoder{}, spool: newSpool(&s.config, s.metrics),
+		first: first, copied: make(chan struct{}),
+		copy: func(ctx context.Context, last change.LSN) error { return s.copyTables(ctx, first, p, e.board, last) },
 	}
+	if first == nil {
+		close(st.copied)
+	}
+	e.board = newBoard(s.log, start.Snapshots, fmt.Sprintf("%s-%d", s.config.Slot, time.Now().UnixNano()))
+	sc := &scanner{session: s, board: e.board, publisher: p}
 	g := &progress{client: s.client, topic: change.ProgressTopic(s.config.Prefix), publisher: p, metrics: s.metrics}
 	keeping, stopKeeping := context.WithCancel(sending)
 	defer stopKeeping()
@@ -188,8 +205,10 @@ func (s *session) stream(ctx, sending context.Context, p *publisher, e *emitter,
 		})
 	}
 	keep(k.run)
-	keep(g.run)
 	keep(s.guard)
+	// Progress says that all before an LSN is there, which it is not while the first snapshot is under way.
+	keep(st.onceCopied(g.run))
+	keep(st.onceCopied(sc.run))
 	err = ignoreCancel(st.run(reading))
 	s.unstreamed = errors.Is(err, errMessageAtSavepoint)
 	// Intake is over; what was read becomes durable, is stored and acknowledged, and only then the stream is left.
@@ -199,8 +218,11 @@ func (s *session) stream(ctx, sending context.Context, p *publisher, e *emitter,
 	stopKeeping()
 	err = errors.Join(err, ignoreCancel(group.Wait()))
 	s.published = published{start.Generation, p.offsets()}
-	if final := p.state(); err == nil && final.durable > k.identity.LSN {
-		err = errors.Join(k.keep(draining, final), g.publish(draining))
+	if final := p.state(); err == nil && (final.durable > k.identity.LSN || final.marked) {
+		err = k.keep(draining)
+		if st.first == nil {
+			err = errors.Join(err, g.publish(draining))
+		}
 	}
 	return errors.Join(err, r.close())
 }
@@ -258,13 +280,13 @@ func (s *session) ensureTable(ctx context.Context, p *publisher, schema, name st
 }
 
 // prepareTable makes a published table ready for its snapshot.
-func (s *session) prepareTable(ctx context.Context, p *publisher, pt publishedTable) (*table, []string, error) {
-	key, err := s.catalog.primaryKey(ctx, pt.OID)
+func (s *session) prepareTable(ctx context.Context, c *catalog, p *publisher, pt publishedTable) (*table, []string, error) {
+	key, err := c.primaryKey(ctx, pt.OID)
 	if err != nil {
 		return nil, nil, err
 	}
 	rel := pgoutput.Relation{ID: pt.OID, Schema: pt.Schema, Name: pt.Name, Identity: pt.Identity, Columns: pt.Columns}
-	t, err := newTable(ctx, &s.config, s.source, s.catalog, &rel, key)
+	t, err := newTable(ctx, &s.config, s.source, c, &rel, key)
 	if err != nil {
 		return nil, nil, err
 	}

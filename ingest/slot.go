@@ -59,8 +59,8 @@ func decide(config *Config, stored *position, srv server, slot *slotState, resna
 		return refuse("%s", reason)
 	}
 	switch {
-	case stored.State == snapshotting:
-		return startOver, nil
+	case stored.State == snapshotting && (stored.LSN == 0 || slot == nil || slot.invalid() != ""):
+		return startOver, nil // nobody was told yet that the stream has begun
 	case slot == nil:
 		return refuse("slot %s is gone, and with it what was committed since %s", config.Slot, stored.LSN)
 	case slot.invalid() != "":
@@ -155,7 +155,16 @@ func createSlot(ctx context.Context, conn *pgconn.PgConn, name string, failover 
 	if failover {
 		options += ", FAILOVER true"
 	}
-	row, err := queryRow(ctx, conn, `CREATE_REPLICATION_SLOT "`+name+`" LOGICAL pgoutput (`+options+`)`, 3)
+	return exportSnapshot(ctx, conn, `CREATE_REPLICATION_SLOT "`+name+`" LOGICAL pgoutput (`+options+`)`)
+}
+
+// createTemporarySlot makes a slot that goes with the connection, for the snapshot it exports.
+func createTemporarySlot(ctx context.Context, conn *pgconn.PgConn, name string) (consistent change.LSN, snapshot string, err error) {
+	return exportSnapshot(ctx, conn, `CREATE_REPLICATION_SLOT "`+name+`" TEMPORARY LOGICAL pgoutput (SNAPSHOT 'export')`)
+}
+
+func exportSnapshot(ctx context.Context, conn *pgconn.PgConn, command string) (consistent change.LSN, snapshot string, err error) {
+	row, err := queryRow(ctx, conn, command, 3)
 	if err != nil {
 		return 0, "", err
 	}

@@ -35,7 +35,7 @@ func gauge(t *testing.T, registry *prometheus.Registry, name string) float64 {
 }
 
 // await polls until the condition holds.
-func await(t *testing.T, what string, holds func() bool) {
+func await(t testing.TB, what string, holds func() bool) {
 	t.Helper()
 	deadline := time.Now().Add(patience)
 	for !holds() {

@@ -21,6 +21,10 @@ type stream struct {
 	start   change.LSN // transactions that end here or before are on Kafka
 	// ensure makes the topic of a table that joined the publication while streaming.
 	ensure func(ctx context.Context, schema, table string) error
+	// first is what is left of the first snapshot; the stream stops at its place until copy has published it.
+	first  *firstCopy
+	copy   func(ctx context.Context, last change.LSN) error
+	copied chan struct{} // closed when nothing is left of it
 
 	decoder  *pgoutput.Decoder
 	tables   map[uint32]*table
@@ -56,6 +60,9 @@ func (s *stream) run(outer context.Context) (err error) {
 	}
 	s.emitter.wait, s.decoder = s.waitForSpace, s.live
 	for outer.Err() == nil || (s.inTx && ctx.Err() == nil) {
+		if err := s.reach(ctx, s.start); err != nil {
+			return err
+		}
 		walStart, data, err := s.reader.receive(s.emitter.publisher.flush)
 		if err != nil {
 			return err
@@ -70,6 +77,9 @@ func (s *stream) run(outer context.Context) (err error) {
 		}
 		idle := data == nil && !s.inTx && s.block == nil
 		if idle {
+			if err := s.reach(ctx, s.reader.walEnd); err != nil {
+				return err
+			}
 			// Everything before the server's position was received, so it is as durable as the last transaction. Streamed
 			// transactions in the spool do not stand in the way: their commits lie at or behind that position, and Postgres
 			// sends every transaction again, whole, whose commit does.
@@ -127,7 +137,7 @@ func (s *stream) handle(ctx context.Context, walStart change.LSN) error {
 		s.emitter.meta.LSN = walStart
 		return s.change(ctx)
 	case pgoutput.KindBegin:
-		return s.begin(d.Begin.CommitLSN, d.Begin.CommitTime, d.Begin.XID)
+		return s.begin(ctx, d.Begin.CommitLSN, d.Begin.CommitTime, d.Begin.XID)
 	case pgoutput.KindCommit:
 		return s.commit(ctx, d.Commit)
 	case pgoutput.KindRelation:
@@ -153,13 +163,16 @@ func (s *stream) handle(ctx context.Context, walStart change.LSN) error {
 
 // begin opens a transaction. One whose commit record lies before the stored position, which is where a commit record ended,
 // was published before: Postgres repeats it because it learnt of our position too late.
-func (s *stream) begin(commit uint64, commitTime int64, xid uint32) error {
+func (s *stream) begin(ctx context.Context, commit uint64, commitTime int64, xid uint32) error {
 	if s.inTx || s.block != nil {
 		return errors.New("a transaction begins inside another")
 	}
 	s.inTx = true
 	if s.skipping = change.LSN(commit) < s.start; s.skipping {
 		return nil
+	}
+	if err := s.reach(ctx, change.LSN(commit)); err != nil {
+		return err
 	}
 	s.emitter.begin(change.LSN(commit), commitTime, xid)
 	s.emitter.boundary.begin(change.LSN(commit), xid)
@@ -206,7 +219,12 @@ func (s *stream) change(ctx context.Context) error {
 	s.old, s.new = values(s.old, c.Old), values(s.new, c.New)
 	switch s.decoder.Kind {
 	case pgoutput.KindInsert:
-		return s.emitter.row(ctx, t, change.Create, nil, s.new)
+		if err := s.emitter.row(ctx, t, change.Create, nil, s.new); err != nil || t.name != signalTable {
+			return err
+		}
+		sig, err := parseSignalRow(s.emitter.value)
+		s.emitter.board.signal(sig, err, s.emitter.position.Commit)
+		return nil
 	case pgoutput.KindDelete:
 		return s.emitter.remove(ctx, t, s.old)
 	default:

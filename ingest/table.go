@@ -15,7 +15,10 @@ type table struct {
 	name       string // "public.prices"
 	encoder    *change.Encoder
 	key        []int
-	routing    int // index of the routing column, -1 when there is none
+	place      []int // of the primary key's columns, empty when not all are published
+	names      []string
+	identity   []bool // by column: part of the replica identity, which a delete carries
+	routing    int    // index of the routing column, -1 when there is none
 	partitions []*partition
 	// carried says whether a delete's log record holds the routing column.
 	carried bool
@@ -66,6 +69,16 @@ func newTable(ctx context.Context, config *Config, source change.Source, c *cata
 			return nil, err
 		}
 		names[i] = col.Name
+		t.identity = append(t.identity, rel.Identity == 'f' || col.Identity)
+	}
+	t.names = names
+	for _, name := range key {
+		i := slices.Index(names, name)
+		if i < 0 {
+			t.place = nil
+			break
+		}
+		t.place = append(t.place, i)
 	}
 	t.key = keyColumns(rel, names, key)
 	key = key[:0:0]

@@ -1,8 +1,8 @@
-// Package admin is the API for operators: it rebuilds a store's tree while live, says how far every stage is, and shows
-// what could not be applied. Operators and their scripts call it over HTTP, on a listener and with a token of its own.
+// Package admin is the API for operators: it rebuilds a store's tree while live, orders and steers ingest's snapshots, says
+// how far every stage is, and shows what could not be applied. Operators and their scripts call it over HTTP, on a listener and with a token of its own.
 //
 // Guarantee: a rebuild that was answered 202 is on the command topic for good, in order with the store's other changes;
-// everything else only reads.
+// a signal to ingest that was answered 202 is in the log of Postgres. Everything else only reads.
 package admin
 
 import (
@@ -42,6 +42,7 @@ type Config struct {
 	Progress   Progress
 	Dimensions *dimension.Cache
 	Letters    *Letters
+	Ingest     Ingest
 }
 
 // Desk answers the operators' requests.
@@ -61,6 +62,11 @@ func (d *Desk) Register(server *api.Server) error {
 	}
 	v1 := server.App().Group("/admin/v1", guard)
 	v1.Post("/stores/:store/rebuild", d.rebuild)
+	v1.Get("/snapshots", d.snapshots)
+	v1.Post("/snapshots", d.orderSnapshot)
+	for _, kind := range []string{"pause", "resume", "stop"} {
+		v1.Post("/snapshots/:id/"+kind, d.steerSnapshot(kind))
+	}
 	v1.Get("/status", d.status)
 	v1.Get("/deadletters", d.deadLetters)
 	return nil

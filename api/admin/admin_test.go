@@ -51,7 +51,7 @@ type desk struct {
 	server  *api.Server
 }
 
-func newDesk(t *testing.T) *desk {
+func newDesk(t *testing.T, line admin.Ingest) *desk {
 	t.Helper()
 	brokers, prefix := stacktest.Kafka(t)
 	transport := &kafka.Transport{DialTimeout: 5 * time.Second}
@@ -67,7 +67,7 @@ func newDesk(t *testing.T) *desk {
 	}
 	t.Cleanup(producer.Close)
 	a := admin.New(admin.Config{
-		Prefix: prefix, Publisher: producer, Dimensions: dimensions(t), Letters: admin.NewLetters(brokers, prefix, transport),
+		Prefix: prefix, Publisher: producer, Ingest: line, Dimensions: dimensions(t), Letters: admin.NewLetters(brokers, prefix, transport),
 		Progress: marks{"ingest": {LSN: 1000, Time: time.Now()}, "tree": {LSN: 900, Time: time.Now().Add(-time.Second)}},
 	})
 	d.server, err = api.New(api.Config{Name: "admin", Token: token, Timeout: 20 * time.Second, Log: log}, a.Ready)
@@ -175,7 +175,7 @@ func (d *desk) records(name string, partition int) (values [][]byte) {
 }
 
 func TestRebuildReachesTheStoresWorker(t *testing.T) {
-	d := newDesk(t)
+	d := newDesk(t, nil)
 	for _, name := range []string{"milano", "7"} {
 		var answer admin.Rebuild
 		d.want(http.StatusAccepted, &answer, "POST", "/admin/v1/stores/"+name+"/rebuild")
@@ -192,7 +192,7 @@ func TestRebuildReachesTheStoresWorker(t *testing.T) {
 }
 
 func TestStatus(t *testing.T) {
-	d := newDesk(t)
+	d := newDesk(t, nil)
 	var status admin.Status
 	d.want(http.StatusOK, &status, "GET", "/admin/v1/status")
 	byName := map[string]admin.Stage{}
@@ -206,7 +206,7 @@ func TestStatus(t *testing.T) {
 }
 
 func TestDeadLetters(t *testing.T) {
-	d := newDesk(t)
+	d := newDesk(t, nil)
 	var none admin.DeadLetters
 	d.want(http.StatusOK, &none, "GET", "/admin/v1/deadletters")
 	if none.Parked != 0 || len(none.Letters) != 0 {
@@ -243,7 +243,7 @@ func TestDeadLetters(t *testing.T) {
 }
 
 func TestRoutesTokenAndBadInput(t *testing.T) {
-	d := newDesk(t)
+	d := newDesk(t, nil)
 	difference, err := apitest.Difference("admin", d.server.Routes())
 	if err != nil {
 		t.Fatal(err)

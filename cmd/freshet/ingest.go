@@ -19,6 +19,7 @@ import (
 type ingestSettings struct {
 	slot, publication string
 	resnapshot        bool
+	connections       int
 	retention         time.Duration
 	compression       string
 	routing           map[string]string
@@ -41,7 +42,7 @@ func newIngestCommand(s *settings) *cobra.Command {
 committed change to Kafka. The first start makes the slot and publishes every row as of
 that instant; later starts go on where the last one ended. Where that can't be proven it
 refuses, and says why; --resnapshot then drops the slot, makes a new one and publishes
-every row again.
+every row again, and a delete for each row that vanished meanwhile.
 
 A second ingest on the same slot stands by and takes over when the first one ends.`,
 		GroupID: "process",
@@ -53,6 +54,7 @@ A second ingest on the same slot stands by and takes over when the first one end
 	flags := cmd.Flags()
 	own.bindStream(flags)
 	flags.BoolVar(&own.resnapshot, "resnapshot", false, "drop the slot and publish every row again")
+	flags.IntVar(&own.connections, "snapshot-connections", 4, "connections that read the tables of the first snapshot, 1 to 64")
 	flags.StringVar(&own.compression, "compression", "none", "of batches on Kafka: none, lz4, zstd, snappy or gzip")
 	flags.StringVar(&own.streaming, "streaming", "on", "large transactions while they run (on), or when they commit (off)")
 	flags.Int64Var(&own.streamBytes, "stream-bytes", 16<<20, "memory for large transactions that run, in bytes; the rest goes to --spill-dir")

@@ -18,6 +18,7 @@ import (
 	"freshet/api/read"
 	"freshet/api/write"
 	"freshet/deploy/health"
+	"freshet/ingest"
 	"freshet/projectors"
 	"freshet/projectors/dimension"
 	"freshet/projectors/progress"
@@ -80,7 +81,7 @@ func newServeWriteCommand(s *settings, o *serveOptions) *cobra.Command {
 func newServeAdminCommand(s *settings, o *serveOptions) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "admin",
-		Short: "Serve rebuild, status and dead letters to operators",
+		Short: "Serve rebuild, snapshots, status and dead letters to operators",
 		Args:  cobra.NoArgs,
 		RunE:  func(cmd *cobra.Command, _ []string) error { return s.serveAdmin(cmd.Context(), o) },
 	}
@@ -195,6 +196,17 @@ func (s *settings) serveWrite(ctx context.Context, o *serveOptions) error {
 	return v.run(ctx)
 }
 
+// remoteIngest is the way to ingest, wherever it runs: signals go by the database, answers come by Kafka.
+type remoteIngest struct{ *settings }
+
+func (r remoteIngest) Send(ctx context.Context, sig ingest.Signal) error {
+	return ingest.Send(ctx, r.postgresURL, sig)
+}
+
+func (r remoteIngest) Snapshots(ctx context.Context) ([]ingest.Snapshot, error) {
+	return ingest.Snapshots(ctx, r.kafka, r.prefix)
+}
+
 func (s *settings) serveAdmin(ctx context.Context, o *serveOptions) error {
 	client, err := s.openMongo("admin")
 	if err != nil {
@@ -215,7 +227,7 @@ func (s *settings) serveAdmin(ctx context.Context, o *serveOptions) error {
 	dims := dimension.NewCache(client.Database(s.mongoDatabase), dimension.CacheConfig{Logger: s.logger()})
 	desk := admin.New(admin.Config{
 		Prefix: s.prefix, Publisher: producer, Progress: tracker, Dimensions: dims,
-		Letters: admin.NewLetters(s.kafka, s.prefix, transport),
+		Letters: admin.NewLetters(s.kafka, s.prefix, transport), Ingest: remoteIngest{s},
 	})
 	v := s.newServing()
 	server, err := v.server(s, o, "admin", s.adminListen, desk.Ready)

@@ -12,10 +12,11 @@ const (
 	ValueNull      = 'n'
 	ValueUnchanged = 'u' // an unchanged TOAST value, which the log does not carry
 	ValueText      = 't'
+	ValueJSON      = 'j' // of no protocol: already as the envelope has it, taken from a record
 )
 
 // Value is one column's value: the text Postgres writes for it, under DateStyle ISO, TimeZone UTC, IntervalStyle iso_8601,
-// extra_float_digits 1 or more and bytea_output hex.
+// extra_float_digits 1 or more and bytea_output hex; of kind ValueJSON its JSON.
 type Value struct {
 	Kind byte
 	Text []byte
@@ -133,6 +134,8 @@ func (e *Encoder) appendColumn(dst []byte, i int, row []Value) ([]byte, error) {
 			return dst, fmt.Errorf("column %s of %s: %w", e.columns[i].Name, e.Table, err)
 		}
 		return out, nil
+	case ValueJSON:
+		return append(dst, v.Text...), nil
 	case ValueUnchanged:
 		return append(dst, e.columns[i].Type.placeholder()...), nil
 	case ValueNull:

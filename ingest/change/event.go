@@ -59,6 +59,9 @@ type Event struct {
 	Unchanged  []string        // columns of After that hold Placeholder
 	CommitTime time.Time
 	XID        uint32
+	// Incremental says that a Read row was read beside the stream, with no other rows of its moment: its Position is of a
+	// place where it is the newest, and says nothing of the rest of the table.
+	Incremental bool
 }
 
 // ErrMalformed is wrapped by every error of Decode: the record will never decode, however often it is tried.
@@ -68,10 +71,11 @@ type envelope struct {
 	Before json.RawMessage `json:"before"`
 	After  json.RawMessage `json:"after"`
 	Source struct {
-		TsUs   int64   `json:"ts_us"`
-		Schema string  `json:"schema"`
-		Table  string  `json:"table"`
-		TxID   *uint32 `json:"txId"`
+		TsUs     int64   `json:"ts_us"`
+		Schema   string  `json:"schema"`
+		Table    string  `json:"table"`
+		TxID     *uint32 `json:"txId"`
+		Snapshot string  `json:"snapshot"`
 	} `json:"source"`
 	Op string `json:"op"`
 }
@@ -96,6 +100,7 @@ func Decode(key, value []byte, headers []Header) (Event, error) {
 	ev.Op = Op(env.Op[0])
 	ev.Table = env.Source.Schema + "." + env.Source.Table
 	ev.CommitTime = time.UnixMicro(env.Source.TsUs).UTC()
+	ev.Incremental = env.Source.Snapshot == "incremental"
 	ev.Before, ev.After = row(env.Before), row(env.After)
 	if env.Source.TxID != nil {
 		ev.XID = *env.Source.TxID

@@ -229,6 +229,11 @@ func TestAnOlderSnapshotCountsNothing(t *testing.T) {
 			After: []byte(`{"store_id":3,"product_id":9,"sku":"A","kind":"sale","quantity":-2,"created_at":"2020-01-31T00:00:00Z"}`),
 		}
 	}
+	beside := func(commit change.LSN) change.Event {
+		ev := sale(change.Read, commit, 1)
+		ev.Incremental = true
+		return ev
+	}
 	o := &offer.Offer{}
 	for _, step := range []struct {
 		ev    change.Event
@@ -237,6 +242,7 @@ func TestAnOlderSnapshotCountsNothing(t *testing.T) {
 		{sale(change.Read, 10, 1), 2},
 		{sale(change.Read, 10, 2), 4},
 		{sale(change.Create, 20, 1), 6},
+		{beside(25), 6}, // was counted when it was made
 		{sale(change.Read, 10, 1), 6},
 		{sale(change.Read, 30, 1), 2}, // a new slot: everything again
 		{sale(change.Read, 30, 2), 4},

@@ -21,7 +21,8 @@ const maxHalfLives = 900
 // was wanted once, and popularity is about that.
 func (r row) movement(ev change.Event) (func(*Offer) bool, error) {
 	// Nobody may update or delete the ledger; where somebody did so nonetheless, what was counted stays counted.
-	if r.Kind != "sale" || ev.Op == change.Update || ev.Op == change.Delete {
+	// Rows read beside the stream were counted when they came: the ledger only grows, and a part of it is no new beginning.
+	if r.Kind != "sale" || ev.Op == change.Update || ev.Op == change.Delete || ev.Incremental {
 		return nil, nil
 	}
 	if r.Quantity >= 0 {

@@ -1,0 +1,219 @@
+package ingest
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"time"
+
+	"github.com/segmentio/kafka-go"
+
+	"freshet/ingest/change"
+)
+
+// readTopic calls fn with every record of a partition from one offset up to another, in order. The slices are fn's to keep.
+func readTopic(ctx context.Context, client *kafka.Client, topic string, partition int, from, to int64, fn func(offset int64, r *kafka.Record) error) error {
+	for offset := from; offset < to; {
+		answer, err := client.Fetch(ctx, &kafka.FetchRequest{
+			Topic: topic, Partition: partition, Offset: offset, MinBytes: 1, MaxBytes: 4 << 20, MaxWait: time.Second,
+		})
+		if err == nil {
+			err = answer.Error
+		}
+		if err != nil {
+			return fmt.Errorf("read %s/%d at %d: %w", topic, partition, offset, err)
+		}
+		next := offset
+		for {
+			r, err := answer.Records.ReadRecord()
+			if errors.Is(err, io.EOF) {
+				break
+			}
+			if err != nil {
+				return fmt.Errorf("read %s/%d at %d: %w", topic, partition, next, err)
+			}
+			if r.Offset < offset {
+				continue // the batch begins before the offset asked for
+			}
+			if err := fn(r.Offset, r); err != nil {
+				return fmt.Errorf("%s/%d@%d: %w", topic, partition, r.Offset, err)
+			}
+			next = r.Offset + 1
+		}
+		if next == offset {
+			return fmt.Errorf("read %s/%d: the record at offset %d of %d does not come", topic, partition, offset, to)
+		}
+		offset = next
+	}
+	return nil
+}
+
+// offsets are a partition's.
+type offsets struct{ first, last int64 }
+
+// partitionOffsets returns where a partition begins and ends now.
+func partitionOffsets(ctx context.Context, client *kafka.Client, topic string, partition int) (offsets, error) {
+	answer, err := client.ListOffsets(ctx, &kafka.ListOffsetsRequest{Topics: map[string][]kafka.OffsetRequest{
+		topic: {kafka.FirstOffsetOf(partition), kafka.LastOffsetOf(partition)},
+	}})
+	if err != nil {
+		return offsets{}, fmt.Errorf("list offsets of %s: %w", topic, err)
+	}
+	for _, part := range answer.Topics[topic] {
+		if part.Partition == partition {
+			return offsets{part.FirstOffset, part.LastOffset}, part.Error
+		}
+	}
+	return offsets{}, fmt.Errorf("list offsets of %s: the answer does not name the topic", topic)
+}
+
+// vanished is a row that the topic holds and the table does not: what its last record said of it.
+type vanished struct {
+	part *partition
+	key  string
+	row  map[string]json.RawMessage // by column, as the envelope has it; nil when that can't be read
+}
+
+// leftover reads a table's topic back and finds the keys whose newest record is older than since and no delete: who folds
+// the topic believes that they exist, and nothing that was read or streamed since has said so.
+type leftover struct {
+	client *kafka.Client
+	since  change.LSN
+	only   map[string]bool // the keys to look at; nil for all
+	skip   map[string]bool // the keys to pass over
+}
+
+// find looks at one partition, up to its end, and returns at most limit of them.
+func (l leftover) find(ctx context.Context, part *partition, limit int) ([]vanished, error) {
+	at, err := partitionOffsets(ctx, l.client, part.topic, part.id)
+	if err != nil {
+		return nil, err
+	}
+	old, err := l.keys(ctx, part, at)
+	if err != nil || len(old) == 0 {
+		return nil, err
+	}
+	for key := range old {
+		if len(old) <= limit {
+			break
+		}
+		delete(old, key) // for the next time
+	}
+	return l.rows(ctx, part, at, old)
+}
+
+// keys folds the partition to the keys that only old records tell of, with the offset of their newest.
+func (l leftover) keys(ctx context.Context, part *partition, at offsets) (map[string]int64, error) {
+	old := map[string]int64{}
+	return old, readTopic(ctx, l.client, part.topic, part.id, at.first, at.last, func(offset int64, r *kafka.Record) error {
+		key, err := kafka.ReadAll(r.Key)
+		if err != nil {
+			return err
+		}
+		if r.Key == nil {
+			clear(old) // a truncate
+			return nil
+		}
+		if l.skip[string(key)] || (l.only != nil && !l.only[string(key)]) {
+			return nil
+		}
+		commit, err := commitOf(r.Headers)
+		if err != nil {
+			return err
+		}
+		if r.Value == nil || commit >= l.since {
+			delete(old, string(key))
+			return nil
+		}
+		old[string(key)] = offset
+		return nil
+	})
+}
+
+// rows reads the newest records of the keys again, for what they say.
+func (l leftover) rows(ctx context.Context, part *partition, at offsets, keys map[string]int64) ([]vanished, error) {
+	var out []vanished
+	first := at.last
+	for _, offset := range keys {
+		first = min(first, offset)
+	}
+	return out, readTopic(ctx, l.client, part.topic, part.id, first, at.last, func(offset int64, r *kafka.Record) error {
+		key, err := kafka.ReadAll(r.Key)
+		if err != nil {
+			return err
+		}
+		if newest, ok := keys[string(key)]; !ok || newest != offset {
+			return nil
+		}
+		value, err := kafka.ReadAll(r.Value)
+		if err != nil {
+			return err
+		}
+		out = append(out, vanished{part: part, key: string(key), row: rowOf(value)})
+		return nil
+	})
+}
+
+// elsewhere returns those of the keys that a newer record in another partition tells of.
+func (l leftover) elsewhere(ctx context.Context, parts []*partition, gone []vanished) (map[string]bool, error) {
+	keys := map[string]bool{}
+	for _, v := range gone {
+		keys[v.key] = true
+	}
+	alive := map[string]bool{}
+	for _, part := range parts {
+		if part == gone[0].part {
+			continue
+		}
+		at, err := partitionOffsets(ctx, l.client, part.topic, part.id)
+		if err != nil {
+			return nil, err
+		}
+		err = readTopic(ctx, l.client, part.topic, part.id, at.first, at.last, func(_ int64, r *kafka.Record) error {
+			key, err := kafka.ReadAll(r.Key)
+			if err != nil || !keys[string(key)] {
+				return err
+			}
+			commit, err := commitOf(r.Headers)
+			if err == nil && commit >= l.since {
+				alive[string(key)] = r.Value != nil
+			}
+			return err
+		})
+		if err != nil {
+			return nil, err
+		}
+	}
+	return alive, nil
+}
+
+// commitOf is a record's commit position; 0, before all of ours, for one that another program wrote.
+func commitOf(headers []kafka.Header) (change.LSN, error) {
+	for _, h := range headers {
+		if h.Key == change.HeaderCommitLSN {
+			return change.ParseLSN(string(h.Value))
+		}
+	}
+	return 0, nil
+}
+
+// rowOf takes the row out of an envelope, with or without a schema around it. What is no such JSON has none.
+func rowOf(value []byte) map[string]json.RawMessage {
+	var envelope struct {
+		After   map[string]json.RawMessage `json:"after"`
+		Payload struct {
+			After map[string]json.RawMessage `json:"after"`
+		} `json:"payload"`
+	}
+	d := json.NewDecoder(bytes.NewReader(value))
+	if err := d.Decode(&envelope); err != nil {
+		return nil
+	}
+	if envelope.After != nil {
+		return envelope.After
+	}
+	return envelope.Payload.After
+}
