@@ -38,7 +38,7 @@ func newRig(t testing.TB, schema ...string) *rig {
 }
 
 // newRigAt is newRig with brokers of the test's own.
-func newRigAt(t *testing.T, brokers []string, prefix string, schema ...string) *rig {
+func newRigAt(t testing.TB, brokers []string, prefix string, schema ...string) *rig {
 	t.Helper()
 	r := &rig{t: t, url: database(t), prefix: prefix}
 	transport := &kafka.Transport{MetadataTTL: 200 * time.Millisecond}
@@ -59,7 +59,7 @@ func newRigAt(t *testing.T, brokers []string, prefix string, schema ...string) *
 	return r
 }
 
-func closeConn(t *testing.T, conn *pgx.Conn) {
+func closeConn(t testing.TB, conn *pgx.Conn) {
 	if err := conn.Close(context.Background()); err != nil {
 		t.Log(err)
 	}

@@ -14,7 +14,7 @@ import (
 var serverOf sync.Map
 
 // database makes the test's database: on the server of a test that it is part of, else on the shared one.
-func database(t *testing.T) string {
+func database(t testing.TB) string {
 	t.Helper()
 	for name, found := t.Name(), true; found; {
 		value, _ := serverOf.Load(name)
