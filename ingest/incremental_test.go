@@ -272,9 +272,9 @@ func TestIncrementalReadsWhatIsAskedFor(t *testing.T) {
 		`create table prices (store_id int, sku text, product_id bigint not null, amount int, primary key (store_id, sku))`,
 		`create unique index prices_identity on prices (store_id, sku, product_id)`, `alter table prices replica identity using index prices_identity`,
 		`insert into prices select s, 'it''s\' || p, p, s * p from generate_series(1, 3) s, generate_series(10, 49) p`,
-		`create table loose (a int, b text)`, `insert into loose values (1, 'x'), (1, 'x')`,
+		`create table loose (a int, b text)`, `alter table loose replica identity full`, `insert into loose values (1, 'x'), (1, 'x')`,
 		`create table private (id int primary key)`,
-		`create publication freshet for table prices, loose with (publish = 'insert')`)
+		`create publication freshet for table prices, loose`)
 	r.start()
 	r.settle()
 	if n := len(r.events("loose")); n != 2 {

@@ -67,8 +67,8 @@ func TestPartitionRoot(t *testing.T) {
 	events := r.events("sales")
 	got := lines(events)
 	compare(t, got[:len(got)-r.config.Partitions], []string{
-		`{"id":1,"region":"it"} r null -> {"id":1,"region":"it","n":1}`,
 		`{"id":2,"region":"fr"} r null -> {"id":2,"region":"fr","n":2}`,
+		`{"id":1,"region":"it"} r null -> {"id":1,"region":"it","n":1}`,
 		`{"id":3,"region":"fr"} c null -> {"id":3,"region":"fr","n":3}`,
 		`{"id":1,"region":"it"} u null -> {"id":1,"region":"it","n":4}`,
 		`{"id":1,"region":"it"} d {"id":1,"region":"it","n":null} -> null`,
