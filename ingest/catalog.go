@@ -24,15 +24,47 @@ func newCatalog(conn *pgx.Conn) *catalog {
 }
 
 // column returns how the values of a column are written.
-func (c *catalog) column(ctx context.Context, name string, oid uint32, modifier int32) (change.Column, error) {
-	pg, err := c.lookup(ctx, oid)
+func (c *catalog) column(ctx context.Context, format *change.Format, col pgoutput.Column, known attribute) (change.Column, error) {
+	pg, err := c.lookup(ctx, col.Type)
 	if err != nil {
 		return change.Column{}, err
 	}
-	if modifier >= 0 {
-		pg.Modifier = modifier
+	if col.Modifier >= 0 {
+		pg.Modifier = col.Modifier
 	}
-	return change.Column{Name: name, Type: change.TypeOf(pg)}, nil
+	t, mapped := change.TypeOf(pg, format)
+	return change.Column{
+		Name: col.Name, Type: t, Omitted: !mapped, NotNull: known.notNull, Identity: col.Identity, Default: t.Default(known.defaultExpression),
+	}, nil
+}
+
+// attribute is what the replication stream does not say of a column.
+type attribute struct {
+	notNull           bool
+	defaultExpression string // "" for none
+}
+
+// attributes returns the columns of a relation by name. One that was dropped since is not among them, and so counts as
+// nullable and without a default.
+func (c *catalog) attributes(ctx context.Context, relation uint32) (map[string]attribute, error) {
+	rows, err := c.conn.Query(ctx, `
+		select a.attname, a.attnotnull, coalesce(pg_get_expr(d.adbin, d.adrelid), '')
+		from pg_attribute a left join pg_attrdef d on d.adrelid = a.attrelid and d.adnum = a.attnum and a.attgenerated = ''
+		where a.attrelid = $1 and a.attnum > 0 and not a.attisdropped`, relation)
+	if err != nil {
+		return nil, fmt.Errorf("look up the columns of relation %d: %w", relation, err)
+	}
+	attributes := map[string]attribute{}
+	var name string
+	var a attribute
+	_, err = pgx.ForEachRow(rows, []any{&name, &a.notNull, &a.defaultExpression}, func() error {
+		attributes[name] = a
+		return nil
+	})
+	if err != nil {
+		return nil, fmt.Errorf("look up the columns of relation %d: %w", relation, err)
+	}
+	return attributes, nil
 }
 
 // lookup follows a type through domains to its base type and, for an array, to its element.
@@ -43,12 +75,14 @@ func (c *catalog) lookup(ctx context.Context, oid uint32) (change.PostgresType, 
 	var name, kind string
 	var elem, base uint32
 	var modifier int32
+	var labels []string
 	err := c.conn.QueryRow(ctx, `
 		select case when n.nspname = 'pg_catalog' or e.objid is not null then t.typname else n.nspname || '.' || t.typname end, t.typtype::text,
-			case when t.typcategory = 'A' and t.typlen = -1 then t.typelem else 0 end, t.typbasetype, t.typtypmod
+			case when t.typcategory = 'A' and t.typlen = -1 then t.typelem else 0 end, t.typbasetype, t.typtypmod,
+			array(select l.enumlabel::text from pg_enum l where l.enumtypid = t.oid order by l.enumsortorder)
 		from pg_type t join pg_namespace n on n.oid = t.typnamespace
 		left join pg_depend e on e.classid = 'pg_type'::regclass and e.objid = t.oid and e.deptype = 'e'
-		where t.oid = $1`, oid).Scan(&name, &kind, &elem, &base, &modifier)
+		where t.oid = $1`, oid).Scan(&name, &kind, &elem, &base, &modifier, &labels)
 	if err == pgx.ErrNoRows { //nolint:errorlint // QueryRow returns it bare
 		// Dropped since: its values are still texts.
 		return change.PostgresType{Name: fmt.Sprint(oid), Modifier: -1}, nil
@@ -56,7 +90,7 @@ func (c *catalog) lookup(ctx context.Context, oid uint32) (change.PostgresType, 
 	if err != nil {
 		return change.PostgresType{}, fmt.Errorf("look up type %d: %w", oid, err)
 	}
-	pg := change.PostgresType{Name: name, Modifier: -1}
+	pg := change.PostgresType{Name: name, Kind: kind[0], Modifier: -1, Labels: labels}
 	switch {
 	case kind == "d":
 		if pg, err = c.lookup(ctx, base); err != nil {

@@ -13,6 +13,7 @@ import (
 	"github.com/segmentio/kafka-go"
 
 	"freshet/ingest/broker"
+	"freshet/ingest/change"
 	"freshet/ingest/topic"
 )
 
@@ -79,6 +80,20 @@ type Config struct {
 	// Transactions publishes BEGIN and END of every transaction on <prefix>.transaction and fills the envelope's transaction
 	// block; default false. Costs two records a transaction.
 	Transactions bool
+	// Format says how values become records; default is Debezium's default. The projectors read that one alone: whoever
+	// wants another runs a second ingest with its own Prefix and Slot.
+	Format change.Format
+	// Registry is the URL of a Confluent-compatible schema registry, user and password in it; needed by Avro alone.
+	Registry string
+	// NoContextHeaders leaves the four headers __debezium.context.* out, about 190 bytes a record; it is Debezium's
+	// extended.headers.enabled=false.
+	NoContextHeaders bool
+	// NoTombstones leaves out the record with a null value behind every delete (tombstones.on.delete=false). The projectors
+	// do without; a compacted topic keeps deleted keys for ever.
+	NoTombstones bool
+	// SkipTruncates leaves TRUNCATE out, as Debezium's skipped.operations=t does by default. Whoever copies the table then
+	// keeps rows that are gone.
+	SkipTruncates bool
 	// Version is written into source.version of every envelope; default "dev".
 	Version string
 
@@ -93,6 +108,7 @@ func (c *Config) cluster() broker.Cluster {
 }
 
 func (c *Config) setDefaults() {
+	c.Format.SetDefaults()
 	or(&c.Prefix, "freshet")
 	or(&c.Slot, "freshet")
 	or(&c.Publication, "freshet")
@@ -153,5 +169,9 @@ func (c *Config) validate() error {
 	for table, column := range c.Routing {
 		report(!strings.Contains(table, ".") || column == "", "routing %q -> %q: want schema.table -> column", table, column)
 	}
+	if err := c.Format.Validate(); err != nil {
+		problems = append(problems, err)
+	}
+	report((c.Format.Encoding == change.EncodingAvro) != (c.Registry != ""), "encoding %s and registry %q: Avro needs a schema registry, and nothing else uses one", c.Format.Encoding, c.Registry)
 	return errors.Join(problems...)
 }

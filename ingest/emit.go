@@ -27,6 +27,8 @@ type emitter struct {
 	// board is told of every change; nil while a snapshot is copied.
 	board  *board
 	parked int64 // rows, by this emitter
+	// context are headers that every record of the stream carries.
+	context []recordHeader
 
 	tx       *transaction
 	position change.Position
@@ -34,6 +36,7 @@ type emitter struct {
 	now      time.Time
 
 	key, value          []byte
+	coded               coded
 	lsn, index, eventID []byte
 	unchanged           []byte
 	headers             []recordHeader
@@ -102,7 +105,7 @@ func (e *emitter) put(ctx context.Context, t *table, op change.Op, before, after
 	if err := e.route(ctx, t, image, &r); err != nil || op != change.Delete {
 		return err
 	}
-	if r.key == nil || failpoint.Enabled("forget-tombstone") {
+	if r.key == nil || e.publisher.config.NoTombstones || failpoint.Enabled("forget-tombstone") {
 		return nil
 	}
 	r.value = nil
@@ -125,6 +128,11 @@ func (e *emitter) encode(t *table, op change.Op, before, after, image []change.V
 		return r, err
 	}
 	r.value = e.value
+	if t.codec != nil {
+		if err = e.coded.apply(t.codec, &r); err != nil {
+			return r, err
+		}
+	}
 	if len(r.value)+len(r.key) > e.publisher.config.MaxRecordBytes {
 		return r, &tooLargeError{len(r.value), e.publisher.config.MaxRecordBytes}
 	}
@@ -137,6 +145,9 @@ func (e *emitter) setHeaders(t *table, image []change.Value, extra string, extra
 	e.headers = e.headers[:0]
 	if extra != "" {
 		e.headers = append(e.headers, recordHeader{extra, extraValue})
+	}
+	if !t.beside {
+		e.headers = append(e.headers, e.context...)
 	}
 	e.headers = append(e.headers, recordHeader{change.HeaderCommitLSN, e.lsn}, recordHeader{change.HeaderTxIndex, e.index})
 	e.eventID = append(t.encoder.AppendEventID(e.eventID[:0], e.position), e.suffix...)
@@ -176,14 +187,21 @@ func (e *emitter) truncate(ctx context.Context, t *table) error {
 	if e.value, err = t.encoder.AppendEnvelope(e.value[:0], &e.meta, nil, nil); err != nil {
 		return err
 	}
+	r := record{value: e.value}
+	if t.codec != nil {
+		if err := e.coded.apply(t.codec, &r); err != nil {
+			return err
+		}
+	}
 	e.setHeaders(t, nil, "", nil)
 	if e.board != nil && e.board.watching.Load() {
 		e.board.note(t, change.Truncate, e.meta.XID, nil, nil)
 	}
+	r.headers = e.headers
 	e.metrics.ops[change.Truncate].Inc()
 	e.boundary.published(t.name)
 	e.log("table truncated: consumers get op t on every partition", "table", t.name, "lsn", e.position.Commit.String())
-	return e.broadcast(ctx, t, &record{value: e.value, headers: e.headers})
+	return e.broadcast(ctx, t, &r)
 }
 
 // park writes a row that can't be published to the dead-letter topic, as part of its transaction, and goes on.

@@ -54,7 +54,7 @@ type reader struct {
 // sessionSettings make the text of values independent of the server's configuration. The keepalives end the session, and with
 // it the hold on the lock, of a process whose machine vanished: after 14 s instead of two hours.
 var sessionSettings = map[string]string{
-	"DateStyle": "ISO, MDY", "TimeZone": "UTC", "IntervalStyle": "iso_8601", "extra_float_digits": "3", "bytea_output": "hex",
+	"DateStyle": "ISO, MDY", "TimeZone": "UTC", "IntervalStyle": "iso_8601", "extra_float_digits": "3", "bytea_output": "hex", "lc_monetary": "C",
 	"client_encoding": "UTF8", "statement_timeout": "0", "lock_timeout": "0", "idle_session_timeout": "0",
 	"idle_in_transaction_session_timeout": "0", "application_name": "freshet-ingest",
 	"tcp_keepalives_idle": "5", "tcp_keepalives_interval": "3", "tcp_keepalives_count": "3",

@@ -63,6 +63,7 @@ func (in *Ingest) session(ctx context.Context, client *kafka.Client) error {
 	}
 	s.source = change.Source{
 		Version: in.config.Version, Name: in.config.Prefix, Database: s.server.Database, SystemID: s.server.SystemID, Slot: in.config.Slot,
+		Format: in.config.Format,
 	}
 	choice, err := decide(&in.config, stored, s.server, slot, in.resnapshot)
 	if err != nil {

@@ -22,7 +22,7 @@ func (c *Config) sideTopics() []topic.Spec {
 
 // newEmitter returns the emitter of a session; wait is set by whoever drives it.
 func (s *session) newEmitter(p *publisher) *emitter {
-	e := &emitter{publisher: p, metrics: s.metrics, log: s.log.Warn}
+	e := &emitter{publisher: p, metrics: s.metrics, log: s.log.Warn, context: contextHeaders(&s.config)}
 	e.messages = s.sideTable(p, change.MessageTopic(s.config.Prefix), change.MessageCollection)
 	e.schemas = s.sideTable(p, change.SchemaTopic(s.config.Prefix), "schema")
 	if s.config.Transactions {
@@ -33,7 +33,7 @@ func (s *session) newEmitter(p *publisher) *emitter {
 
 // sideTable makes a topic of no table look like one to the emitter.
 func (s *session) sideTable(p *publisher, name, collection string) *table {
-	return &table{name: collection, encoder: change.NewEncoder(s.source, "", "", nil, nil), routing: -1, partitions: p.partitions(name)}
+	return &table{name: collection, beside: true, encoder: change.NewEncoder(s.source, "", "", nil, nil), routing: -1, partitions: p.partitions(name)}
 }
 
 // side publishes what stands in key and value to a topic beside the tables', at the position at hand. What no topic takes is

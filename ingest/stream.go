@@ -144,7 +144,7 @@ func (s *stream) handle(ctx context.Context, walStart change.LSN) error {
 		s.arrivals++
 		return s.relation(ctx, s.arrivals)
 	case pgoutput.KindTruncate:
-		if s.skipping {
+		if s.skipping || s.config.SkipTruncates {
 			return nil
 		}
 		s.emitter.meta.LSN = walStart

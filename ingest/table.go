@@ -20,6 +20,8 @@ type table struct {
 	identity   []bool // by column: part of the replica identity, which a delete carries
 	routing    int    // index of the routing column, -1 when there is none
 	partitions []*partition
+	codec      *codec // nil where records are the encoder's JSON as it is
+	beside     bool   // it is no table: a topic beside theirs, whose records are JSON without a Debezium's context
 	// carried says whether a delete's log record holds the routing column.
 	carried bool
 
@@ -61,14 +63,20 @@ func (c *Config) routingColumn(table string, columns, key []string) string {
 // carry it because the replica identity is an index on other columns, the replica identity's columns are the key.
 func newTable(ctx context.Context, config *Config, source change.Source, c *catalog, rel *pgoutput.Relation, key []string) (*table, error) {
 	t := &table{name: rel.Schema + "." + rel.Name}
+	attributes, err := c.attributes(ctx, rel.ID)
+	if err != nil {
+		return nil, err
+	}
 	names := make([]string, len(rel.Columns))
 	columns := make([]change.Column, len(rel.Columns))
 	for i, col := range rel.Columns {
-		var err error
-		if columns[i], err = c.column(ctx, col.Name, col.Type, col.Modifier); err != nil {
+		if columns[i], err = c.column(ctx, &source.Format, col, attributes[col.Name]); err != nil {
 			return nil, err
 		}
 		names[i] = col.Name
+		if columns[i].Omitted {
+			config.Logger.Warn("column left out: its type has no mapping; --unknown-types publishes it as bytes", "table", t.name, "column", col.Name)
+		}
 		t.identity = append(t.identity, rel.Identity == 'f' || col.Identity)
 	}
 	t.names = names
@@ -88,7 +96,8 @@ func newTable(ctx context.Context, config *Config, source change.Source, c *cata
 	t.routing = slices.Index(names, config.routingColumn(t.name, names, key))
 	t.carried = t.routing >= 0 && (rel.Identity == 'f' || rel.Columns[t.routing].Identity)
 	t.encoder = change.NewEncoder(source, rel.Schema, rel.Name, columns, t.key)
-	return t, nil
+	t.codec, err = newCodec(ctx, config, t.encoder, config.spec(rel.Schema, rel.Name).Name)
+	return t, err
 }
 
 func keyColumns(rel *pgoutput.Relation, names, primary []string) (indices []int) {

@@ -26,6 +26,13 @@ type Value struct {
 type Column struct {
 	Name string
 	Type Type
+	// Omitted leaves the column out of the records, as one of a type without a mapping is.
+	Omitted bool
+	NotNull bool
+	// Identity says that old rows hold the column: it is in the replica identity.
+	Identity bool
+	// Default is the column's default as JSON, "" for none; see Type.Default.
+	Default string
 }
 
 // Source is what the source block of every envelope of a stream has in common.
@@ -35,6 +42,7 @@ type Source struct {
 	Database string
 	SystemID string // of the Postgres cluster, for event ids
 	Slot     string // for event ids
+	Format   Format // of its records, with its defaults set
 }
 
 // Encoder writes the records of one table. It is built once for each shape of the table and keeps no state between
@@ -42,38 +50,65 @@ type Source struct {
 type Encoder struct {
 	Table string // "public.prices"
 
-	columns []Column
-	names   []string // `"name":` with the comma before it where it is not the first
-	key     []keyColumn
-	head    string // the source block up to its first ts_ms
-	middle  string // between snapshot and sequence
-	tail    string // between ts_ns and txId
-	eventID string // "<system id>/<slot>/"
+	name      string // "<prefix>.public.prices", of the schemas
+	columns   []Column
+	fields    []field
+	key       []field
+	noFillers bool
+	head      string // the source block up to its first ts_ms
+	middle    string // between snapshot and sequence
+	tail      string // between ts_ns and txId
+	eventID   string // "<system id>/<slot>/"
 }
 
-type keyColumn struct {
-	index int
-	name  string
+// field is a column that is written.
+type field struct {
+	index  int
+	name   string // `"name":` with the comma before it where it is not the first
+	null   string // what is written for a null
+	filler string // what is written in an old row for a null
 }
 
 // NewEncoder returns the encoder of a table. key lists the indices of the primary key's columns in the key's order; none
 // means that records have no key.
 func NewEncoder(src Source, schema, table string, columns []Column, key []int) *Encoder {
 	e := &Encoder{
-		Table: schema + "." + table, columns: columns, names: make([]string, len(columns)),
-		head: `"source":{"version":` + quoted(src.Version) + `,"connector":"postgresql","name":` + quoted(src.Name) + `,"ts_ms":`,
+		Table: schema + "." + table, name: src.Name + "." + schema + "." + table, columns: columns, noFillers: src.Format.NoFillers,
+		head:   `"source":{"version":` + quoted(src.Version) + `,"connector":"postgresql","name":` + quoted(src.Name) + `,"ts_ms":`,
+		middle: `,"db":` + quoted(src.Database) + `,"sequence":"[`,
+		tail:   `,"schema":` + quoted(schema) + `,"table":` + quoted(table) + `,"txId":`,
 
-		middle:  `,"db":` + quoted(src.Database) + `,"sequence":"[`,
-		tail:    `,"schema":` + quoted(schema) + `,"table":` + quoted(table) + `,"txId":`,
 		eventID: src.SystemID + "/" + src.Slot + "/",
 	}
 	for i, c := range columns {
-		e.names[i] = fieldName(c.Name, i)
+		if c.Omitted {
+			continue
+		}
+		e.fields = append(e.fields, newField(&c, i, len(e.fields), &src.Format))
 	}
-	for i, k := range key {
-		e.key = append(e.key, keyColumn{k, fieldName(columns[k].Name, i)})
+	for _, k := range key {
+		e.key = append(e.key, newField(&columns[k], k, len(e.key), &src.Format))
 	}
 	return e
+}
+
+// newField decides what stands for a null: in a column with a default that default, in a NOT NULL column of an old row that
+// does not hold it an empty value.
+func newField(c *Column, index, place int, f *Format) field {
+	w := field{index: index, name: fieldName(c.Name, place), null: "null"}
+	if !f.KeepNulls && c.Default != "" {
+		w.null = c.Default
+	}
+	w.filler = w.null
+	if c.NotNull && !c.Identity && !f.NoFillers {
+		if w.filler = c.Default; w.filler == "" {
+			w.filler = c.Type.zero
+		}
+	}
+	if f.NoFillers && !c.Identity {
+		w.filler = "null"
+	}
+	return w
 }
 
 func quoted(s string) string { return string(AppendString(nil, []byte(s))) }
@@ -100,48 +135,53 @@ func (e *Encoder) KeyColumns() []int {
 // AppendKey appends the record key of a row.
 func (e *Encoder) AppendKey(dst []byte, row []Value) ([]byte, error) {
 	dst = append(dst, '{')
-	for _, k := range e.key {
-		dst = append(dst, k.name...)
+	for i := range e.key {
 		var err error
-		if dst, err = e.appendColumn(dst, k.index, row); err != nil {
+		if dst, err = e.appendField(dst, &e.key[i], row, e.key[i].null); err != nil {
 			return dst, err
 		}
 	}
 	return append(dst, '}'), nil
 }
 
-// AppendRow appends a row image.
-func (e *Encoder) AppendRow(dst []byte, row []Value) ([]byte, error) {
+// appendRow appends a row image.
+func (e *Encoder) appendRow(dst []byte, row []Value, old bool) ([]byte, error) {
 	dst = append(dst, '{')
-	for i := range e.columns {
-		dst = append(dst, e.names[i]...)
+	for i := range e.fields {
+		f := &e.fields[i]
+		null := f.null
+		if old {
+			null = f.filler
+		}
 		var err error
-		if dst, err = e.appendColumn(dst, i, row); err != nil {
+		if dst, err = e.appendField(dst, f, row, null); err != nil {
 			return dst, err
 		}
 	}
 	return append(dst, '}'), nil
 }
 
-func (e *Encoder) appendColumn(dst []byte, i int, row []Value) ([]byte, error) {
-	if i >= len(row) {
+func (e *Encoder) appendField(dst []byte, f *field, row []Value, null string) ([]byte, error) {
+	if f.index >= len(row) {
 		return dst, fmt.Errorf("row of %s has %d values, want %d", e.Table, len(row), len(e.columns))
 	}
-	switch v := row[i]; v.Kind {
+	dst = append(dst, f.name...)
+	c := &e.columns[f.index]
+	switch v := &row[f.index]; v.Kind {
 	case ValueText:
-		out, err := e.columns[i].Type.appendValue(dst, v.Text)
+		out, err := c.Type.appendValue(dst, v.Text)
 		if err != nil {
-			return dst, fmt.Errorf("column %s of %s: %w", e.columns[i].Name, e.Table, err)
+			return dst, fmt.Errorf("column %s of %s: %w", c.Name, e.Table, err)
 		}
 		return out, nil
 	case ValueJSON:
 		return append(dst, v.Text...), nil
 	case ValueUnchanged:
-		return append(dst, e.columns[i].Type.placeholder()...), nil
+		return append(dst, c.Type.placeholder...), nil
 	case ValueNull:
-		return append(dst, "null"...), nil
+		return append(dst, null...), nil
 	default:
-		return dst, fmt.Errorf("column %s of %s: value of kind %q", e.columns[i].Name, e.Table, v.Kind)
+		return dst, fmt.Errorf("column %s of %s: value of kind %q", c.Name, e.Table, v.Kind)
 	}
 }
 
@@ -149,14 +189,15 @@ func (e *Encoder) appendColumn(dst []byte, i int, row []Value) ([]byte, error) {
 // are none. A comma in a column's name would split it: such names are left to the placeholder.
 func (e *Encoder) AppendUnchanged(dst []byte, row []Value) []byte {
 	start := len(dst)
-	for i, v := range row {
-		if v.Kind != ValueUnchanged || i >= len(e.columns) {
+	for i := range e.fields {
+		index := e.fields[i].index
+		if index >= len(row) || row[index].Kind != ValueUnchanged {
 			continue
 		}
 		if len(dst) > start {
 			dst = append(dst, ',')
 		}
-		dst = append(dst, e.columns[i].Name...)
+		dst = append(dst, e.columns[index].Name...)
 	}
 	return dst
 }
@@ -186,11 +227,11 @@ type Meta struct {
 func (e *Encoder) AppendEnvelope(dst []byte, m *Meta, before, after []Value) ([]byte, error) {
 	var err error
 	dst = append(dst, `{"before":`...)
-	if dst, err = e.appendImage(dst, before); err != nil {
+	if dst, err = e.appendImage(dst, before, true); err != nil {
 		return dst, err
 	}
 	dst = append(dst, `,"after":`...)
-	if dst, err = e.appendImage(dst, after); err != nil {
+	if dst, err = e.appendImage(dst, after, false); err != nil {
 		return dst, err
 	}
 	dst = e.appendSource(append(dst, ','), m)
@@ -204,11 +245,11 @@ func (e *Encoder) AppendEnvelope(dst []byte, m *Meta, before, after []Value) ([]
 	return append(dst, '}'), nil
 }
 
-func (e *Encoder) appendImage(dst []byte, row []Value) ([]byte, error) {
+func (e *Encoder) appendImage(dst []byte, row []Value, old bool) ([]byte, error) {
 	if row == nil {
 		return append(dst, "null"...), nil
 	}
-	return e.AppendRow(dst, row)
+	return e.appendRow(dst, row, old)
 }
 
 func (e *Encoder) appendSource(dst []byte, m *Meta) []byte {

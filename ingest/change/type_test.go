@@ -8,12 +8,46 @@ import (
 	"freshet/ingest/change"
 )
 
-func typed(name string, modifier int32) change.Type {
-	return change.TypeOf(change.PostgresType{Name: name, Modifier: modifier})
+// format returns a format of which only what f sets differs from the default.
+func format(f func(*change.Format)) *change.Format {
+	var format change.Format
+	f(&format)
+	format.SetDefaults()
+	return &format
 }
 
-func array(elem string, modifier int32) change.Type {
-	return change.TypeOf(change.PostgresType{Name: "_" + elem, Modifier: modifier, Elem: &change.PostgresType{Name: elem, Modifier: -1}})
+var defaults = format(func(*change.Format) {})
+
+func typed(name string, modifier int32) change.Type { return typedAs(defaults, name, modifier) }
+
+func typedAs(f *change.Format, name string, modifier int32) change.Type {
+	t, _ := change.TypeOf(change.PostgresType{Name: name, Kind: 'b', Modifier: modifier}, f)
+	return t
+}
+
+func array(elem string, modifier int32) change.Type { return arrayAs(defaults, elem, modifier) }
+
+func arrayAs(f *change.Format, elem string, modifier int32) change.Type {
+	t, _ := change.TypeOf(change.PostgresType{
+		Name: "_" + elem, Kind: 'b', Modifier: modifier, Elem: &change.PostgresType{Name: elem, Kind: 'b', Modifier: -1},
+	}, f)
+	return t
+}
+
+// written is the JSON of one value.
+func written(typ change.Type, text string) (string, error) {
+	e := change.NewEncoder(change.Source{}, "public", "t", []change.Column{{Name: "c", Type: typ}}, []int{0})
+	out, err := e.AppendKey(nil, []change.Value{{Kind: change.ValueText, Text: []byte(text)}})
+	if err != nil {
+		return "", err
+	}
+	return strings.TrimSuffix(strings.TrimPrefix(string(out), `{"c":`), "}"), nil
+}
+
+// gone is a type that left the catalog.
+func gone(name string) change.Type {
+	t, _ := change.TypeOf(change.PostgresType{Name: name, Modifier: -1}, defaults)
+	return t
 }
 
 // numericModifier is the modifier of numeric(p,s).
@@ -95,7 +129,7 @@ func TestTypes(t *testing.T) {
 		{typed("hstore", -1), `"a"=>"1", "b"=>NULL, "c d"=>"x\"y"`, `"{\"a\":\"1\",\"b\":null,\"c d\":\"x\\\"y\"}"`},
 		{typed("hstore", -1), "", `"{}"`},
 		{typed("int4range", -1), "[1,5)", `"[1,5)"`},
-		{typed("mood", -1), "happy", `"happy"`},
+		{gone("mood"), "happy", `"happy"`},
 		{array("int4", -1), "{1,NULL,3}", "[1,null,3]"},
 		{array("int4", -1), "{}", "[]"},
 		{array("int4", -1), "[0:1]={1,2}", "[1,2]"},
@@ -110,16 +144,15 @@ func TestTypes(t *testing.T) {
 		{array("jsonb", -1), `{"{\"a\": 1}"}`, `["{\"a\": 1}"]`},
 	}
 	for _, test := range tests {
-		e := change.NewEncoder(change.Source{}, "public", "t", []change.Column{{Name: "c", Type: test.typ}}, nil)
-		got, err := e.AppendRow(nil, []change.Value{{Kind: change.ValueText, Text: []byte(test.text)}})
+		got, err := written(test.typ, test.text)
 		if err != nil {
 			t.Errorf("%q: %v", test.text, err)
 			continue
 		}
-		if want := `{"c":` + test.want + "}"; string(got) != want {
-			t.Errorf("%q\ngot  %s\nwant %s", test.text, got, want)
+		if got != test.want {
+			t.Errorf("%q\ngot  %s\nwant %s", test.text, got, test.want)
 		}
-		if !json.Valid(got) {
+		if !json.Valid([]byte(got)) {
 			t.Errorf("%q: not JSON: %s", test.text, got)
 		}
 	}
@@ -132,36 +165,13 @@ func TestTextsThatAreNotTheType(t *testing.T) {
 		typed("point", -1), typed("hstore", -1), array("int4", -1), typed("float8", -1),
 	}
 	for i, typ := range types {
-		e := change.NewEncoder(change.Source{}, "public", "t", []change.Column{{Name: "c", Type: typ}}, nil)
 		for _, text := range []string{"x", "{", `{"`, "2024-", "P1", "=>", "1:2:"} {
-			got, err := e.AppendRow(nil, []change.Value{{Kind: change.ValueText, Text: []byte(text)}})
-			if err == nil && !json.Valid(got) {
+			if got, err := written(typ, text); err == nil && !json.Valid([]byte(got)) {
 				t.Errorf("type %d, %q: no error and no JSON: %s", i, text, got)
 			}
 		}
 	}
-	timestamp := change.NewEncoder(change.Source{}, "public", "t", []change.Column{{Name: "c", Type: typed("timestamp", -1)}}, nil)
-	if _, err := timestamp.AppendRow(nil, []change.Value{{Kind: change.ValueText, Text: []byte("294276-12-31 23:59:59")}}); err == nil || !strings.Contains(err.Error(), "column c of public.t") {
+	if _, err := written(typed("timestamp", -1), "294276-12-31 23:59:59"); err == nil || !strings.Contains(err.Error(), "column c of public.t") {
 		t.Errorf("overflow: %v", err)
 	}
-}
-
-func FuzzTypes(f *testing.F) {
-	names := []string{
-		"int4", "bool", "float8", "numeric", "money", "bytea", "bit", "date", "time", "timetz", "timestamp", "timestamptz",
-		"interval", "point", "hstore", "text",
-	}
-	f.Add("2024-01-01 00:00:00+00", byte(11))
-	f.Add(`{1,{2,"x"}}`, byte(15))
-	f.Add("-1.50", byte(3))
-	f.Fuzz(func(t *testing.T, text string, pick byte) {
-		name := names[int(pick)%len(names)]
-		for _, typ := range []change.Type{typed(name, -1), array(name, -1), typed(name, 0x50006)} {
-			e := change.NewEncoder(change.Source{}, "public", "t", []change.Column{{Name: "c", Type: typ}}, nil)
-			// Any text may fail; none may panic or yield what is no JSON.
-			if got, err := e.AppendRow(nil, []change.Value{{Kind: change.ValueText, Text: []byte(text)}}); err == nil && !json.Valid(got) {
-				t.Fatalf("%s of %q: %s", name, text, got)
-			}
-		}
-	})
 }

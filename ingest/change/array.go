@@ -2,10 +2,7 @@ package change
 
 import (
 	"bytes"
-	"encoding/binary"
 	"fmt"
-	"math"
-	"strconv"
 )
 
 // maxArrayDepth is more than Postgres allows (6).
@@ -77,6 +74,9 @@ func (t *Type) appendElement(dst, rest []byte) (out, left []byte, err error) {
 
 // unquote reads a text in double quotes with backslash escapes.
 func unquote(rest []byte) (text, left []byte, err error) {
+	if len(rest) == 0 || rest[0] != '"' {
+		return nil, rest, fmt.Errorf("no opening quote")
+	}
 	for i := 1; i < len(rest); i++ {
 		switch rest[i] {
 		case '\\':
@@ -90,52 +90,4 @@ func unquote(rest []byte) (text, left []byte, err error) {
 		}
 	}
 	return nil, rest, fmt.Errorf("no closing quote")
-}
-
-// writeHstore writes `"a"=>"1", "b"=>NULL` as a string that holds a JSON object.
-func writeHstore(_ *Type, dst, text []byte) ([]byte, error) {
-	object := []byte{'{'}
-	for rest := text; len(rest) > 0; {
-		if len(object) > 1 {
-			rest = bytes.TrimPrefix(rest, []byte(", "))
-			object = append(object, ',')
-		}
-		key, left, err := unquote(rest)
-		if err != nil || !bytes.HasPrefix(left, []byte("=>")) {
-			return dst, fmt.Errorf("hstore %.60q", text)
-		}
-		object = append(AppendString(object, key), ':')
-		if rest = left[2:]; bytes.HasPrefix(rest, []byte("NULL")) {
-			object, rest = append(object, "null"...), rest[4:]
-			continue
-		}
-		value, left, err := unquote(rest)
-		if err != nil {
-			return dst, fmt.Errorf("hstore %.60q", text)
-		}
-		object, rest = AppendString(object, value), left
-	}
-	return AppendString(dst, append(object, '}')), nil
-}
-
-// writePoint writes a point with its well-known binary form, little-endian.
-func writePoint(_ *Type, dst, text []byte) ([]byte, error) {
-	x, y, ok := bytes.Cut(bytes.Trim(text, "()"), []byte(","))
-	fx, errX := strconv.ParseFloat(string(x), 64)
-	fy, errY := strconv.ParseFloat(string(y), 64)
-	if !ok || errX != nil || errY != nil {
-		return dst, fmt.Errorf("point %q", text)
-	}
-	wkb := binary.LittleEndian.AppendUint32([]byte{1}, 1)
-	wkb = binary.LittleEndian.AppendUint64(wkb, math.Float64bits(fx))
-	wkb = binary.LittleEndian.AppendUint64(wkb, math.Float64bits(fy))
-	var err error
-	if dst, err = writeFloat(nil, append(dst, `{"x":`...), x); err != nil {
-		return dst, err
-	}
-	if dst, err = writeFloat(nil, append(dst, `,"y":`...), y); err != nil {
-		return dst, err
-	}
-	dst = appendBase64(append(dst, `,"wkb":`...), wkb)
-	return append(dst, `,"srid":null}`...), nil
 }

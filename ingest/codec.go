@@ -1,0 +1,76 @@
+package ingest
+
+import (
+	"context"
+	"crypto/rand"
+	"encoding/binary"
+	"fmt"
+	"time"
+
+	"freshet/ingest/change"
+)
+
+// codec turns the JSON of a table's keys and envelopes into the bytes of another encoding.
+type codec struct {
+	key, value func(dst, json []byte) ([]byte, error)
+}
+
+// newCodec returns the codec of a table, nil where JSON travels as it is. Under Avro it registers the table's schemas.
+func newCodec(ctx context.Context, config *Config, e *change.Encoder, topic string) (*codec, error) {
+	switch config.Format.Encoding {
+	case change.EncodingJSONSchema:
+		return &codec{withSchema(e.KeySchema()), withSchema(e.EnvelopeSchema())}, nil
+	default:
+		return nil, nil
+	}
+}
+
+// withSchema puts a payload beside its schema.
+func withSchema(s *change.Schema) func(dst, json []byte) ([]byte, error) {
+	head := append(s.AppendJSON([]byte(`{"schema":`)), `,"payload":`...)
+	return func(dst, json []byte) ([]byte, error) {
+		return append(append(append(dst, head...), json...), '}'), nil
+	}
+}
+
+// coded holds the bytes of the record at hand.
+type coded struct{ key, value []byte }
+
+// apply encodes a record's key and value.
+func (c *coded) apply(with *codec, r *record) (err error) {
+	if r.key != nil {
+		if c.key, err = with.key(c.key[:0], r.key); err != nil {
+			return fmt.Errorf("encode the key: %w", err)
+		}
+		r.key = c.key
+	}
+	if c.value, err = with.value(c.value[:0], r.value); err != nil {
+		return fmt.Errorf("encode the value: %w", err)
+	}
+	r.value = c.value
+	return nil
+}
+
+// contextHeaders are the headers that a Debezium puts on every record of its tables: whose stream it is, and which run's.
+func contextHeaders(config *Config) []recordHeader {
+	if config.NoContextHeaders {
+		return nil
+	}
+	const prefix = "__debezium.context."
+	return []recordHeader{
+		{prefix + "connectorLogicalName", []byte(config.Prefix)},
+		{prefix + "taskId", []byte("0")},
+		{prefix + "connectorName", []byte("postgresql")},
+		{prefix + "runId", []byte(runID(time.Now()))},
+	}
+}
+
+// runID is a UUID of version 7: random, and in the order of time.
+func runID(now time.Time) string {
+	var b [16]byte
+	_, _ = rand.Read(b[:]) // never fails: it ends the program instead
+	binary.BigEndian.PutUint64(b[:], uint64(now.UnixMilli())<<16|uint64(binary.BigEndian.Uint16(b[6:])))
+	b[6] = b[6]&0x0f | 0x70
+	b[8] = b[8]&0x3f | 0x80
+	return fmt.Sprintf("%x-%x-%x-%x-%x", b[:4], b[4:6], b[6:8], b[8:10], b[10:])
+}
