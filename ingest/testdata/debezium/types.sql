@@ -1,3 +1,25 @@
+insert into types_num values (1, 123, 123456, 1234567890123, 1.5, 2.25, 12345.67, 12345678901234567890123456789012345678, 3.14159, 100, 12.34, true, 42, default);
+insert into types_num values (2, null, null, null, null, null, null, null, null, null, null, null, null, default);
+insert into types_num values (3, 32767, 2147483647, 9223372036854775807, 3.4028235e38, 1.7976931348623157e308, 99999999.99, 99999999999999999999999999999999999999, 1e30, 0.000000000000000000001, 92233720368547758.07, false, 4294967295, 2147483647);
+insert into types_num values (4, -32768, -2147483648, -9223372036854775808, 1.17549435e-38, 2.2250738585072014e-308, -99999999.99, -1, -0.5, 1.10, -92233720368547758.08, false, 0, -1);
+insert into types_num values (5, 0, 0, 0, 0.1, 0.1, 0, 0, 0, 0, 0, true, 1, 0);
+insert into types_text values (1, 'text', 'varchar', 'ab', 'bp', 'a0eebc99-9c0b-4ef8-bb6d-6bb9bd380a11', '{"b": 1,  "a": [1, 2]}', '{"b": 1,  "a": [1.50, 2]}', '<a>x</a>', '\xdeadbeef00', 'happy', 'nm');
+insert into types_text values (2, null, null, null, null, null, null, null, null, null, null, null);
+insert into types_text values (3, E'quote" back\\slash \n newline \t tab \u0001 ctl / slash é 漢 😀 <>&', '', '', '', '00000000-0000-0000-0000-000000000000', 'null', 'null', '<b/>', '', 'sad', '');
+insert into types_time values (1, '2024-02-29', '12:34:56', '12:34:56.789', '12:34:56.789012', '12:34:56.789012+05:30', '2024-02-29 12:34:56', '2024-02-29 12:34:56.789', '2024-02-29 12:34:56.789012', '2024-02-29 12:34:56+02', '2024-02-29 12:34:56.789012+02', '1 year 2 mons 3 days 04:05:06.789');
+insert into types_time values (2, null, null, null, null, null, null, null, null, null, null, null);
+insert into types_time values (3, '1969-12-31', '00:00:00', '00:00:00', '00:00:00', '00:00:00+00', '1969-12-31 23:59:59', '1969-12-31 23:59:59.999', '1969-12-31 23:59:59.999999', '1969-12-31 23:59:59+00', '1969-12-31 23:59:59.999999+00', '-1 days -00:00:01');
+insert into types_time values (4, '9999-12-31', '23:59:59', '23:59:59.999', '23:59:59.999999', '23:59:59.999999-08', '9999-12-31 23:59:59', '9999-12-31 23:59:59.999', '9999-12-31 23:59:59.999999', '9999-12-31 23:59:59+00', '9999-12-31 23:59:59.999999+00', '0');
+insert into types_time values (5, '0001-01-01', '24:00:00', '24:00:00', '24:00:00', '24:00:00+00', '0001-01-01 00:00:00', '1582-10-04 00:00:00', '1582-10-15 00:00:00', '1900-01-01 00:00:00+00', '2024-01-01 00:00:00+00', '178000000 years');
+insert into types_net values (1, '192.168.0.1/24', '10.0.0.0/8', '08:00:2b:01:02:03', B'1', B'10101010', B'101', '(1.5,2)', '[1,5)', '[1,5]', '(1.5,2.5)', '[2024-01-01,2024-01-02)', '[2024-01-01 00:00:00+00,)', '[2024-01-01,2024-01-31]', 'a=>1, b=>NULL, "c d"=>"x\"y"', 'Top.Science.Astronomy', 'a fat cat');
+insert into types_net values (2, null, null, null, null, null, null, null, null, null, null, null, null, null, null, null, null);
+insert into types_net values (3, '::1', '2001:db8::/32', 'ff:ff:ff:ff:ff:ff', B'0', B'00000001', B'', '(0,-0.1)', 'empty', '(,)', 'empty', '(,)', 'empty', '(,2024-01-01)', '', 'A', '');
+insert into types_arr values (1, '{1,NULL,3}', '{1,2}', '{9223372036854775807}', '{a,"b c",NULL,"q\"x"}', '{x,y}', '{t,f,NULL}', '{1.10,2}', '{1.5,NaN}', '{2024-02-29}', '{"2024-02-29 12:34:56.789012"}', '{"2024-02-29 12:34:56.789012+00"}', '{a0eebc99-9c0b-4ef8-bb6d-6bb9bd380a11}', '{sad,happy}', array['{"a": 1}'::jsonb], '{{1,2},{3,4}}', array['\xdead'::bytea], array['[1,5)'::int4range]);
+insert into types_arr values (2, null, null, null, null, null, null, null, null, null, null, null, null, null, null, null, null, null);
+insert into types_arr values (3, '{}', '{}', '{}', '{}', '{}', '{}', '{}', '{}', '{}', '{}', '{}', '{}', '{}', '{}', '{}', '{}', '{}');
+insert into types_inf values (1, 'infinity', 'infinity', '2024-01-01', 'Infinity', 'NaN');
+insert into types_inf values (2, '-infinity', '-infinity', '2024-01-01', '-Infinity', 'Infinity');
+-- from here on it streams
 insert into types_num values (101, 123, 123456, 1234567890123, 1.5, 2.25, 12345.67, 12345678901234567890123456789012345678, 3.14159, 100, 12.34, true, 42, default);
 insert into types_num values (102, null, null, null, null, null, null, null, null, null, null, null, null, default);
 insert into types_num values (103, 32767, 2147483647, 9223372036854775807, 3.4028235e38, 1.7976931348623157e308, 99999999.99, 99999999999999999999999999999999999999, 1e30, 0.000000000000000000001, 92233720368547758.07, false, 4294967295, 2147483647);

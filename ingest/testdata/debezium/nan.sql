@@ -1,0 +1,1 @@
+insert into types_nan values (1,'NaN'),(2,'Infinity'),(3,'-Infinity');
