@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"freshet/ingest/change"
+	"freshet/ingest/registry"
 )
 
 // codec turns the JSON of a table's keys and envelopes into the bytes of another encoding.
@@ -20,9 +21,35 @@ func newCodec(ctx context.Context, config *Config, e *change.Encoder, topic stri
 	switch config.Format.Encoding {
 	case change.EncodingJSONSchema:
 		return &codec{withSchema(e.KeySchema()), withSchema(e.EnvelopeSchema())}, nil
+	case change.EncodingAvro:
+		client, err := registry.New(config.Registry)
+		if err != nil {
+			return nil, err
+		}
+		key, err := withID(ctx, client, topic+"-key", e.KeySchema())
+		if err != nil {
+			return nil, err
+		}
+		value, err := withID(ctx, client, topic+"-value", e.EnvelopeSchema())
+		return &codec{key, value}, err
 	default:
 		return nil, nil
 	}
+}
+
+// withID registers a schema and puts its id before the Avro form of each value: a zero byte and four of the id.
+func withID(ctx context.Context, client *registry.Client, subject string, s *change.Schema) (func(dst, json []byte) ([]byte, error), error) {
+	avro, err := change.NewAvro(s)
+	if err != nil {
+		return nil, fmt.Errorf("schema of %s: %w", subject, err)
+	}
+	id, err := client.Register(ctx, subject, avro.Schema())
+	if err != nil {
+		return nil, err
+	}
+	return func(dst, json []byte) ([]byte, error) {
+		return avro.Append(binary.BigEndian.AppendUint32(append(dst, 0), id), json)
+	}, nil
 }
 
 // withSchema puts a payload beside its schema.
