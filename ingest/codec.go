@@ -52,6 +52,17 @@ func withID(ctx context.Context, client *registry.Client, subject string, s *cha
 	}, nil
 }
 
+// checkFormat refuses to go on in another format than the one that the topics hold: no reader could tell where it changed.
+func checkFormat(stored *position, config *Config, resnapshot bool) error {
+	if now := config.Format.String(); stored != nil && stored.Format != now && !resnapshot {
+		return &RefusedError{
+			Reason: fmt.Sprintf("the topics of prefix %s hold records of format %q, and this is set to write %q", config.Prefix, stored.Format, now),
+			Repair: "write another format under a prefix and slot of its own, or, if every reader of the topics knows, " + repairResnapshot,
+		}
+	}
+	return nil
+}
+
 // withSchema puts a payload beside its schema.
 func withSchema(s *change.Schema) func(dst, json []byte) ([]byte, error) {
 	head := append(s.AppendJSON([]byte(`{"schema":`)), `,"payload":`...)

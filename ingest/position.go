@@ -39,7 +39,8 @@ type position struct {
 	PublicationOID uint32 `json:"publication_oid,omitempty"`
 	// Ends are the offsets that the topics had reached by then, in some of the records: a topic that ends before them was
 	// deleted and made again, or lost its end.
-	Ends map[string][]int64 `json:"ends,omitempty"`
+	Ends   map[string][]int64 `json:"ends,omitempty"`
+	Format string             `json:"format,omitempty"` // of the records on the topics; "" for the default
 }
 
 // replaces says whether p is to be believed rather than q, whichever was written last: a process that lost its slot

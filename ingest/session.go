@@ -51,6 +51,9 @@ func (in *Ingest) session(ctx context.Context, client *kafka.Client) error {
 	if err != nil {
 		return err
 	}
+	if err := checkFormat(stored, &in.config, in.resnapshot); err != nil {
+		return err
+	}
 	slot, err := readSlot(ctx, s.control, in.config.Slot)
 	if err != nil {
 		return err

@@ -32,7 +32,7 @@ func (f *firstCopy) close() {
 func (s *session) beginSnapshot(ctx context.Context, choice decision, stored *position) (*position, *firstCopy, error) {
 	pos := position{
 		State: snapshotting, Generation: 1, SystemID: s.server.SystemID, Timeline: s.server.Timeline, Database: s.server.Database,
-		Slot: s.config.Slot, Publication: s.config.Publication, Time: time.Now().UTC(),
+		Slot: s.config.Slot, Publication: s.config.Publication, Time: time.Now().UTC(), Format: s.config.Format.String(),
 		DatabaseOID: s.server.DatabaseOID, PublicationOID: s.server.PublicationOID,
 	}
 	if stored != nil {

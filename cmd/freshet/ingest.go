@@ -31,6 +31,7 @@ type ingestSettings struct {
 	failover          bool
 	replication       int
 	minInsync         int
+	records           recordSettings
 }
 
 func newIngestCommand(s *settings) *cobra.Command {
@@ -44,7 +45,10 @@ that instant; later starts go on where the last one ended. Where that can't be p
 refuses, and says why; --resnapshot then drops the slot, makes a new one and publishes
 every row again, and a delete for each row that vanished meanwhile.
 
-A second ingest on the same slot stands by and takes over when the first one ends.`,
+A second ingest on the same slot stands by and takes over when the first one ends.
+
+Records are as Debezium writes them by default. The projectors read no other format:
+another one needs an ingest of its own, with a --prefix and --slot of its own.`,
 		GroupID: "process",
 		Args:    cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
@@ -62,6 +66,7 @@ A second ingest on the same slot stands by and takes over when the first one end
 	flags.StringVar(&own.origin, "origin", "any", "none leaves out what was replicated from another server; Postgres 16")
 	flags.BoolVar(&own.transactions, "transactions", false, "publish BEGIN and END on <prefix>.transaction, and each change's place in between")
 	flags.BoolVar(&own.failover, "failover", true, "let standbys keep a copy of the slot (Postgres 17 and later)")
+	own.records.bind(flags)
 	return cmd
 }
 
@@ -82,13 +87,15 @@ func (own *ingestSettings) config(s *settings) (ingest.Config, error) {
 	if slot == "" {
 		slot = s.prefix
 	}
-	return ingest.Config{
+	config := ingest.Config{
 		PostgresURL: s.postgresURL, Brokers: s.kafka, Security: s.security, Prefix: s.prefix, Slot: slot, Publication: own.publication,
 		Partitions: s.partitions, Retention: own.retention, Routing: own.routing, Resnapshot: own.resnapshot,
 		ReplicationFactor: own.replication, MinInsyncReplicas: own.minInsync, NoFailover: !own.failover,
 		Streaming: own.streaming, StreamBytes: own.streamBytes, SpillDir: own.spillDir, Origin: own.origin, Transactions: own.transactions,
 		Compression: compression, Version: version, Logger: s.logger(),
-	}, err
+	}
+	own.records.apply(&config)
+	return config, err
 }
 
 func runIngest(ctx context.Context, s *settings, own ingestSettings) error {

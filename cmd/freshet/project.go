@@ -42,6 +42,9 @@ Processes that run the same projector share its partitions; each projector also 
 }
 
 func (s *settings) project(ctx context.Context, names []string, o projectOptions) error {
+	if err := s.checkRecords(); err != nil {
+		return err
+	}
 	client, err := mongo.Connect(options.Client().ApplyURI(s.mongoURL).SetAppName("freshet project"))
 	if err != nil {
 		return fmt.Errorf("open MongoDB: %w", err)

@@ -90,6 +90,9 @@ func Decode(key, value []byte, headers []Header) (Event, error) {
 		ev.Op = Tombstone
 		return ev, nil
 	}
+	if bytes.HasPrefix(value, []byte{0}) || bytes.HasPrefix(value, []byte(`{"schema":`)) {
+		return Event{}, fmt.Errorf("%w: a record of another encoding than %s, which needs a prefix of its own", ErrMalformed, EncodingJSON)
+	}
 	var env envelope
 	if err := json.Unmarshal(value, &env); err != nil {
 		return Event{}, fmt.Errorf("%w: envelope: %w", ErrMalformed, err)

@@ -96,3 +96,20 @@ func (f *Format) Validate() error {
 	}
 	return errors.Join(problems...)
 }
+
+// String lists what differs from the default format, "" for nothing, as "decimal mode=string hstore mode=map".
+func (f *Format) String() string {
+	var out []string
+	for _, c := range choices {
+		if word := *c.field(f); word != "" && word != c.words[0] {
+			out = append(out, c.name+"="+word)
+		}
+	}
+	for name, set := range map[string]bool{"unknown types": f.IncludeUnknown, "nulls kept": f.KeepNulls, "no fillers": f.NoFillers} {
+		if set {
+			out = append(out, name)
+		}
+	}
+	slices.Sort(out)
+	return strings.Join(out, " ")
+}
