@@ -13,9 +13,16 @@ import (
 func row(tb testing.TB) (message []byte, e *change.Encoder) {
 	tb.Helper()
 	fields := []struct{ name, typ, text string }{
-		{"id", "int8", "123456"}, {"store_id", "int8", "42"}, {"sku", "text", "SKU-0012345"}, {"title", "text", "A product's name, \"quoted\""},
-		{"amount", "numeric", "1234.50"}, {"active", "bool", "t"}, {"valid_from", "timestamptz", "2024-02-29 10:34:56.789012+00"},
-		{"note", "text", ""}, {"attributes", "jsonb", `{"color": "red", "size": 42}`}, {"updated_at", "timestamp", "2024-02-29 10:34:56.789012"},
+		{"id", "int8", "123456"},
+		{"store_id", "int8", "42"},
+		{"sku", "text", "SKU-0012345"},
+		{"title", "text", "A product's name, \"quoted\""},
+		{"amount", "numeric", "1234.50"},
+		{"active", "bool", "t"},
+		{"valid_from", "timestamptz", "2024-02-29 10:34:56.789012+00"},
+		{"note", "text", ""},
+		{"attributes", "jsonb", `{"color": "red", "size": 42}`},
+		{"updated_at", "timestamp", "2024-02-29 10:34:56.789012"},
 	}
 	format := change.Format{}
 	format.SetDefaults()

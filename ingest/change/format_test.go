@@ -68,7 +68,9 @@ func TestModes(t *testing.T) {
 
 func TestTypesWithoutAMapping(t *testing.T) {
 	unknown := []change.PostgresType{
-		{Name: "public.address", Kind: 'c', Modifier: -1}, {Name: "pg_lsn", Kind: 'b', Modifier: -1}, {Name: "int4multirange", Kind: 'm', Modifier: -1},
+		{Name: "public.address", Kind: 'c', Modifier: -1},
+		{Name: "pg_lsn", Kind: 'b', Modifier: -1},
+		{Name: "int4multirange", Kind: 'm', Modifier: -1},
 		{Name: "_pg_lsn", Kind: 'b', Modifier: -1, Elem: &change.PostgresType{Name: "pg_lsn", Kind: 'b', Modifier: -1}},
 	}
 	for _, pg := range unknown {

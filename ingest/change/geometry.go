@@ -23,7 +23,8 @@ func pointSchema() Schema {
 
 func geometrySchema(name, doc string) Schema {
 	return Schema{Kind: "struct", Name: "io.debezium.data.geometry." + name, Version: 2, Doc: doc, Fields: []Field{
-		{"wkb", plain("bytes")}, {"srid", nullable("int32")},
+		{"wkb", plain("bytes")},
+		{"srid", nullable("int32")},
 		{"extensions", &Schema{Kind: "map", Values: plain("string"), Optional: true}},
 	}}
 }

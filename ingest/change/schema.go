@@ -16,7 +16,6 @@ type Schema struct {
 	Fields     []Field // of a struct
 	Items      *Schema // of an array
 	Values     *Schema // of a map, whose keys are strings
-
 }
 
 // Parameter is a named text of a schema.
@@ -102,10 +101,22 @@ func sourceSchema() *Schema {
 	snapshot.Parameters = []Parameter{{"allowed", "true,first,first_in_data_collection,last_in_data_collection,last,false,incremental"}}
 	s := semantic("struct", "io.debezium.connector.postgresql.Source")
 	s.Fields = []Field{
-		{"version", plain("string")}, {"connector", plain("string")}, {"name", plain("string")}, {"ts_ms", plain("int64")},
-		{"snapshot", &snapshot}, {"db", plain("string")}, {"sequence", nullable("string")}, {"ts_us", nullable("int64")},
-		{"ts_ns", nullable("int64")}, {"schema", plain("string")}, {"table", plain("string")}, {"txId", nullable("int64")},
-		{"lsn", nullable("int64")}, {"xmin", nullable("int64")}, {"origin", nullable("string")}, {"origin_lsn", nullable("int64")},
+		{"version", plain("string")},
+		{"connector", plain("string")},
+		{"name", plain("string")},
+		{"ts_ms", plain("int64")},
+		{"snapshot", &snapshot},
+		{"db", plain("string")},
+		{"sequence", nullable("string")},
+		{"ts_us", nullable("int64")},
+		{"ts_ns", nullable("int64")},
+		{"schema", plain("string")},
+		{"table", plain("string")},
+		{"txId", nullable("int64")},
+		{"lsn", nullable("int64")},
+		{"xmin", nullable("int64")},
+		{"origin", nullable("string")},
+		{"origin_lsn", nullable("int64")},
 	}
 	return &s
 }
@@ -134,8 +145,14 @@ func (e *Encoder) EnvelopeSchema() *Schema {
 		row.Fields = append(row.Fields, Field{e.columns[f.index].Name, e.columnSchema(f.index)})
 	}
 	return &Schema{Kind: "struct", Name: e.name + ".Envelope", Version: 2, Fields: []Field{
-		{"before", &row}, {"after", &row}, {"source", sourceSchema()}, {"transaction", transactionSchema()}, {"op", plain("string")},
-		{"ts_ms", nullable("int64")}, {"ts_us", nullable("int64")}, {"ts_ns", nullable("int64")},
+		{"before", &row},
+		{"after", &row},
+		{"source", sourceSchema()},
+		{"transaction", transactionSchema()},
+		{"op", plain("string")},
+		{"ts_ms", nullable("int64")},
+		{"ts_us", nullable("int64")},
+		{"ts_ns", nullable("int64")},
 	}}
 }
 
