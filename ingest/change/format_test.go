@@ -159,3 +159,57 @@ func TestFormat(t *testing.T) {
 		t.Errorf("%q", honest)
 	}
 }
+
+func TestPlaceholders(t *testing.T) {
+	hex := format(func(f *change.Format) { f.Binary, f.Hstore, f.Decimal = "hex", "map", "double" })
+	const plain, coded = `"__debezium_unavailable_value"`, `"X19kZWJleml1bV91bmF2YWlsYWJsZV92YWx1ZQ=="`
+	for _, test := range []struct {
+		typ  change.Type
+		want string
+	}{
+		{typed("text", -1), plain},
+		{typed("jsonb", -1), plain},
+		{typed("bytea", -1), coded},
+		{typedAs(hex, "bytea", -1), plain},
+		{typed("numeric", -1), `{"scale":0,"value":` + coded + `}`},
+		{typedAs(hex, "numeric", -1), `"NaN"`},
+		{typed("hstore", -1), `"{\"__debezium_unavailable_value\":\"__debezium_unavailable_value\"}"`},
+		{typedAs(hex, "hstore", -1), `{"__debezium_unavailable_value":"__debezium_unavailable_value"}`},
+		{array("text", -1), "[" + plain + "]"},
+		{array("bytea", -1), "[" + coded + "]"},
+		{array("uuid", -1), `["b68a35a7-17ad-35b3-af2a-ae46edb4545a"]`},
+		{array("bool", -1), "[]"},
+	} {
+		e := change.NewEncoder(change.Source{}, "public", "t", []change.Column{{Name: "c", Type: test.typ}}, []int{0})
+		if got, err := e.AppendKey(nil, []change.Value{unchanged}); err != nil || string(got) != `{"c":`+test.want+"}" {
+			t.Errorf("got %s (%v), want %s", got, err, test.want)
+		}
+	}
+}
+
+// TestPlaceholdersAndFillersFitTheSchema: who reads by the schema can read what stands for a value that is not there.
+func TestPlaceholdersAndFillersFitTheSchema(t *testing.T) {
+	for _, f := range everyFormat() {
+		for _, pg := range everyType {
+			if pg.Kind == 0 {
+				pg.Kind = 'b'
+			}
+			inArray := change.PostgresType{Name: "_" + pg.Name, Kind: 'b', Modifier: pg.Modifier, Elem: &change.PostgresType{Name: pg.Name, Kind: pg.Kind}}
+			for _, pg := range []change.PostgresType{pg, inArray} {
+				typ, _ := change.TypeOf(pg, f)
+				e := change.NewEncoder(change.Source{Format: *f}, "public", "t", []change.Column{{Name: "c", Type: typ, NotNull: true}}, nil)
+				value, err := e.AppendEnvelope(nil, &change.Meta{Op: change.Update}, []change.Value{null}, []change.Value{unchanged})
+				if err != nil {
+					t.Fatal(err)
+				}
+				avro, err := change.NewAvro(e.EnvelopeSchema())
+				if err != nil {
+					t.Fatal(err)
+				}
+				if _, err := avro.Append(nil, value); err != nil {
+					t.Errorf("%s with %q: %s: %v", pg.Name, f, value, err)
+				}
+			}
+		}
+	}
+}

@@ -42,6 +42,9 @@ func TypeOf(pg PostgresType, f *Format) (Type, bool) {
 	if !known {
 		t.binary(f, textBytes)
 	}
+	if text := `"` + Placeholder + `"`; t.schema.Kind != "string" && t.placeholder == text {
+		t.placeholder = t.zero // of a fixed length: the log leaves it out as an array's element alone
+	}
 	return t, known || f.IncludeUnknown
 }
 
