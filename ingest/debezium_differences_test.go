@@ -68,13 +68,6 @@ var differences = []struct {
 		"Debezium has a converter for each; we keep one setting.",
 		func(d difference) bool { return d.scenario == "not_null_schemas" && strings.HasPrefix(d.path, "key.") },
 	},
-	{
-		"`transaction` null",
-		"As in Debezium without `provide.transaction.metadata`, which these records were made with.",
-		func(d difference) bool {
-			return d.scenario == "schemas_enabled" && strings.HasPrefix(d.path, "value.payload.transaction")
-		},
-	},
 }
 
 // sameFloat32 says whether two numbers are one float4.

@@ -25,7 +25,7 @@ func (f *flat) set(path, value string) {
 	if _, twice := f.values[path]; twice {
 		path += "(again)"
 	}
-	f.paths, f.values[path] = append(f.paths, path), volatile(path, value)
+	f.paths, f.values[path] = append(f.paths, path), withoutRun(path, value)
 }
 
 // add takes a JSON text apart. rename makes what differs from run to run the same.
@@ -85,12 +85,12 @@ func (f *flat) walkInside(d *json.Decoder, open json.Delim, path string, rename 
 var (
 	changing = regexp.MustCompile(`^value(\.payload)?\.(source\.)?(ts_ms|ts_us|ts_ns|txId|lsn)$`)
 	version  = regexp.MustCompile(`^value(\.payload)?\.source\.version$|^header\.__debezium\.context\.runId$`)
-	sequence = regexp.MustCompile(`^value(\.payload)?\.source\.sequence$`)
+	sequence = regexp.MustCompile(`^value(\.payload)?\.(source\.sequence|transaction\.id)$`)
 	number   = regexp.MustCompile(`\d+`)
 )
 
-// volatile replaces what differs from run to run by a sign of its form.
-func volatile(path, value string) string {
+// withoutRun replaces what differs from run to run by a sign of its form.
+func withoutRun(path, value string) string {
 	switch {
 	case changing.MatchString(path) && value != "null", sequence.MatchString(path):
 		return number.ReplaceAllString(value, "#")

@@ -39,7 +39,7 @@ var scenarios = []scenario{
 	{name: "null_default", config: func(c *ingest.Config) { c.Format.KeepNulls = true }},
 	{name: "not_null"},
 	{name: "not_null_schemas", sql: "not_null", config: func(c *ingest.Config) { c.Format.Encoding = change.EncodingJSONSchema }},
-	{name: "schemas_enabled", config: func(c *ingest.Config) { c.Format.Encoding = change.EncodingJSONSchema }},
+	{name: "schemas_enabled", config: func(c *ingest.Config) { c.Format.Encoding, c.Transactions = change.EncodingJSONSchema, true }},
 	{name: "snapshot", tables: "customers, full_ident, nopk, order_lines, zz_sentinel"},
 	{name: "snapshot_one", tables: "customers"},
 	{name: "types_default", sql: "types"},
