@@ -120,6 +120,7 @@ func TestDecide(t *testing.T) {
 		change        func(p *position, s *server, l *slotState)
 		noPos, noSlot bool
 		resnapshot    bool
+		adopt         bool
 		want          decision
 		refused       bool
 	}{
@@ -127,9 +128,15 @@ func TestDecide(t *testing.T) {
 		"first start":              {noPos: true, noSlot: true, want: startSnapshot},
 		"resnapshot":               {resnapshot: true, want: startOver},
 		"resnapshot without slot":  {resnapshot: true, noSlot: true, want: startOver},
-		"cut off in its snapshot":  {change: func(p *position, _ *server, _ *slotState) { p.State = snapshotting }, want: startOver},
-		"cut off before its slot":  {change: func(p *position, _ *server, _ *slotState) { p.State = snapshotting }, noSlot: true, want: startOver},
+		"cut off in its snapshot":  {change: func(p *position, _ *server, _ *slotState) { p.State = snapshotting }, want: startStreaming},
+		"cut off before its slot":  {change: func(p *position, _ *server, _ *slotState) { p.State, p.LSN = snapshotting, 0 }, noSlot: true, want: startOver},
+		"cut off making its slot":  {change: func(p *position, _ *server, _ *slotState) { p.State, p.LSN = snapshotting, 0 }, want: startOver},
+		"slot lost in a snapshot":  {change: func(p *position, _ *server, _ *slotState) { p.State = snapshotting }, noSlot: true, want: startOver},
 		"position lost":            {noPos: true, refused: true},
+		"adopts a slot":            {noPos: true, adopt: true, want: adoptSlot},
+		"adopts no lost slot":      {noPos: true, adopt: true, change: func(_ *position, _ *server, l *slotState) { l.WALStatus = "lost" }, refused: true},
+		"has no slot to adopt":     {noPos: true, noSlot: true, adopt: true, refused: true},
+		"adopted it before":        {adopt: true, want: startStreaming},
 		"slot lost":                {noSlot: true, refused: true},
 		"slot ahead":               {change: func(_ *position, _ *server, l *slotState) { l.Confirmed = 101 }, refused: true},
 		"slot at the same place":   {change: func(_ *position, _ *server, l *slotState) { l.Confirmed = 100 }, want: startStreaming},
@@ -156,6 +163,8 @@ func TestDecide(t *testing.T) {
 			if test.noSlot {
 				state = nil
 			}
+			config := config
+			config.AdoptSlot = test.adopt
 			got, err := decide(&config, pos, s, state, test.resnapshot)
 			var refused *RefusedError
 			if errors.As(err, &refused) != test.refused || (err == nil && got != test.want) {

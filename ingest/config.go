@@ -50,6 +50,9 @@ type Config struct {
 	NoFailover bool
 	// Resnapshot throws the slot and the stored position away and publishes every row again.
 	Resnapshot bool
+	// AdoptSlot lets a first start begin where an existing slot stands, without a snapshot: to take over the slot of another
+	// reader that has stopped. What that reader acknowledged and did not deliver is not delivered by anyone.
+	AdoptSlot bool
 	// SnapshotConnections is how many connections read the tables of the slot's first snapshot; default 4. One reads slower
 	// than Kafka takes; many keep more of the server's processors from the shop. Each holds a snapshot open until the end.
 	SnapshotConnections int

@@ -45,6 +45,28 @@ func TestMain(m *testing.M) {
 	}
 }
 
+// Ingest takes the place of another reader of the slot: what that one has acknowledged does not come again, all else does,
+// and no row comes as a snapshot.
+func TestAdoptsAnotherReadersSlot(t *testing.T) {
+	r := newRig(t, "create table t (id int primary key)", "create publication freshet for table t")
+	r.exec("select pg_create_logical_replication_slot('"+r.config.Slot+"', 'pgoutput')", "insert into t values (1)",
+		"select pg_replication_slot_advance('"+r.config.Slot+"', pg_current_wal_lsn())", "insert into t values (2)")
+	run := r.start()
+	var refused *ingest.RefusedError
+	if err := <-run.done; !errors.As(err, &refused) || !strings.Contains(err.Error(), "--adopt-slot") {
+		t.Fatalf("without being told to it began with %v", err)
+	}
+	run = r.start(func(c *ingest.Config) { c.AdoptSlot = true })
+	r.settle()
+	if err := run.stop(); err != nil {
+		t.Fatal(err)
+	}
+	r.exec("insert into t values (3)")
+	r.start()
+	r.settle()
+	compare(t, lines(r.events("t")), []string{`{"id":2} c null -> {"id":2}`, `{"id":3} c null -> {"id":3}`})
+}
+
 // child runs the rig's ingest in a process of its own.
 func (r *rig) child() *exec.Cmd {
 	r.t.Helper()

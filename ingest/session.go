@@ -72,6 +72,13 @@ func (in *Ingest) session(ctx context.Context, client *kafka.Client) error {
 	if err != nil {
 		return err
 	}
+	if choice == adoptSlot {
+		stored, choice = adopted(&in.config, s.server, slot), startStreaming
+		if err := s.store.save(ctx, *stored); err != nil {
+			return err
+		}
+		s.log.Info("slot adopted, without a snapshot", "slot", in.config.Slot, "lsn", stored.LSN.String())
+	}
 	if choice == startStreaming {
 		if err := s.alterFailover(ctx, slot); err != nil {
 			return err

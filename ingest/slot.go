@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+	"time"
 
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgconn"
@@ -33,7 +34,18 @@ const (
 	startStreaming decision = iota
 	startSnapshot           // create the slot and publish its snapshot
 	startOver               // drop what is there of the slot first
+	adoptSlot               // go on where another reader of the slot ended
 )
+
+// adopted is the position of a stream that goes on where another reader's ended. A transaction is sent again unless its
+// commit record lies before what the slot has confirmed, which is the rule of a stored position too.
+func adopted(config *Config, srv server, slot *slotState) *position {
+	return &position{
+		State: streaming, Generation: 1, LSN: slot.Confirmed, Time: time.Now().UTC(), SystemID: srv.SystemID, Timeline: srv.Timeline,
+		Database: srv.Database, Slot: config.Slot, Publication: config.Publication,
+		DatabaseOID: srv.DatabaseOID, PublicationOID: srv.PublicationOID, Format: config.Format.String(),
+	}
+}
 
 // decide compares what we stored with what the server has. It never chooses to create a slot where a stream existed:
 // Postgres would hand over everything from now on and say nothing of what it skipped.
@@ -50,10 +62,18 @@ func decide(config *Config, stored *position, srv server, slot *slotState, resna
 	switch {
 	case resnapshot:
 		return startOver, nil
+	case stored == nil && slot == nil && config.AdoptSlot:
+		return 0, &RefusedError{
+			Reason: fmt.Sprintf("there is no slot %s to adopt", config.Slot),
+			Repair: "to repair: name the other reader's slot with --slot, or leave --adopt-slot out to begin with a snapshot",
+		}
 	case stored == nil && slot == nil:
 		return startSnapshot, nil
+	case stored == nil && config.AdoptSlot && slot.invalid() == "":
+		return adoptSlot, nil
 	case stored == nil:
-		return refuse("slot %s exists but topic %s holds no position: Kafka lost it, or the slot is someone else's", config.Slot, positionSpec(config.Prefix).Name)
+		return refuse("slot %s exists but topic %s holds no position: Kafka lost it, or the slot is someone else's (whose place --adopt-slot takes)",
+			config.Slot, positionSpec(config.Prefix).Name)
 	}
 	if reason := stored.differs(config, srv); reason != "" {
 		return refuse("%s", reason)

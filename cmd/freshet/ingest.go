@@ -18,7 +18,7 @@ import (
 // ingestSettings are the flags of ingest alone.
 type ingestSettings struct {
 	slot, publication string
-	resnapshot        bool
+	resnapshot, adopt bool
 	connections       int
 	retention         time.Duration
 	compression       string
@@ -57,6 +57,7 @@ another one needs an ingest of its own, with a --prefix and --slot of its own.`,
 	}
 	flags := cmd.Flags()
 	own.bindStream(flags)
+	flags.BoolVar(&own.adopt, "adopt-slot", false, "begin where an existing slot stands, without a snapshot: takes the place of another reader that has stopped")
 	flags.BoolVar(&own.resnapshot, "resnapshot", false, "drop the slot and publish every row again")
 	flags.IntVar(&own.connections, "snapshot-connections", 4, "connections that read the tables of the first snapshot, 1 to 64")
 	flags.StringVar(&own.compression, "compression", "none", "of batches on Kafka: none, lz4, zstd, snappy or gzip")
@@ -89,7 +90,7 @@ func (own *ingestSettings) config(s *settings) (ingest.Config, error) {
 	}
 	config := ingest.Config{
 		PostgresURL: s.postgresURL, Brokers: s.kafka, Security: s.security, Prefix: s.prefix, Slot: slot, Publication: own.publication,
-		Partitions: s.partitions, Retention: own.retention, Routing: own.routing, Resnapshot: own.resnapshot,
+		Partitions: s.partitions, Retention: own.retention, Routing: own.routing, Resnapshot: own.resnapshot, AdoptSlot: own.adopt,
 		ReplicationFactor: own.replication, MinInsyncReplicas: own.minInsync, NoFailover: !own.failover,
 		Streaming: own.streaming, StreamBytes: own.streamBytes, SpillDir: own.spillDir, Origin: own.origin, Transactions: own.transactions,
 		Compression: compression, Version: version, Logger: s.logger(),
