@@ -131,7 +131,7 @@ func temporaryName(slot string) string { return slot[:min(len(slot), 54)] + "_sn
 // enter opens the connections that read the tables, each pinned to the exported snapshot: a connection that broke and was
 // made again would read another instant.
 func (s *session) enter(ctx context.Context, snapshot string, at change.LSN, tables []publishedTable) (*firstCopy, error) {
-	first := &firstCopy{at: at, tables: dimensionsFirst(tables, s.config.Dimensions)}
+	first := &firstCopy{at: at}
 	for range s.config.SnapshotConnections {
 		conn, err := pgx.ConnectConfig(ctx, s.control.Config())
 		if err == nil {
@@ -143,6 +143,12 @@ func (s *session) enter(ctx context.Context, snapshot string, at change.LSN, tab
 			return nil, fmt.Errorf("enter the slot's snapshot: %w", err)
 		}
 	}
+	tables, err := s.asOf(ctx, first.conns[0], tables)
+	if err != nil {
+		first.close()
+		return nil, err
+	}
+	first.tables = dimensionsFirst(tables, s.config.Dimensions)
 	return first, nil
 }
 
