@@ -118,12 +118,17 @@ type progress struct {
 	topic     string
 	publisher *publisher
 	metrics   *metrics
+	// written is where the server's log ended when the session began.
+	written change.LSN
 
 	last change.LSN
 	full time.Time
 }
 
 func (g *progress) run(ctx context.Context) error {
+	if err := g.resume(ctx); err != nil {
+		return err
+	}
 	for {
 		s := g.publisher.state()
 		if s.err != nil {
@@ -149,6 +154,9 @@ func (g *progress) run(ctx context.Context) error {
 func (g *progress) publish(ctx context.Context) error {
 	full := time.Since(g.full) >= fullEvery
 	ends, s := g.publisher.ends(full)
+	if s.durable <= g.last {
+		return nil
+	}
 	key, value, err := change.Progress{
 		Stage: "ingest", LSN: s.durable, Time: time.UnixMicro(s.time).UTC(), Full: full, Ends: ends,
 	}.Encode()

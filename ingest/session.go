@@ -202,7 +202,7 @@ func (s *session) stream(ctx, sending context.Context, p *publisher, e *emitter,
 	}
 	e.board = newBoard(s.log, start.Snapshots, fmt.Sprintf("%s-%d", s.config.Slot, time.Now().UnixNano()))
 	sc := &scanner{session: s, board: e.board, publisher: p}
-	g := &progress{client: s.client, topic: change.ProgressTopic(s.config.Prefix), publisher: p, metrics: s.metrics}
+	g := &progress{client: s.client, topic: change.ProgressTopic(s.config.Prefix), publisher: p, metrics: s.metrics, written: s.server.WAL}
 	keeping, stopKeeping := context.WithCancel(sending)
 	defer stopKeeping()
 	reading, stopReading := context.WithCancel(ctx)
