@@ -293,6 +293,9 @@ func (b *board) skip(s *step, key []byte, row []change.Value) bool {
 
 // publishGone publishes a delete for each key that was touched by nothing since it was found gone.
 func (b *board) publishGone(ctx context.Context, e *emitter, s *step) (n int64, err error) {
+	xid := e.meta.XID
+	e.meta.Snapshot, e.meta.XID = "incremental", 0 // no transaction of the source's deleted them
+	defer func() { e.meta.Snapshot, e.meta.XID = "", xid }()
 	for _, v := range s.gone {
 		b.mu.Lock()
 		touched := s.window.emptied != nil
