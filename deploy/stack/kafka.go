@@ -40,17 +40,31 @@ func (s *Stack) kafka() server {
 	}
 }
 
-// kafkaProperties configures one node that is broker and controller. The factors of 1
-// and the short session are what one node needs: without the latter, a restart after
-// a kill waits nine seconds for its own old session to end.
-func (s *Stack) kafkaProperties(home string) string {
+// KafkaNode is one node that is broker and controller; tests that kill brokers run one of their own.
+type KafkaNode struct {
+	Home             string // holds its data and configuration
+	Port, Controller int
+	// Relayed is the port of a second listener whose clients are told to come back by the port Relay, where a proxy
+	// stands. 0: there is none.
+	Relayed, Relay int
+}
+
+// properties configures the node. The factors of 1 and the short session are what one
+// node needs: without the latter, a restart after a kill waits nine seconds for its own
+// old session to end.
+func (n KafkaNode) properties() string {
+	listeners, advertised, protocols := "", "", ""
+	if n.Relayed != 0 {
+		listeners, advertised = fmt.Sprintf(",RELAYED://127.0.0.1:%d", n.Relayed), fmt.Sprintf(",RELAYED://127.0.0.1:%d", n.Relay)
+		protocols = ",RELAYED:PLAINTEXT"
+	}
 	return fmt.Sprintf(`process.roles=broker,controller
 node.id=1
 controller.quorum.voters=1@127.0.0.1:%[2]d
-listeners=PLAINTEXT://127.0.0.1:%[1]d,CONTROLLER://127.0.0.1:%[2]d
-advertised.listeners=PLAINTEXT://127.0.0.1:%[1]d
+listeners=PLAINTEXT://127.0.0.1:%[1]d,CONTROLLER://127.0.0.1:%[2]d%[4]s
+advertised.listeners=PLAINTEXT://127.0.0.1:%[1]d%[5]s
 controller.listener.names=CONTROLLER
-listener.security.protocol.map=PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT
+listener.security.protocol.map=PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT%[6]s
 log.dirs=%[3]s
 auto.create.topics.enable=false
 group.initial.rebalance.delay.ms=0
@@ -64,7 +78,7 @@ share.coordinator.state.topic.min.isr=1
 broker.session.timeout.ms=3000
 broker.heartbeat.interval.ms=1000
 log.segment.bytes=67108864
-`, s.cfg.Ports.Kafka, s.cfg.Ports.KafkaController, filepath.Join(home, "data"))
+`, n.Port, n.Controller, filepath.Join(n.Home, "data"), listeners, advertised, protocols)
 }
 
 // kafkaLogging sends warnings to the process' output; without a file, Log4j says
@@ -76,41 +90,51 @@ const kafkaLogging = `<Configuration status="ERROR">
 `
 
 func (s *Stack) kafkaSpec(ctx context.Context, dir string) (process.Spec, error) {
-	home := filepath.Join(s.cfg.Data, nameKafka)
+	node := KafkaNode{Home: filepath.Join(s.cfg.Data, nameKafka), Port: s.cfg.Ports.Kafka, Controller: s.cfg.Ports.KafkaController}
+	spec, err := node.Spec(ctx, s.account, dir, "512m")
+	spec.ReadyWithin = 2 * time.Minute
+	return spec, err
+}
+
+// Spec writes the node's configuration, formats its data at the first time and says how to run it; program is the
+// directory of the installed artifact, heap Java's, as in 512m.
+func (n KafkaNode) Spec(ctx context.Context, account *process.Account, program, heap string) (process.Spec, error) {
 	java, javaHome, err := javaCommand(ctx)
 	if err != nil {
 		return process.Spec{}, err
 	}
-	properties, logging := filepath.Join(home, "server.properties"), filepath.Join(home, "log4j2.xml")
-	text := s.kafkaProperties(home)
-	if err := writeConfig(home, map[string]string{properties: text, logging: kafkaLogging}); err != nil {
+	properties, logging := filepath.Join(n.Home, "server.properties"), filepath.Join(n.Home, "log4j2.xml")
+	text := n.properties()
+	if err := writeConfig(n.Home, map[string]string{properties: text, logging: kafkaLogging}); err != nil {
 		return process.Spec{}, err
 	}
-	if err := s.account.Own(home); err != nil {
+	if err := account.Own(n.Home); err != nil {
 		return process.Spec{}, fmt.Errorf("make Kafka's directory: %w", err)
 	}
-	base := []string{"-Dlog4j2.configurationFile=" + logging, "-cp", filepath.Join(dir, "lib", "*")}
-	env := []string{"HOME=" + home, "JAVA_HOME=" + javaHome, "PATH=/usr/bin:/bin"}
-	if _, err := os.Stat(filepath.Join(home, "data", "meta.properties")); errors.Is(err, os.ErrNotExist) {
-		format := s.account.Command(ctx, java, append(base, "kafka.tools.StorageTool", "format",
+	base := []string{"-Dlog4j2.configurationFile=" + logging, "-cp", filepath.Join(program, "lib", "*")}
+	env := []string{"HOME=" + n.Home, "JAVA_HOME=" + javaHome, "PATH=/usr/bin:/bin"}
+	if _, err := os.Stat(filepath.Join(n.Home, "data", "meta.properties")); errors.Is(err, os.ErrNotExist) {
+		format := account.Command(ctx, java, append(base, "kafka.tools.StorageTool", "format",
 			"-t", kafkaCluster, "-c", properties, "--ignore-formatted")...)
-		format.Env, format.Dir = env, home
+		format.Env, format.Dir = env, n.Home
 		if out, err := format.CombinedOutput(); err != nil {
 			return process.Spec{}, fmt.Errorf("format: %w: %s", err, bytes.TrimSpace(out))
 		}
 	}
-	args := append([]string{java, "-Xms512m", "-Xmx512m", "-XX:+UseG1GC", "-XX:+ExitOnOutOfMemoryError"}, base...)
-	return process.Spec{
-		Args: append(args, "kafka.Kafka", properties), Env: env, Dir: home, Fingerprint: text,
-		ReadyWithin: 2 * time.Minute,
-	}, nil
+	args := append([]string{java, "-Xms" + heap, "-Xmx" + heap, "-XX:+UseG1GC", "-XX:+ExitOnOutOfMemoryError"}, base...)
+	return process.Spec{Args: append(args, "kafka.Kafka", properties), Env: env, Dir: n.Home, Fingerprint: text}, nil
 }
 
 // kafkaReady asks for a working controller, without which no topic can be made.
 func (s *Stack) kafkaReady(ctx context.Context) error {
+	return KafkaReady(ctx, s.Endpoints().Kafka)
+}
+
+// KafkaReady returns nil once the brokers answer and have a controller.
+func KafkaReady(ctx context.Context, brokers []string) error {
 	transport := &kafka.Transport{DialTimeout: 2 * time.Second}
 	defer transport.CloseIdleConnections()
-	client := &kafka.Client{Addr: kafka.TCP(s.Endpoints().Kafka...), Transport: transport, Timeout: 3 * time.Second}
+	client := &kafka.Client{Addr: kafka.TCP(brokers...), Transport: transport, Timeout: 3 * time.Second}
 	answer, err := client.Metadata(ctx, &kafka.MetadataRequest{})
 	if err != nil {
 		return err

@@ -197,7 +197,7 @@ func (s *Server) launch() error {
 	if cmd.SysProcAttr == nil {
 		cmd.SysProcAttr = &syscall.SysProcAttr{}
 	}
-	endWithParent(cmd.SysProcAttr)
+	endWithParent(cmd.SysProcAttr, syscall.SIGQUIT)
 	cmd.Dir = filepath.Dir(s.data)
 	cmd.Env = []string{"HOME=" + cmd.Dir, "LC_ALL=C", "TZ=UTC", "PATH=/usr/bin:/bin"}
 	cmd.Stderr, cmd.WaitDelay = s.t.Output(), 10*time.Second
