@@ -76,7 +76,6 @@ func startChild(t testing.TB, s settings) *child {
 	}
 	c := &child{t: t, cmd: exec.Command(os.Args[0]), log: filepath.Join(t.TempDir(), "ingest.log"), done: make(chan struct{})}
 	c.cmd.Env = append(os.Environ(), childVariable+"="+string(raw))
-	c.cmd.SysProcAttr = &syscall.SysProcAttr{}
 	f, err := os.Create(c.log)
 	if err != nil {
 		t.Fatal(err)

@@ -27,7 +27,7 @@ func TestNothingIsLostUnderFaults(t *testing.T) {
 	}
 	often, rare, perRound, large := 1, 1, 5, int64(20_000)
 	if os.Getenv("FRESHET_TEST_LONG") != "" {
-		often, rare, perRound, large = 13, 5, 10, 1_000_000
+		often, rare, perRound, large = 14, 2, 10, 1_000_000
 	}
 	t.Logf("seed %d: go test ./deploy/e2e/stream -seed %d", seed, seed)
 	defer func() {
