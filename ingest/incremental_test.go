@@ -564,3 +564,19 @@ func TestSweepSparesWhatCouldNotBePublished(t *testing.T) {
 	}
 	r.agree("products", rowsOf("products"))
 }
+
+// TestSweepReadsPlainJSONOnly: records of another encoding are not read back; nothing is deleted, and the snapshot says so.
+func TestSweepReadsPlainJSONOnly(t *testing.T) {
+	r := newRig(t, `create table products (id bigint primary key)`, `create publication freshet for table products`, `insert into products values (1), (2)`)
+	r.config.Format.Encoding = change.EncodingJSONSchema
+	run := r.start()
+	r.settle()
+	if err := run.stop(); err != nil {
+		t.Fatal(err)
+	}
+	r.exec(`select pg_drop_replication_slot('`+r.prefix+`')`, `delete from products where id = 2`)
+	r.start(func(c *ingest.Config) { c.Resnapshot = true })
+	if s := r.finished("sweep-2", ingest.SnapshotDone); s.Deleted != 0 || !strings.Contains(s.Reason, "was not swept: only records in plain JSON") {
+		t.Errorf("%+v", s)
+	}
+}

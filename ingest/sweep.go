@@ -19,6 +19,13 @@ const sweepLimit = 50000
 // Every row that exists has been published at a position of Since or later: the snapshot read it, or the stream told of
 // it, which is why the snapshot left it out. So a key whose newest record is older is gone, and went while no slot watched.
 func (s *scan) sweep(ctx context.Context, snap Snapshot) error {
+	if s.table.codec != nil {
+		s.log.Warn("no sweep: only records in plain JSON are read back", "id", snap.ID, "table", s.table.name)
+		return s.publish(ctx, &step{of: snap, after: func(snap *Snapshot) {
+			snap.Reason = s.table.name + " was not swept: only records in plain JSON are read back"
+			snap.nextTable()
+		}})
+	}
 	find := leftover{client: s.client, since: snap.Since, skip: map[string]bool{}}
 	if len(snap.Keys) > 0 {
 		var err error
