@@ -43,9 +43,10 @@ type process struct {
 	env  []string
 	log  string
 
-	mu   sync.Mutex
-	cmd  *exec.Cmd
-	done chan struct{}
+	mu    sync.Mutex
+	cmd   *exec.Cmd
+	done  chan struct{}
+	began int64 // size of the log when the process was started
 
 	supervised sync.WaitGroup
 }
@@ -63,6 +64,9 @@ func (p *process) start(extra ...string) {
 	f, err := os.OpenFile(p.log, os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
 	if err != nil {
 		p.t.Fatalf("open the log of %s: %v", p.name, err)
+	}
+	if info, err := f.Stat(); err == nil {
+		p.began = info.Size()
 	}
 	cmd.Stdout, cmd.Stderr = f, f
 	if err := cmd.Start(); err != nil {
@@ -82,6 +86,19 @@ func (p *process) current() (*exec.Cmd, <-chan struct{}) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	return p.cmd, p.done
+}
+
+// works says whether the process that was started last has come to its work, by its own word.
+func (p *process) works() bool {
+	p.mu.Lock()
+	began := p.began
+	p.mu.Unlock()
+	raw, err := os.ReadFile(p.log)
+	if err != nil || int64(len(raw)) < began {
+		return false
+	}
+	said := raw[began:]
+	return bytes.Contains(said, []byte("msg=streaming")) || bytes.Contains(said, []byte(`msg="partitions assigned"`))
 }
 
 // running says whether the process has not ended by itself.
