@@ -133,13 +133,18 @@ func (f *failures) add(format string, args ...any) {
 }
 
 // digestOf covers what must be the same on every delivery: all but the time of processing and the hint in the source
-// block at the transaction before, which a restart does not know.
+// block at the transaction before, which a restart does not know. A message outside of transactions has no other time than
+// that of its reading: the log does not say when it was written.
 func digestOf(e *change.Event) uint64 {
 	h := fnv.New64a()
 	for _, part := range [][]byte{{byte(e.Op)}, []byte(e.Table), e.Key, e.Before, e.After} {
 		_, _ = fmt.Fprintf(h, "%d:%s", len(part), part) // a hash takes everything
 	}
-	_, _ = fmt.Fprintf(h, "%q %d %d", e.Unchanged, e.CommitTime.UnixMicro(), e.XID)
+	committed := e.CommitTime.UnixMicro()
+	if e.Op == change.Message && e.XID == 0 {
+		committed = 0
+	}
+	_, _ = fmt.Fprintf(h, "%q %d %d", e.Unchanged, committed, e.XID)
 	return h.Sum64()
 }
 

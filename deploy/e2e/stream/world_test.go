@@ -162,6 +162,7 @@ func (w *world) verify() {
 		w.t.Error(failure)
 	}
 	if w.t.Failed() {
+		w.t.Log(w.topics.histories(w.t.Context(), w.oracle.Failures()))
 		w.t.FailNow()
 	}
 }
