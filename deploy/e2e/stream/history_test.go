@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"regexp"
 	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/segmentio/kafka-go"
@@ -12,8 +13,12 @@ import (
 	"freshet/ingest/change"
 )
 
-// rowOnTopic is how the oracle names a row that is not as it should be.
-var rowOnTopic = regexp.MustCompile(`^(public\.\w+) (\{.*?\}) is `)
+// rowOnTopic is how the oracle names a row that is not as it should be, and cameAgain how the validator names a record
+// that is not what it was before.
+var (
+	rowOnTopic = regexp.MustCompile(`^(public\.\w+) (\{.*?\}) is `)
+	cameAgain  = regexp.MustCompile(`^(\S+)/(\d+)@(\d+): .* differs from offset (\d+)`)
+)
 
 // histories tells, for the rows that failures name, all that lies on the topics of them: the run can't be had again, since
 // the seed does not order what the servers do.
@@ -21,6 +26,16 @@ func (tp *topics) histories(ctx context.Context, failures []string) string {
 	var b strings.Builder
 	seen := map[string]bool{}
 	for _, failure := range failures {
+		if m := cameAgain.FindStringSubmatch(failure); m != nil {
+			id, _ := strconv.Atoi(m[2]) // digits
+			err := tp.dump(ctx, &b, m[1], id, func(r *kafka.Record, _ []byte) bool {
+				return slices.Contains(m[3:], strconv.FormatInt(r.Offset, 10))
+			})
+			if err != nil {
+				fmt.Fprintf(&b, "  %v\n", err)
+			}
+			continue
+		}
 		m := rowOnTopic.FindStringSubmatch(failure)
 		if m == nil || seen[m[1]+m[2]] || len(seen) == 3 {
 			continue
@@ -32,7 +47,8 @@ func (tp *topics) histories(ctx context.Context, failures []string) string {
 				continue
 			}
 			for id := range table.Partitions {
-				if err := tp.history(ctx, &b, table.Topic, id, m[2]); err != nil {
+				err := tp.dump(ctx, &b, table.Topic, id, func(_ *kafka.Record, key []byte) bool { return key == nil || string(key) == m[2] })
+				if err != nil {
 					fmt.Fprintf(&b, "  %v\n", err)
 				}
 			}
@@ -41,11 +57,11 @@ func (tp *topics) histories(ctx context.Context, failures []string) string {
 	return b.String()
 }
 
-// history reads a partition from its beginning and writes down the records of a key, and those without one.
-func (tp *topics) history(ctx context.Context, b *strings.Builder, topic string, id int, key string) error {
+// dump reads a partition from its beginning and writes down the records that are wanted.
+func (tp *topics) dump(ctx context.Context, b *strings.Builder, topic string, id int, wanted func(r *kafka.Record, key []byte) bool) error {
 	again := &topics{client: tp.client, prefix: tp.prefix, next: map[string][]int64{}}
 	return again.read(ctx, topic, id, func(r *kafka.Record, k, value []byte) error {
-		if k != nil && string(k) != key {
+		if !wanted(r, k) {
 			return nil
 		}
 		var said []string

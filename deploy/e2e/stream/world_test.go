@@ -162,7 +162,7 @@ func (w *world) verify() {
 		w.t.Error(failure)
 	}
 	if w.t.Failed() {
-		w.t.Log(w.topics.histories(w.t.Context(), w.oracle.Failures()))
+		w.t.Log(w.topics.histories(w.t.Context(), append(w.validator.Failures(), w.oracle.Failures()...)))
 		w.t.FailNow()
 	}
 }
