@@ -2,6 +2,7 @@ package ingest
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"strings"
 
@@ -60,6 +61,7 @@ type reading struct {
 	after    []string // the last key that was read
 	keys     [][]string
 	limit    int
+	shape    string // of the table when its columns were looked up, see shapeOf
 }
 
 // query is the COPY of a reading: in key order by the index, from where the last one ended. Never by OFFSET, which reads
@@ -128,10 +130,35 @@ func literals(values []string) []string {
 
 func tuple(parts []string) string { return "(" + strings.Join(parts, ", ") + ")" }
 
-// read reads a chunk and what it saw, in one transaction.
+// errShape says that a table's columns are others than those that a chunk was to be read by.
+var errShape = errors.New("the table has other columns now")
+
+// shapeOf names the columns of a table ("schema.table") as they are now. Two shapes are equal if nothing was added, dropped,
+// renamed or given another type in between.
+func shapeOf(ctx context.Context, conn *pgx.Conn, table string) (shape string, err error) {
+	err = conn.QueryRow(ctx, `
+		select coalesce(string_agg(format('%s %s %s %s %s', a.attrelid, a.attnum, a.attname, a.atttypid, a.atttypmod), ',' order by a.attnum), '')
+		from pg_attribute a join pg_class c on c.oid = a.attrelid join pg_namespace n on n.oid = c.relnamespace
+		where n.nspname || '.' || c.relname = $1 and a.attnum > 0 and not a.attisdropped`, table).Scan(&shape)
+	if err != nil {
+		return "", fmt.Errorf("look up the shape of %s: %w", table, err)
+	}
+	return shape, nil
+}
+
+// read reads a chunk and what it saw, in one transaction. It locks the table against changes of its columns before it looks
+// at anything: rows read by the columns of yesterday would take a column away that the stream has already told of. The
+// lock is the one that any query takes.
 func (r reading) read(ctx context.Context, conn *pgx.Conn, pt publishedTable) (*chunk, error) {
-	if _, err := conn.Exec(ctx, "begin isolation level repeatable read read only"); err != nil {
+	begin := "begin isolation level repeatable read read only; lock table " + pgx.Identifier{pt.Schema, pt.Name}.Sanitize() + " in access share mode"
+	if _, err := conn.Exec(ctx, begin); err != nil {
 		return nil, err
+	}
+	switch shape, err := shapeOf(ctx, conn, pt.name()); {
+	case err != nil:
+		return nil, err
+	case shape != r.shape:
+		return nil, errShape
 	}
 	c := &chunk{columns: len(pt.Columns)}
 	seen, err := readVisibility(ctx, conn)

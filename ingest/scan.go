@@ -97,6 +97,7 @@ type scan struct {
 	pt    publishedTable
 	table *table
 	key   []string
+	shape string // the table's, as it was looked up
 	limit int
 	total int64 // rows of the snapshot when this table is done, about
 }
@@ -129,6 +130,10 @@ func (s *scanner) table(ctx context.Context, snap Snapshot) error {
 		}
 		began := time.Now()
 		rows, err := sc.chunk(ctx, now)
+		if errors.Is(err, errShape) {
+			s.log.Info("the table changed its columns while it is read: looking at them again", "id", now.ID, "table", sc.table.name)
+			return nil // the snapshot is still at this table
+		}
 		if reason := refusal(err); reason != "" {
 			return s.refuse(ctx, now, reason)
 		}
@@ -144,6 +149,11 @@ func (s *scanner) table(ctx context.Context, snap Snapshot) error {
 
 // prepareScan makes the table ready, or says why it can't be read.
 func (s *scanner) prepareScan(ctx context.Context, snap Snapshot) (sc *scan, reason string, err error) {
+	// Before the columns are looked up, so that a change in between is noticed by the first chunk.
+	shape, err := shapeOf(ctx, s.conn, snap.current())
+	if err != nil {
+		return nil, "", err
+	}
 	tables, err := s.catalog.published(ctx, s.config.Publication)
 	if err != nil {
 		return nil, "", err
@@ -170,7 +180,7 @@ func (s *scanner) prepareScan(ctx context.Context, snap Snapshot) (sc *scan, rea
 			return nil, fmt.Sprintf("%q does not fit the key of %s (%s)", k, snap.current(), strings.Join(key, ", ")), nil
 		}
 	}
-	return &scan{scanner: s, pt: pt, table: t, key: key, limit: firstLimit(pt), total: snap.Rows + pt.Estimate}, "", nil
+	return &scan{scanner: s, pt: pt, table: t, key: key, shape: shape, limit: firstLimit(pt), total: snap.Rows + pt.Estimate}, "", nil
 }
 
 // firstLimit guesses how many rows fill a chunk.
@@ -238,6 +248,7 @@ func (s *scan) chunk(ctx context.Context, snap Snapshot) (rows int, err error) {
 	case len(keys) > 0:
 		r = reading{key: s.key, keys: keys[snap.Read:min(len(keys), snap.Read+r.limit)]}
 	}
+	r.shape = s.shape
 	c, err := r.read(ctx, s.conn, s.pt)
 	if err != nil {
 		return 0, err

@@ -17,6 +17,7 @@ import (
 	"time"
 
 	"freshet/ingest"
+	"freshet/ingest/change"
 )
 
 var seedFlag = flag.Uint64("seed", 0, "seed of the nemesis and of the faults; 0 takes one from the clock and prints it")
@@ -53,6 +54,9 @@ func runChild(raw string) error {
 	in, err := ingest.New(ingest.Config{
 		PostgresURL: s.PostgresURL, Prefix: s.Prefix, Slot: s.Slot, Brokers: s.Brokers, Dimensions: s.Dimensions,
 		Partitions: s.Partitions, Resnapshot: s.Resnapshot, Logger: slog.New(slog.NewTextHandler(os.Stderr, nil)),
+		// A Debezium's fillers are those of the catalog when a change is read: the same change read again after a DDL has
+		// others. What is compared here is what the log says.
+		Format: change.Format{KeepNulls: true, NoFillers: true},
 	})
 	if err != nil {
 		return err
