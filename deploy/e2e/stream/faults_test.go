@@ -85,6 +85,7 @@ func dropSlot(w *world, steps func()) {
 	w.ingest.end(syscall.SIGTERM)
 	w.sql("select pg_drop_replication_slot('" + slot + "')")
 	steps()
+	w.nemesis.keepShapes()
 	w.start()
 	select {
 	case <-w.ingest.done:

@@ -16,7 +16,7 @@ import (
 // rowOnTopic is how the oracle names a row that is not as it should be, and cameAgain how the validator names a record
 // that is not what it was before.
 var (
-	rowOnTopic = regexp.MustCompile(`^(public\.\w+) (\{.*?\}) is `)
+	rowOnTopic = regexp.MustCompile(`(?:^|: proof\.)(public\.\w+) (\{.*?\}) is `)
 	cameAgain  = regexp.MustCompile(`^(\S+)/(\d+)@(\d+): .* differs from offset (\d+)`)
 )
 

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -26,6 +27,10 @@ type nemesis struct {
 	pace     time.Duration
 	ids      atomic.Int64 // the last id that was given out
 	steps    atomic.Int64
+
+	// kept says that no column may be taken away now; shaping is held while one is.
+	kept    atomic.Bool
+	shaping sync.RWMutex
 
 	mu     sync.Mutex
 	counts map[string]int // by operation: what succeeded
@@ -140,6 +145,13 @@ func (n *nemesis) change(ctx context.Context, s *session) error {
 // alone runs one operation that needs the tables for itself.
 func (n *nemesis) alone(ctx context.Context, s *session) error {
 	op := alone.pick(n.rng)
+	if slices.Contains(takesColumn, op.name) {
+		n.shaping.RLock()
+		defer n.shaping.RUnlock()
+		if n.kept.Load() {
+			return nil
+		}
+	}
 	for _, sql := range op.make(n) {
 		if done, err := n.apply(ctx, s, op.name, sql); err != nil {
 			return err
@@ -150,6 +162,13 @@ func (n *nemesis) alone(ctx context.Context, s *session) error {
 	}
 	n.count(op.name)
 	return nil
+}
+
+// keepShapes has no column taken away from here on, until the flag is reset.
+func (n *nemesis) keepShapes() {
+	n.kept.Store(true)
+	n.shaping.Lock() // waits for the one that is under way
+	defer n.shaping.Unlock()
 }
 
 func (n *nemesis) exec(ctx context.Context, s *session, name, sql string) (done bool, err error) {

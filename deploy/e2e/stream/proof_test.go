@@ -38,6 +38,7 @@ func TestNothingIsLostUnderFaults(t *testing.T) {
 	w := newWorld(t, seed, 3*time.Millisecond)
 	rng := rand.New(rand.NewPCG(seed, 1))
 	w.oracle.NewSlot()
+	w.nemesis.keepShapes()
 	w.start()
 	for round := range slices.Chunk(plan(rng, often, rare), perRound) {
 		w.round(round, rng)
