@@ -114,7 +114,7 @@ func (c *copier) drained(ctx context.Context) error {
 }
 
 func (c *copier) newEmitter() *emitter {
-	e := &emitter{publisher: c.publisher, metrics: c.metrics, log: c.log.Warn, wait: c.waitForSpace, now: c.began}
+	e := &emitter{publisher: c.publisher, metrics: c.metrics, log: c.log.Warn, wait: c.waitForSpace, now: c.began, context: c.context}
 	// One byte before the place where the stream goes on: after all that came before, before all that comes.
 	e.position = change.Position{Commit: c.first.at - 1}
 	e.meta.LSN, e.meta.LastCommit, e.meta.CommitTime = c.first.at, c.last, c.began.UnixMicro()

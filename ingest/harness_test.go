@@ -251,9 +251,15 @@ func (r *rig) events(table string) []rawRecord {
 	}
 	var all []rawRecord
 	for p := range partitions {
-		records, err := r.read(topic, p, 0)
-		if err != nil {
-			r.t.Fatalf("read %s/%d: %v", topic, p, err)
+		var records []rawRecord
+		var err error
+		for deadline := time.Now().Add(patience); ; <-time.After(50 * time.Millisecond) { // a partition may be without a leader for a moment
+			if records, err = r.read(topic, p, 0); err == nil {
+				break
+			}
+			if time.Now().After(deadline) {
+				r.t.Fatalf("read %s/%d: %v", topic, p, err)
+			}
 		}
 		all = append(all, records...)
 	}

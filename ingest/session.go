@@ -32,6 +32,7 @@ type session struct {
 	server  server
 	source  change.Source
 	tables  []publishedTable
+	context []recordHeader // of every record of this run
 }
 
 func (in *Ingest) session(ctx context.Context, client *kafka.Client) error {

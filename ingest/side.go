@@ -22,7 +22,8 @@ func (c *Config) sideTopics() []topic.Spec {
 
 // newEmitter returns the emitter of a session; wait is set by whoever drives it.
 func (s *session) newEmitter(p *publisher) *emitter {
-	e := &emitter{publisher: p, metrics: s.metrics, log: s.log.Warn, context: contextHeaders(&s.config)}
+	s.context = contextHeaders(&s.config)
+	e := &emitter{publisher: p, metrics: s.metrics, log: s.log.Warn, context: s.context}
 	e.messages = s.sideTable(p, change.MessageTopic(s.config.Prefix), change.MessageCollection)
 	e.schemas = s.sideTable(p, change.SchemaTopic(s.config.Prefix), "schema")
 	if s.config.Transactions {

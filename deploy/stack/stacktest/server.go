@@ -153,7 +153,7 @@ func (s *Server) Exec(statements ...string) {
 func (s *Server) args() []string {
 	settings := append([]string{
 		"port=" + strconv.Itoa(s.port), "listen_addresses=127.0.0.1", "unix_socket_directories=",
-		"wal_level=logical", "max_replication_slots=30", "max_wal_senders=30", "max_connections=100",
+		"wal_level=logical", "max_replication_slots=200", "max_wal_senders=100", "max_connections=200",
 		"shared_buffers=64MB", "wal_sender_timeout=10s", "log_min_messages=warning", "timezone=UTC",
 	}, s.settings...)
 	args := []string{"-D", s.data}
