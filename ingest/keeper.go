@@ -75,7 +75,7 @@ func (k *keeper) idlePause(ctx context.Context) time.Duration {
 	deadline := time.After(idleEvery)
 	for {
 		s := k.publisher.state()
-		if !s.idle || s.marked || s.err != nil {
+		if !s.idle || s.marked || s.err != nil || s.delivered > k.identity.LSN {
 			return positionEvery
 		}
 		select {

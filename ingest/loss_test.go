@@ -141,10 +141,11 @@ func TestDebeziumsLosses(t *testing.T) {
 			t.Parallel()
 			r := newRig(t, counters, `create table private (id int)`)
 			run := r.start()
-			start := r.settle().LSN
+			r.settle()
 			if err := run.stop(); err != nil {
 				t.Fatal(err)
 			}
+			start := r.confirmed()
 			r.exec(`select pg_copy_logical_replication_slot('` + r.prefix + `', '` + r.prefix + `_old')`)
 			t.Logf("restarts where %s", c.why)
 			c.write(r)
@@ -217,6 +218,20 @@ func commitsOf(events []rawRecord) (out []change.LSN) {
 func after(events []rawRecord, commit change.LSN) []rawRecord {
 	return events[slices.IndexFunc(append(events, rawRecord{event: change.Event{Position: change.Position{Commit: 1 << 62}}}),
 		func(e rawRecord) bool { return e.event.Position.Commit > commit }):]
+}
+
+// confirmed is where the slot stands: an idle stream moves it on after the last progress.
+func (r *rig) confirmed() change.LSN {
+	r.t.Helper()
+	var text string
+	if err := r.conn.QueryRow(r.t.Context(), "select confirmed_flush_lsn::text from pg_replication_slots where slot_name = $1", r.prefix).Scan(&text); err != nil {
+		r.t.Fatal(err)
+	}
+	lsn, err := change.ParseLSN(text)
+	if err != nil {
+		r.t.Fatal(err)
+	}
+	return lsn
 }
 
 // rewind makes the stored position an older one, and the slot one that knows of no acknowledgement since the beginning.

@@ -26,17 +26,18 @@ type publisher struct {
 	sends sync.WaitGroup
 	space chan struct{} // has a token when the buffer shrank or the publisher failed
 
-	mu       sync.Mutex
-	topics   map[string][]*partition
-	dirty    []*partition // have records and no send in flight
-	buffered int64
-	queue    []*transaction // in order of commit, not yet durable
-	marks    []func(*position)
-	durable  change.LSN
-	time     int64 // commit time that belongs to durable, microseconds since the Unix epoch
-	changed  chan struct{}
-	err      error
-	pool     []*batch
+	mu        sync.Mutex
+	topics    map[string][]*partition
+	dirty     []*partition // have records and no send in flight
+	buffered  int64
+	queue     []*transaction // in order of commit, not yet durable
+	marks     []func(*position)
+	durable   change.LSN
+	delivered change.LSN // end of the last durable transaction
+	time      int64      // commit time that belongs to durable, microseconds since the Unix epoch
+	changed   chan struct{}
+	err       error
+	pool      []*batch
 }
 
 // transaction is the durability of one transaction: pending batches hold records of it.
@@ -157,7 +158,7 @@ func (p *publisher) advance() {
 		p.queue = nil
 	}
 	if last.end > p.durable {
-		p.durable, p.time = last.end, last.time
+		p.durable, p.time, p.delivered = last.end, last.time, last.end
 		p.notify()
 	} else if len(p.marks) > 0 {
 		p.notify()
@@ -184,9 +185,11 @@ type state struct {
 	durable change.LSN
 	time    int64
 	idle    bool // nothing is in flight
-	marked  bool // there is something to store beside
-	changed <-chan struct{}
-	err     error
+	// delivered is the end of the last transaction that is durable; durable itself also grows while nothing happens.
+	delivered change.LSN
+	marked    bool // there is something to store beside
+	changed   <-chan struct{}
+	err       error
 }
 
 func (p *publisher) state() state {
@@ -196,7 +199,7 @@ func (p *publisher) state() state {
 }
 
 func (p *publisher) stateLocked() state {
-	return state{p.durable, p.time, len(p.queue) == 0, len(p.marks) > 0, p.changed, p.err}
+	return state{p.durable, p.time, len(p.queue) == 0, p.delivered, len(p.marks) > 0, p.changed, p.err}
 }
 
 // append adds a record to a partition and says whether the buffer is full, in which case the caller waits on space before

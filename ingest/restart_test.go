@@ -201,6 +201,16 @@ func (r *rig) check() []rawRecord {
 			r.t.Errorf("%s: %d rows on Kafka, %d in Postgres", table, len(got), len(want))
 		}
 	}
+	messages, err := r.read(change.MessageTopic(r.prefix), 0, 0)
+	if err != nil {
+		r.t.Fatal(err)
+	}
+	for _, m := range messages { // they have places among the rows
+		if m.event, err = change.Decode(m.key, m.value, m.headers); err != nil {
+			r.t.Fatal(err)
+		}
+		all = append(all, m)
+	}
 	indices := map[change.LSN]map[uint64]bool{}
 	for _, e := range all {
 		commit := e.event.Position.Commit

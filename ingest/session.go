@@ -230,8 +230,9 @@ func (s *session) stream(ctx, sending context.Context, p *publisher, e *emitter,
 	stopKeeping()
 	err = errors.Join(err, ignoreCancel(group.Wait()))
 	s.published = published{start.Generation, p.offsets()}
-	if final := p.state(); err == nil && (final.durable > k.identity.LSN || final.marked) {
-		err = k.keep(draining)
+	// What is on Kafka is, however the stream ended: a session that follows on another server must know of it.
+	if final := p.state(); final.err == nil && (final.durable > k.identity.LSN || final.marked) {
+		err = errors.Join(err, k.keep(draining))
 		if st.first == nil {
 			err = errors.Join(err, g.publish(draining))
 		}
