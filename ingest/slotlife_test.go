@@ -206,11 +206,12 @@ func TestFailoverToALaggingStandby(t *testing.T) {
 	f.standby.Start()
 	f.standby.Promote()
 	f.reconnect()
-	// Its log must grow past what we know, or it would be too short to ask about timelines.
+	// Its log may grow past what we know before we look at it: then its history tells, else its length.
 	f.exec(`insert into products select i, -i from generate_series(2, 3000) i`)
 	err := <-run.done
 	var refused *ingest.RefusedError
-	if !errors.As(err, &refused) || !strings.Contains(err.Error(), "not in its history") || !strings.Contains(err.Error(), "--resnapshot") {
+	if !errors.As(err, &refused) || !strings.Contains(err.Error(), "--resnapshot") ||
+		(!strings.Contains(err.Error(), "not in its history") && !strings.Contains(err.Error(), "is ahead of the server's log")) {
 		t.Fatalf("got %v", err)
 	}
 	t.Log(err)
