@@ -61,7 +61,9 @@ func publishInAvro(t *testing.T, sql, tables string, fake *schemaRegistry) *rig 
 	r.exec("create publication freshet for table " + tables)
 	before, streamed := beforeAndAfter(statements(t, sql))
 	r.exec(before...)
-	r.start(serveAvro(t, fake), func(c *ingest.Config) { c.Partitions, c.Dimensions, c.SkipTruncates = 1, []string{}, true })
+	r.start(serveAvro(t, fake), func(c *ingest.Config) {
+		c.Partitions, c.Dimensions, c.SkipTruncates, c.SnapshotConnections = 1, []string{}, true, 1
+	})
 	r.settle()
 	r.exec(streamed...)
 	r.settle()

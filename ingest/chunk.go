@@ -146,19 +146,31 @@ func shapeOf(ctx context.Context, conn *pgx.Conn, table string) (shape string, e
 	return shape, nil
 }
 
-// read reads a chunk and what it saw, in one transaction. It locks the table against changes of its columns before it looks
-// at anything: rows read by the columns of yesterday would take a column away that the stream has already told of. The
-// lock is the one that any query takes.
+// read reads a chunk and what it saw, and looks at the table's columns once more: rows read by the columns of yesterday would
+// take one away that the stream has already told of.
 func (r reading) read(ctx context.Context, conn *pgx.Conn, pt publishedTable) (*chunk, error) {
-	begin := "begin isolation level repeatable read read only; lock table " + pgx.Identifier{pt.Schema, pt.Name}.Sanitize() + " in access share mode"
-	if _, err := conn.Exec(ctx, begin); err != nil {
+	c, err := r.copyRows(ctx, conn, pt)
+	if err != nil && !conn.IsClosed() {
+		if _, broken := conn.Exec(ctx, "rollback"); broken != nil {
+			return nil, err
+		}
+	}
+	if conn.IsClosed() {
 		return nil, err
 	}
-	switch shape, err := shapeOf(ctx, conn, pt.name()); {
-	case err != nil:
-		return nil, err
+	switch shape, lost := shapeOf(ctx, conn, pt.name()); {
+	case lost != nil:
+		return nil, errors.Join(err, lost)
 	case shape != r.shape:
 		return nil, errShape
+	}
+	return c, err
+}
+
+// copyRows reads a chunk in one transaction.
+func (r reading) copyRows(ctx context.Context, conn *pgx.Conn, pt publishedTable) (*chunk, error) {
+	if _, err := conn.Exec(ctx, "begin isolation level repeatable read read only"); err != nil {
+		return nil, err
 	}
 	c := &chunk{columns: len(pt.Columns)}
 	seen, err := readVisibility(ctx, conn)
