@@ -140,7 +140,9 @@ func (w *world) caughtUp() {
 	if err := w.topics.follow(w.t.Context(), w.wal(), func() error { return w.ingest.ended() }); err != nil {
 		w.t.Fatalf("%v\n%s", err, w.ingest.tail(15))
 	}
-	w.nemesis.kept.Store(false) // a first snapshot is whole by now
+	if w.nemesis != nil {
+		w.nemesis.kept.Store(false) // a first snapshot is whole by now
+	}
 }
 
 // verify compares everything up to the newest cut with the source.
