@@ -232,10 +232,11 @@ func (s *session) stream(ctx, sending context.Context, p *publisher, e *emitter,
 	s.published = published{start.Generation, p.offsets()}
 	// What is on Kafka is, however the stream ended: a session that follows on another server must know of it.
 	if final := p.state(); final.err == nil && (final.durable > k.identity.LSN || final.marked) {
-		err = errors.Join(err, k.keep(draining))
-		if st.first == nil {
-			err = errors.Join(err, g.publish(draining))
+		kept := k.keep(draining)
+		if err == nil && st.first == nil {
+			err = g.publish(draining)
 		}
+		err = errors.Join(err, kept)
 	}
 	return errors.Join(err, r.close())
 }
