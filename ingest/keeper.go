@@ -27,13 +27,14 @@ const (
 type keeper struct {
 	store     positionStore
 	publisher *publisher
-	identity  position // of the stream; LSN and Time are filled in
+	position  position // with all marks that were taken, whether stored yet or not
+	cutOff    bool     // the last store failed
 	acked     atomic.Uint64
 	ended     time.Time // when the topics' ends were last stored
 }
 
 func newKeeper(store positionStore, p *publisher, start position) *keeper {
-	k := &keeper{store: store, publisher: p, identity: start}
+	k := &keeper{store: store, publisher: p, position: start}
 	k.acked.Store(uint64(start.LSN))
 	return k
 }
@@ -49,7 +50,7 @@ func (k *keeper) run(ctx context.Context) error {
 		if s.err != nil {
 			return s.err
 		}
-		if s.durable <= k.identity.LSN && !s.marked {
+		if !k.behind(s) {
 			select {
 			case <-ctx.Done():
 				return nil
@@ -75,7 +76,7 @@ func (k *keeper) idlePause(ctx context.Context) time.Duration {
 	deadline := time.After(idleEvery)
 	for {
 		s := k.publisher.state()
-		if !s.idle || s.marked || s.err != nil || s.delivered > k.identity.LSN {
+		if !s.idle || s.marked || s.err != nil || s.delivered > k.position.LSN {
 			return positionEvery
 		}
 		select {
@@ -91,23 +92,28 @@ func (k *keeper) idlePause(ctx context.Context) time.Duration {
 	}
 }
 
+// behind says whether there is something to store.
+func (k *keeper) behind(s state) bool { return s.durable > k.position.LSN || s.marked || k.cutOff }
+
+// keep stores the position. One that is cut off is stored by the next call, with its marks: nobody else has them.
 func (k *keeper) keep(ctx context.Context) error {
 	failpoint.Hit("ingest-after-produce-before-position")
 	s, marks := k.publisher.takeMarks()
-	p := k.identity
+	p := &k.position
 	for _, mark := range marks {
-		mark(&p)
+		mark(p)
 	}
 	p.LSN, p.Time = s.durable, time.UnixMicro(s.time).UTC()
 	p.Ends = nil
 	if now := time.Now(); now.Sub(k.ended) >= fullEvery || s.idle {
 		p.Ends, k.ended = k.publisher.offsets(), now
 	}
-	if err := k.store.save(ctx, p); err != nil {
+	k.cutOff = true
+	if err := k.store.save(ctx, *p); err != nil {
 		return err
 	}
 	failpoint.Hit("ingest-after-position-before-ack")
-	k.identity = p
+	k.cutOff = false
 	k.acked.Store(uint64(p.LSN))
 	return nil
 }

@@ -231,7 +231,7 @@ func (s *session) stream(ctx, sending context.Context, p *publisher, e *emitter,
 	err = errors.Join(err, ignoreCancel(group.Wait()))
 	s.published = published{start.Generation, p.offsets()}
 	// What is on Kafka is, however the stream ended: a session that follows on another server must know of it.
-	if final := p.state(); final.err == nil && (final.durable > k.identity.LSN || final.marked) {
+	if final := p.state(); final.err == nil && k.behind(final) {
 		kept := k.keep(draining)
 		if err == nil && st.first == nil {
 			err = g.publish(draining)

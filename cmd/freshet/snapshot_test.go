@@ -28,6 +28,10 @@ func TestSnapshot(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	early := run(t.Context(), []string{"snapshot", "products"}, env, io.Discard, io.Discard)
+	if early == nil || !strings.Contains(early.Error(), "start freshet ingest") {
+		t.Errorf("before there is a slot: %v", early)
+	}
 	ctx, cancel := context.WithCancel(context.Background())
 	ended := make(chan error, 1)
 	go func() { ended <- run(ctx, []string{"ingest"}, env, io.Discard, t.Output()) }()
@@ -37,9 +41,10 @@ func TestSnapshot(t *testing.T) {
 			t.Error(err)
 		}
 	}()
+	// A slot that is being made waits for every transaction on the server, those of other tests too.
 	var slots int
 	for deadline := time.Now().Add(time.Minute); slots == 0 && time.Now().Before(deadline); {
-		if err := conn.QueryRow(t.Context(), `select count(*) from pg_replication_slots where slot_name = $1`, prefix).Scan(&slots); err != nil {
+		if err := conn.QueryRow(t.Context(), `select count(confirmed_flush_lsn) from pg_replication_slots where slot_name = $1`, prefix).Scan(&slots); err != nil {
 			t.Fatal(err)
 		}
 	}
