@@ -6,6 +6,7 @@ import (
 	"log/slog"
 	"maps"
 	"slices"
+	"sync"
 	"time"
 
 	"freshet/ingest/failpoint"
@@ -29,6 +30,11 @@ type Handler struct {
 	writer *search.Writer
 	dims   dimensions
 	log    *slog.Logger
+
+	// obeying is held from the reading of a store's mark to the storing of the next: two batches that index one store again
+	// would both go by the languages it had before, and neither would take back what the other wrote in a language that
+	// is gone.
+	obeying sync.Mutex
 }
 
 func newHandler(cfg Config, store *Store, writer *search.Writer, dims dimensions, partition int) *Handler {
@@ -45,9 +51,22 @@ func (h *Handler) Handle(ctx context.Context, batch []projectors.Record) error {
 	if err := h.writeViews(ctx, b, set, poison); err != nil {
 		return err
 	}
-	touched := make(map[string]bool) // by stores that are indexed again
+	if err := h.obeyAll(ctx, b.ordered(), set); err != nil {
+		return err
+	}
+	return poison.Err()
+}
+
+// obeyAll carries the orders out and leaves their marks.
+func (h *Handler) obeyAll(ctx context.Context, orders []*order, set *dimension.Set) error {
+	if len(orders) == 0 {
+		return nil
+	}
+	h.obeying.Lock()
+	defer h.obeying.Unlock()
+	touched := make(map[string]bool) // aliases, by stores that are indexed again
 	var marks []Mark
-	for _, o := range b.ordered() {
+	for _, o := range orders {
 		mark, err := h.obey(ctx, o, set, touched)
 		if err != nil {
 			return fmt.Errorf("index store %d again: %w", o.store, err)
@@ -65,7 +84,7 @@ func (h *Handler) Handle(ctx context.Context, batch []projectors.Record) error {
 			return err
 		}
 	}
-	return poison.Err()
+	return nil
 }
 
 // set returns dimensions that are at least of the version the commands name, and know the stores of the views if anyone

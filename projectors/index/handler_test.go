@@ -8,6 +8,7 @@ import (
 	"net/http/httptest"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -27,12 +28,20 @@ import (
 
 // source is dimensions by hand: what is refreshed is what next says.
 type source struct {
+	mu        sync.Mutex
 	set, next *dimension.Set
 	refreshes int
 }
 
-func (s *source) Get() *dimension.Set { return s.set }
+func (s *source) Get() *dimension.Set {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.set
+}
+
 func (s *source) Refresh(context.Context) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
 	s.refreshes++
 	s.set = s.next
 	return nil
@@ -284,6 +293,35 @@ func TestRegistryAndLanguagesIndexTheStoreAgain(t *testing.T) {
 	}
 	if de, en := r.titles("de", 1, 1200), r.titles("en", 1, 1200); de != "p1 p1200" || en != "- -" {
 		t.Errorf("de %q, en %q", de, en)
+	}
+}
+
+// TestBatchesThatIndexAStoreAtATime hands a store's changes of language to several batches at once, as the runtime does
+// while one is on its way to the server.
+func TestBatchesThatIndexAStoreAtATime(t *testing.T) {
+	r := newRig(t)
+	for i := range int64(40) {
+		r.store(i+1, "p")
+	}
+	var batches sync.WaitGroup
+	for version := int64(1); version <= 24; version++ {
+		langs := []string{"it", []string{"de", "en", "fr"}[version%3]}
+		r.dims.mu.Lock()
+		r.dims.next = set(version, langs)
+		r.dims.mu.Unlock()
+		batch := []projectors.Record{r.command(projectors.Command{Kind: projectors.Dimensions, Store: 7, Dimensions: version})}
+		batches.Go(func() {
+			if err := r.Handle(t.Context(), batch); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+	batches.Wait()
+	// The last version has German beside Italian.
+	for lang, want := range map[string]string{"it": "p p", "de": "p p", "en": "- -", "fr": "- -"} {
+		if got := r.titles(lang, 1, 40); got != want && (want != "- -" || got != " ") {
+			t.Errorf("%s: %q, want %q", lang, got, want)
+		}
 	}
 }
 
