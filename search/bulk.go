@@ -58,7 +58,7 @@ type WriterConfig struct {
 	MaxBackoff time.Duration
 	// Timeout bounds one request, default 60 s.
 	Timeout time.Duration
-	// RefreshEvery is the least time between two groups of Publish to an index, default 250 ms; a slow server is given
+	// RefreshEvery is the least time between two groups of Publish to an index, default 200 ms; a slow server is given
 	// more. Less makes Elasticsearch merge more, more is how much later a change is found.
 	RefreshEvery time.Duration
 }
@@ -69,7 +69,7 @@ func (c WriterConfig) withDefaults() WriterConfig {
 	defaultTo(&c.Backoff, 100*time.Millisecond)
 	defaultTo(&c.MaxBackoff, 10*time.Second)
 	defaultTo(&c.Timeout, time.Minute)
-	defaultTo(&c.RefreshEvery, 250*time.Millisecond)
+	defaultTo(&c.RefreshEvery, 200*time.Millisecond)
 	return c
 }
 

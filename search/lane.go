@@ -18,11 +18,11 @@ type lane struct {
 	gathering *group // that newcomers join; nil when none gathers
 }
 
-// A lane is busy for a quarter of the time at most, though no group waits longer than maxPause for that: where the server
-// has more to do than it can, more frequent refreshes make every one of them slower.
+// A lane is busy for half of the time at most, though no group waits longer than maxPause for that: where the server has
+// more to do than it can, more frequent refreshes make every one of them slower.
 const (
-	restShare = 4
-	maxPause  = time.Second
+	restShare = 2
+	maxPause  = 500 * time.Millisecond
 )
 
 // group is what several callers write together. Its context ends when none of them is left.

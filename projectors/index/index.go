@@ -27,7 +27,7 @@ const StageName = "index"
 // Config is the settings of the stage; zero values take the defaults.
 type Config struct {
 	Prefix string // of the topics and the indices; required
-	// Window is how long views are gathered before they are written, 100 ms. The writer gathers those of all partitions
+	// Window is how long views are gathered before they are written, 60 ms. The writer gathers those of all partitions
 	// again, so less only makes smaller batches; more is how much later a change is found.
 	Window time.Duration
 	// DimensionWait is how long a command waits for the version of the dimensions that it names, 2 s.
@@ -39,7 +39,7 @@ func (c Config) views() string    { return change.OfferViewTopic(c.Prefix) }
 func (c Config) commands() string { return change.CommandTopic(c.Prefix) }
 
 func (c Config) withDefaults() (Config, error) {
-	c.Window = cmp.Or(c.Window, 100*time.Millisecond)
+	c.Window = cmp.Or(c.Window, 60*time.Millisecond)
 	c.DimensionWait = cmp.Or(c.DimensionWait, 2*time.Second)
 	c.Log = cmp.Or(c.Log, slog.Default())
 	var problems []error
