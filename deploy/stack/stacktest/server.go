@@ -6,38 +6,28 @@ import (
 	"fmt"
 	"net"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"strconv"
 	"syscall"
 	"testing"
-	"time"
 
 	"github.com/jackc/pgx/v5"
 
 	"freshet/deploy/stack"
 	"freshet/deploy/stack/artifact"
 	"freshet/deploy/stack/process"
-	"freshet/deploy/stack/progress"
 )
-
-// serverPatience bounds each start and each stop: recovery on a busy machine is slow.
-const serverPatience = 2 * time.Minute
 
 // Server is a Postgres that one test has for itself: it may be stopped, killed,
 // restarted and, being a standby, promoted. Its methods fail the test by themselves
 // and belong to the test's goroutine.
 type Server struct {
-	t        testing.TB
-	account  *process.Account
+	daemon
 	program  string
 	data     string
 	major    int
 	port     int
 	settings []string
-
-	cmd   *exec.Cmd
-	ended chan struct{} // closed when cmd has ended
 }
 
 // PostgresServer starts a Postgres of a major version on a free port, with
@@ -47,8 +37,9 @@ type Server struct {
 func PostgresServer(t testing.TB, major int, settings ...string) *Server {
 	t.Helper()
 	address(t, "FRESHET_TEST_POSTGRES_URL")
-	s := &Server{t: t, major: major, port: freePort(t), settings: settings}
-	s.install()
+	program, account := provide(t, "postgres", artifact.Postgres(major))
+	s := newServer(t, account, program, major)
+	s.settings = settings
 	s.data = filepath.Join(s.home(), "data")
 	if err := stack.InitPostgres(t.Context(), s.account, s.program, s.data, major); err != nil {
 		t.Fatal(err)
@@ -58,29 +49,11 @@ func PostgresServer(t testing.TB, major int, settings ...string) *Server {
 	return s
 }
 
-// install finds the program, which is fetched once for all test runs.
-func (s *Server) install() {
-	s.t.Helper()
-	ctx := s.t.Context()
-	cache := os.Getenv("FRESHET_CACHE")
-	var err error
-	if cache == "" {
-		cache, err = stack.DefaultCache()
-	}
-	program := artifact.Postgres(s.major)
-	if err == nil && !program.Installed(cache) {
-		err = artifact.Provide(ctx, artifact.Missing(ctx, program.Tools), s.t.Output())
-	}
-	if err == nil {
-		task := progress.NewBoard(s.t.Output()).Start("postgres")
-		s.program, err = artifact.Install(ctx, cache, program, task)
-	}
-	if err == nil {
-		s.account, err = process.Unprivileged(ctx)
-	}
-	if err != nil {
-		s.t.Fatal(err)
-	}
+func newServer(t testing.TB, account *process.Account, program string, major int) *Server {
+	t.Helper()
+	s := &Server{major: major, port: freePort(t), program: program}
+	s.daemon = daemon{t: t, name: fmt.Sprintf("Postgres %d at %s", major, s.Addr()), account: account}
+	return s
 }
 
 // home makes a directory that belongs to the server's account and can be reached by
@@ -166,63 +139,18 @@ func (s *Server) args() []string {
 // Start starts the server if it does not run, and returns when it answers.
 func (s *Server) Start() {
 	s.t.Helper()
-	ctx, cancel := context.WithTimeout(context.Background(), serverPatience)
-	defer cancel()
-	for {
-		if !s.running() {
-			// One that was killed leaves backends that need a moment to notice, and
-			// until then the data directory counts as in use.
-			if err := s.launch(); err != nil {
-				s.t.Fatal(err)
-			}
-		}
-		attempt, done := context.WithTimeout(ctx, 5*time.Second)
-		err := onServer(attempt, s.URL(), func(conn *pgx.Conn) error { return conn.Ping(attempt) })
-		done()
-		if err == nil {
-			return
-		}
-		select {
-		case <-ctx.Done():
-			s.t.Fatalf("Postgres %d at %s does not answer: %v", s.major, s.Addr(), err)
-		case <-time.After(50 * time.Millisecond):
-		}
-	}
-}
-
-func (s *Server) launch() error {
-	// Not bound to the test's context: that ends before the cleanups run.
-	cmd := exec.Command(filepath.Join(s.program, "bin", "postgres"), s.args()...) //nolint:noctx // see above
-	cmd.SysProcAttr = s.account.Command(context.Background(), cmd.Path).SysProcAttr
-	if cmd.SysProcAttr == nil {
-		cmd.SysProcAttr = &syscall.SysProcAttr{}
-	}
-	endWithParent(cmd.SysProcAttr, syscall.SIGQUIT)
-	cmd.Dir = filepath.Dir(s.data)
-	cmd.Env = []string{"HOME=" + cmd.Dir, "LC_ALL=C", "TZ=UTC", "PATH=/usr/bin:/bin"}
-	cmd.Stderr, cmd.WaitDelay = s.t.Output(), 10*time.Second
-	if err := cmd.Start(); err != nil {
-		return err
-	}
-	ended := make(chan struct{})
-	go func() {
-		defer close(ended)
-		_ = cmd.Wait() // a killed server's status says nothing
-	}()
-	s.cmd, s.ended = cmd, ended
-	return nil
-}
-
-func (s *Server) running() bool {
-	if s.cmd == nil {
-		return false
-	}
-	select {
-	case <-s.ended:
-		return false
-	default:
-		return true
-	}
+	home := filepath.Dir(s.data)
+	// One that was killed leaves backends that need a moment to notice, and until then the data directory counts as in
+	// use: it ends again and is started again.
+	s.start(func() (launching, error) {
+		return launching{
+			args: append([]string{filepath.Join(s.program, "bin", "postgres")}, s.args()...),
+			env:  []string{"HOME=" + home, "LC_ALL=C", "TZ=UTC", "PATH=/usr/bin:/bin"}, dir: home,
+			out: s.t.Output(), orphaned: syscall.SIGQUIT,
+		}, nil
+	}, func(ctx context.Context) error {
+		return onServer(ctx, s.URL(), func(conn *pgx.Conn) error { return conn.Ping(ctx) })
+	})
 }
 
 // Stop is a fast shutdown: clients are cut, walsenders may finish, data is checkpointed.
@@ -236,18 +164,3 @@ func (s *Server) Kill() { s.t.Helper(); s.end(syscall.SIGKILL) }
 
 // Restart stops fast and starts again.
 func (s *Server) Restart() { s.t.Helper(); s.Stop(); s.Start() }
-
-func (s *Server) end(signal syscall.Signal) {
-	s.t.Helper()
-	if !s.running() {
-		return
-	}
-	if err := s.cmd.Process.Signal(signal); err != nil && !errors.Is(err, os.ErrProcessDone) {
-		s.t.Errorf("%s to Postgres %d: %v", signal, s.major, err)
-	}
-	select {
-	case <-s.ended:
-	case <-time.After(serverPatience):
-		s.t.Errorf("Postgres %d at %s does not end on %s", s.major, s.Addr(), signal)
-	}
-}

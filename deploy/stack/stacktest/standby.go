@@ -19,8 +19,7 @@ const StandbySlot = "standby"
 // the primary's failover slots in step. It is stopped when t ends.
 func (s *Server) Standby(t testing.TB, settings ...string) *Server {
 	t.Helper()
-	standby := &Server{t: t, major: s.major, port: freePort(t)}
-	standby.account, standby.program = s.account, s.program
+	standby := newServer(t, s.account, s.program, s.major)
 	standby.settings = append(append([]string{}, s.settings...),
 		"hot_standby=on", "hot_standby_feedback=on", "wal_receiver_status_interval=1s", "primary_slot_name="+StandbySlot,
 		fmt.Sprintf("primary_conninfo=host=127.0.0.1 port=%d user=postgres dbname=postgres application_name=%s", s.port, StandbySlot))
