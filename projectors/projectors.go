@@ -36,6 +36,13 @@ type Handler interface {
 	Handle(ctx context.Context, batch []Record) error
 }
 
+// Runner is a Handler that also has work of its own, like what is due by the clock. Run is called beside Handle once the
+// partition is assigned; its context ends with the assignment, and it returns then. When it returns an error before, it is
+// called again after a pause.
+type Runner interface {
+	Run(ctx context.Context) error
+}
+
 // Stage is one read model as the runtime sees it.
 type Stage struct {
 	Name     string        // consumer group "<prefix>.<name>" and stage of its Progress records

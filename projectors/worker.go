@@ -52,6 +52,9 @@ func (w *worker) run(intake, work context.Context) error {
 		failure = f.run(ctx)
 		cancel()
 	})
+	if r, ok := w.handler.(Runner); ok {
+		wg.Go(func() { w.keep(ctx, r) })
+	}
 	w.work(ctx, intake, work, f.out)
 	cancel()
 	wg.Wait()
@@ -110,6 +113,23 @@ func (w *worker) build(intake, work context.Context) bool {
 		}
 		if !pause.wait(intake) {
 			return false
+		}
+	}
+}
+
+// keep lets the handler do its own work until ctx ends.
+func (w *worker) keep(ctx context.Context, r Runner) {
+	pause := newBackoff(w.config.RetryMin, w.config.RetryMax)
+	for {
+		err := r.Run(ctx)
+		if ctx.Err() != nil {
+			return
+		}
+		if pause.loud() {
+			w.logger.Warn("the handler's own work failed, trying again", "partition", w.partition, "error", err)
+		}
+		if !pause.wait(ctx) {
+			return
 		}
 	}
 }

@@ -161,7 +161,8 @@ func productPage(v *view.Offer, st dimension.Store, lang string, dims *dimension
 }
 
 func variant(v *view.Variant, now time.Time) (Variant, error) {
-	price, list, sold := current(v, now)
+	// By our own clock and not by the document's, which brings a bound some moments late.
+	price, list, sold := v.PriceAt(now)
 	one := Variant{
 		SKU: v.SKU, Options: map[string]string{}, GTIN: v.GTIN, Price: price, ListPrice: list,
 		ValidFrom: v.ValidFrom, ValidTo: v.ValidTo, Available: max(v.Available, 0), InStock: sold && v.Available > 0, LowStock: v.LowStock,

@@ -30,8 +30,9 @@ func newAuditCommand(s *settings) *cobra.Command {
 		Short: "Recompute every document from the tables and compare",
 		Long: `Waits until the read models have passed what is committed now, computes every document that should
 exist from SQL alone, reads every document that does exist from MongoDB and Elasticsearch, and counts
-those that are missing, extra or different. Changes that are committed meanwhile may show as
-differences: run it on a quiet shop, or again. It fails if any document is wrong.`,
+those that are missing, extra or different. Changes that are committed meanwhile, and prices that start
+or end by their dates, may show as differences: run it on a quiet shop, or again. It fails if any document
+is wrong.`,
 		GroupID: "data",
 		Args:    cobra.NoArgs,
 		RunE:    func(cmd *cobra.Command, _ []string) error { return s.audit(cmd.Context(), o) },

@@ -53,11 +53,16 @@ func (w *wiring) stage(name string) (projectors.Stage, error) {
 	views := view.NewPublisher(catalog.Open(w.db, docs), offer.Open(w.db, docs), out, prefix)
 	switch name {
 	case "dimension":
-		return w.tables(name, dimension.Tables, change.CommandTopic(prefix), func() projectors.Handler { return dimension.NewProjector(w.db, docs, out, prefix) }), nil
+		return w.tables(name, dimension.Tables, change.CommandTopic(prefix), func(int) projectors.Handler { return dimension.NewProjector(w.db, docs, out, prefix) }), nil
 	case "catalog":
-		return w.tables(name, catalog.Tables, change.OfferViewTopic(prefix), func() projectors.Handler { return catalog.NewProjector(w.db, docs, views) }), nil
+		return w.tables(name, catalog.Tables, change.OfferViewTopic(prefix), func(int) projectors.Handler { return catalog.NewProjector(w.db, docs, views) }), nil
 	case "offer":
-		return w.tables(name, offer.Tables, change.OfferViewTopic(prefix), func() projectors.Handler { return offer.NewProjector(w.db, docs, views) }), nil
+		return w.tables(name, offer.Tables, change.OfferViewTopic(prefix), func(partition int) projectors.Handler {
+			if partition == 0 {
+				return offer.NewTimekeeper(w.db, docs, views)
+			}
+			return offer.NewProjector(w.db, docs, views)
+		}), nil
 	case "tree":
 		return tree.NewStage(tree.Config{Prefix: prefix, Log: w.settings.logger(), Registry: w.registry}, tree.NewStore(w.db, !w.options.plain), w.cache)
 	case "index":
@@ -71,10 +76,10 @@ func (w *wiring) stage(name string) (projectors.Stage, error) {
 const foldWindow = 60 * time.Millisecond
 
 // tables is a stage that folds table topics.
-func (w *wiring) tables(name string, tables []string, output string, handler func() projectors.Handler) projectors.Stage {
+func (w *wiring) tables(name string, tables []string, output string, handler func(partition int) projectors.Handler) projectors.Stage {
 	stage := projectors.Stage{
 		Name: name, Upstream: []string{"ingest"}, Outputs: []string{output}, Window: foldWindow,
-		New: func(context.Context, int) (projectors.Handler, error) { return handler(), nil },
+		New: func(_ context.Context, partition int) (projectors.Handler, error) { return handler(partition), nil },
 	}
 	for _, table := range tables {
 		stage.Topics = append(stage.Topics, change.Topic(w.settings.prefix, "public", table))

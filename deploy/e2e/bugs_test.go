@@ -57,7 +57,7 @@ func runWithBug(t *testing.T, bug, where string) int {
 		stop := s.killAgainAndAgain(ctx, sick)
 		n.run(ctx, 800)
 		stop()
-		s.mustCatchUp(ctx)
+		s.mustStandStill(ctx)
 		if report := s.compare(ctx); report.Wrong() > 0 {
 			t.Logf("%s:\n%.1200s", bug, report)
 			return report.Wrong()

@@ -39,6 +39,13 @@ var operations = []operation{
 	{"prices of a store", 2, func(n *nemesis) []statement {
 		return one("update prices set amount = amount + $2 where store_id = "+aStore, n.salt(), 1+n.rng.Int64N(5))
 	}},
+	{"price for a time", 8, func(n *nemesis) []statement {
+		// Some are over, some hold, some are to come within seconds, and some never while the test runs.
+		from := []int{-3600, -2, 1, 2, 4, 86400}[n.rng.IntN(6)]
+		to := from + []int{1, 2, 3, 7200}[n.rng.IntN(4)]
+		return one(`update prices set list_amount = $2, valid_from = clock_timestamp() + make_interval(secs => $3),
+			valid_to = clock_timestamp() + make_interval(secs => $4) where ctid = `+aPrice, n.salt(), nullable(n.rng, 20000), from, to)
+	}},
 	{"price removed", 3, func(n *nemesis) []statement { return one("delete from prices where ctid = "+aPrice, n.salt()) }},
 	{"price added", 5, func(n *nemesis) []statement {
 		return one(`insert into prices (store_id, sku, product_id, amount)

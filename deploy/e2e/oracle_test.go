@@ -7,6 +7,8 @@ import (
 	"math/rand/v2"
 	"testing"
 	"time"
+
+	"go.mongodb.org/mongo-driver/v2/bson"
 )
 
 // One seed decides everything: `go test ./deploy/e2e -seed N` replays what a failure printed.
@@ -73,10 +75,43 @@ func (s *shop) mustCatchUp(ctx context.Context) {
 	}
 }
 
+// mustStandStill waits for a time in which no price starts or ends, and for the read models to show those that did before.
+func (s *shop) mustStandStill(ctx context.Context) {
+	s.t.Helper()
+	s.mustCatchUp(ctx)
+	ctx, cancel := context.WithTimeout(ctx, 2*time.Minute)
+	defer cancel()
+	conn := s.connect()
+	for ready := false; !ready; {
+		var soon bool
+		err := conn.QueryRow(ctx, `select exists (select 1 from prices cross join lateral (values (valid_from), (valid_to)) as d(at)
+			where at between now() and now() + interval '20 seconds')`).Scan(&soon)
+		if err != nil {
+			s.t.Fatalf("look for prices that start or end: %v", err)
+		}
+		due, err := s.db.Collection("offers").CountDocuments(ctx, bson.D{{Key: "edge", Value: bson.D{{Key: "$gt", Value: 0}, {Key: "$lte", Value: time.Now().UnixMicro()}}}})
+		if err != nil {
+			s.t.Fatalf("count the offers that are due: %v", err)
+		}
+		if ready = !soon && due == 0; !ready {
+			select {
+			case <-ctx.Done():
+				s.t.Fatalf("seed %d: %d offers are due, and the clock does not see to them", *seedFlag, due)
+			case <-time.After(100 * time.Millisecond):
+			}
+		}
+	}
+	// What the clock published has no position. Whoever announces a later one announces its offsets too.
+	if _, err := conn.Exec(ctx, "select pg_logical_emit_message(true, 'e2e', 'tick')"); err != nil {
+		s.t.Fatalf("write a message: %v", err)
+	}
+	s.mustCatchUp(ctx)
+}
+
 // mustAgree waits for the read models and demands that the oracle finds nothing wrong.
 func (s *shop) mustAgree(ctx context.Context, when string) {
 	s.t.Helper()
-	s.mustCatchUp(ctx)
+	s.mustStandStill(ctx)
 	report := s.compare(ctx)
 	if report.Wrong() > 0 {
 		s.t.Errorf("%s, seed %d:\n%s", when, *seedFlag, report)

@@ -136,7 +136,7 @@ func canonicalOffer(o *offer.Offer) (string, any, bool, error) {
 		}
 	}
 	return o.ID, map[string]any{
-		"status": o.Row.Status, "boost": o.Row.Boost, "prices": prices, "stock": stock,
+		"status": o.Row.Status, "boost": o.Row.Boost, "prices": prices, "stock": stock, "passed": o.Passed, "edge": o.Edge,
 		"units": o.Sales.Units, "popularity": round4(math.Log2(1 + o.Sales.Score)),
 	}, true, nil
 }

@@ -2,7 +2,7 @@
 // share no code with the projectors' folds, reads the documents that do exist, and compares.
 //
 // `freshet audit` and the end-to-end tests call it. Guarantee: a difference that it reports is real if the read models had
-// passed the position that Expected saw; a document is never left out of the comparison silently, since both sides are
+// passed the position that Tables saw, and the clock its time; a document is never left out of the comparison silently, since both sides are
 // read whole and their keys compared in both directions.
 package audit
 

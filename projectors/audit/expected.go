@@ -14,7 +14,8 @@ import (
 //go:embed sql/*.sql
 var queries embed.FS
 
-// Tables is the Source of what should exist: one repeatable-read transaction, so that all kinds are of one instant.
+// Tables is the Source of what should exist: one repeatable-read transaction, so that all kinds are of one instant, which is
+// also the time by which prices have started or ended.
 type Tables struct {
 	tx pgx.Tx
 	// Position is a position at or after every change the transaction sees.

@@ -100,6 +100,7 @@ func (e Edit) Fold(o *Offer) bool {
 	}
 	o.ID, o.Store, o.Product = e.Offer, e.Store, e.Product
 	o.Source = o.Source.Newest(e.source)
+	o.date()
 	return true
 }
 

@@ -1,7 +1,8 @@
 // Package offer keeps one document per offer (store and product) in MongoDB: status, prices, stock and popularity, folded
 // from the topics of offers, prices, inventory and stock_movements.
 //
-// The fold is pure and made of sections like catalog's. Popularity is a counter: it folds the ledger of stock movements by
+// The fold is pure and made of sections like catalog's. A price that starts or ends by the clock does so by a fold too, which
+// the Timekeeper of partition 0 sees to. Popularity is a counter: it folds the ledger of stock movements by
 // a position high-water mark, and starts afresh when a newer snapshot delivers the whole ledger again.
 package offer
 
@@ -13,15 +14,19 @@ import (
 
 // Offer is the document offers/{store id}:{product id}.
 type Offer struct {
-	ID      string            `bson:"_id"`
-	Rev     int64             `bson:"rev"`
-	Store   int64             `bson:"store"`
-	Product int64             `bson:"product"`
-	Row     Row               `bson:"row"`
-	Prices  []Price           `bson:"prices"` // by SKU
-	Stock   []Stock           `bson:"stock"`  // by SKU
-	Sales   Sales             `bson:"sales"`
-	Source  change.Provenance `bson:"source"`
+	ID      string  `bson:"_id"`
+	Rev     int64   `bson:"rev"`
+	Store   int64   `bson:"store"`
+	Product int64   `bson:"product"`
+	Row     Row     `bson:"row"`
+	Prices  []Price `bson:"prices"` // by SKU
+	Stock   []Stock `bson:"stock"`  // by SKU
+	Sales   Sales   `bson:"sales"`
+	// Passed is the last bound of a price's dates that has come, Edge the first that is not shown yet, both in microseconds
+	// since 1970, 0 for none. Edge is the clock's note, which it moves without a revision.
+	Passed int64             `bson:"passed,omitempty"`
+	Edge   int64             `bson:"edge,omitempty"`
+	Source change.Provenance `bson:"source"`
 }
 
 // Row is the section of the offers row.
@@ -39,7 +44,7 @@ type Price struct {
 	Deleted    bool            `bson:"deleted,omitempty"`
 	Amount     int64           `bson:"amount"`
 	ListAmount int64           `bson:"list_amount"`          // 0 for none
-	ValidFrom  string          `bson:"valid_from,omitempty"` // RFC 3339 in UTC, "" for always
+	ValidFrom  string          `bson:"valid_from,omitempty"` // RFC 3339 in UTC, "" for always; see At
 	ValidTo    string          `bson:"valid_to,omitempty"`
 }
 

@@ -25,9 +25,10 @@ func Open(db *mongo.Database, config document.Config) *document.Collection[strin
 	return document.Open[string, Offer](db, CollectionName, config)
 }
 
-// EnsureIndexes creates the index by which a product finds its offers.
+// EnsureIndexes creates the indexes by which a product finds its offers, and the clock those that are due.
 func EnsureIndexes(ctx context.Context, db *mongo.Database) error {
-	return Open(db, document.Config{}).EnsureIndex(ctx, "product")
+	offers := Open(db, document.Config{})
+	return errors.Join(offers.EnsureIndex(ctx, "product"), offers.EnsureIndex(ctx, "edge"))
 }
 
 // publisher publishes the views of the offers.

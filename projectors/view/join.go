@@ -1,7 +1,9 @@
 package view
 
 import (
+	"cmp"
 	"math"
+	"slices"
 
 	"freshet/projectors/catalog"
 	"freshet/projectors/offer"
@@ -50,7 +52,8 @@ func (o *Offer) describe(p *catalog.Product) {
 	}
 }
 
-// stock lists the variants that have a price and sums up what they cost and how many there are.
+// stock lists the variants that have a price and sums up what they cost and how many are to be had, as of the moment that
+// the offer's document is of.
 func (o *Offer) stock(p *catalog.Product, of *offer.Offer) {
 	stocks := make(map[string]offer.Stock, len(of.Stock))
 	for _, s := range of.Stock {
@@ -64,6 +67,8 @@ func (o *Offer) stock(p *catalog.Product, of *offer.Offer) {
 			prices[pr.SKU] = pr
 		}
 	}
+	now := of.AsOf()
+	var costs []cost
 	for _, va := range p.Variants {
 		pr, priced := prices[va.SKU]
 		if va.Deleted || !priced {
@@ -74,33 +79,34 @@ func (o *Offer) stock(p *catalog.Product, of *offer.Offer) {
 			SKU: va.SKU, Options: va.Options, GTIN: va.GTIN, Amount: pr.Amount, ListAmount: pr.ListAmount,
 			ValidFrom: pr.ValidFrom, ValidTo: pr.ValidTo, Available: s.OnHand - s.Reserved,
 		}
-		v.LowStock = v.Available > 0 && v.Available <= s.LowStockAt
-		o.Variants = append(o.Variants, v)
-		o.Available += v.Available
+		c := cost{}
+		var sold bool
+		c.price, c.list, sold = pr.At(now)
+		if c.had = sold && v.Available > 0; c.had {
+			v.LowStock = v.Available <= s.LowStockAt
+			o.Available += v.Available
+		}
+		o.Variants, costs = append(o.Variants, v), append(costs, c)
 	}
-	o.cheapest()
+	if len(costs) > 0 {
+		best := slices.MinFunc(costs, cost.compare)
+		o.Price, o.ListPrice = best.price, best.list
+	}
 }
 
-// cheapest takes the price shown for the whole offer: that of the cheapest variant to be had, else of the cheapest.
-func (o *Offer) cheapest() {
-	best := -1
-	for i, v := range o.Variants {
-		if best < 0 {
-			best = i
-			continue
+// cost is what a variant costs, and whether it is to be had.
+type cost struct {
+	price, list int64
+	had         bool
+}
+
+// compare puts first what is shown for the whole offer: the cheapest variant to be had, else the cheapest.
+func (c cost) compare(d cost) int {
+	if c.had != d.had {
+		if c.had {
+			return -1
 		}
-		b := o.Variants[best]
-		if have, had := v.Available > 0, b.Available > 0; have != had {
-			if have {
-				best = i
-			}
-			continue
-		}
-		if v.Amount < b.Amount {
-			best = i
-		}
+		return 1
 	}
-	if best >= 0 {
-		o.Price, o.ListPrice = o.Variants[best].Amount, o.Variants[best].ListAmount
-	}
+	return cmp.Compare(c.price, d.price)
 }

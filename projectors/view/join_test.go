@@ -2,6 +2,7 @@ package view_test
 
 import (
 	"testing"
+	"time"
 
 	"freshet/ingest/change"
 	"freshet/projectors/catalog"
@@ -85,5 +86,31 @@ func TestTextIn(t *testing.T) {
 	}
 	if got := (&view.Offer{}).TextIn("it"); got != (view.Text{}) {
 		t.Errorf("no text: %+v", got)
+	}
+}
+
+// TestJoinPricesAsOfTheOffer moves the moment that the offer is of over the dates of its prices.
+func TestJoinPricesAsOfTheOffer(t *testing.T) {
+	o := listed()
+	o.Prices = []offer.Price{
+		{SKU: "A", Amount: 500, ListAmount: 700, ValidFrom: "2026-05-01T00:00:00Z", ValidTo: "2026-05-03T00:00:00Z"},
+		{SKU: "B", Amount: 600, ValidTo: "2026-05-02T00:00:00Z"},
+	}
+	o.Stock = []offer.Stock{{SKU: "A", OnHand: 2}, {SKU: "B", OnHand: 9, LowStockAt: 9}}
+	for _, c := range []struct {
+		day, price, list, available int64
+		low                         bool
+	}{
+		{0, 600, 0, 11, true},   // A's offer has not begun
+		{1, 500, 700, 11, true}, // both hold
+		{2, 500, 700, 2, false}, // B isn't sold any more
+		{3, 700, 0, 2, false},   // A is back at its list price
+		{400, 700, 0, 2, false}, // for good
+	} {
+		o.Passed = time.Date(2026, 4, 30, 0, 0, 0, 0, time.UTC).AddDate(0, 0, int(c.day)).UnixMicro()
+		v := view.Join(mug(), o)
+		if v.Price != c.price || v.ListPrice != c.list || v.Available != c.available || v.Variants[1].LowStock != c.low || !v.Visible {
+			t.Errorf("day %d: %d instead of %d, %d to be had, %+v", c.day, v.Price, v.ListPrice, v.Available, v.Variants)
+		}
 	}
 }

@@ -8,8 +8,10 @@ package view
 
 import (
 	"encoding/json"
+	"time"
 
 	"freshet/ingest/change"
+	"freshet/projectors/offer"
 )
 
 // Offer is the joined view of one product in one store.
@@ -31,9 +33,9 @@ type Offer struct {
 	Attributes json.RawMessage   `json:"attributes,omitempty"`
 	Images     json.RawMessage   `json:"images,omitempty"`
 	Variants   []Variant         `json:"variants"` // priced ones, by SKU
-	Price      int64             `json:"price"`    // lowest amount among the variants to be had, else among all
+	Price      int64             `json:"price"`    // lowest among the variants to be had, else among all
 	ListPrice  int64             `json:"list_price,omitempty"`
-	Available  int64             `json:"available"` // units to be had over all variants
+	Available  int64             `json:"available"` // units to be had over all variants that are sold
 	Units      int64             `json:"units"`     // units ever sold
 	Popularity float64           `json:"popularity"`
 	Source     change.Provenance `json:"source"`
@@ -53,7 +55,7 @@ type Text struct {
 	Description string `json:"description,omitempty"`
 }
 
-// Variant is one SKU with its own price and stock.
+// Variant is one SKU with its own price and stock. What it costs at a moment is PriceAt's to say.
 type Variant struct {
 	SKU        string          `json:"sku"`
 	Options    json.RawMessage `json:"options,omitempty"`
@@ -64,6 +66,12 @@ type Variant struct {
 	ValidTo    string          `json:"valid_to,omitempty"`
 	Available  int64           `json:"available"`           // on hand less reserved, 0 without an inventory row
 	LowStock   bool            `json:"low_stock,omitempty"` // few are left; not when none is
+}
+
+// PriceAt is what the variant costs at a moment, what it costs without a discount (0 for none), and whether it is sold.
+func (v *Variant) PriceAt(t time.Time) (price, list int64, sold bool) {
+	p := offer.Price{Amount: v.Amount, ListAmount: v.ListAmount, ValidFrom: v.ValidFrom, ValidTo: v.ValidTo}
+	return p.At(t)
 }
 
 // InStock says whether any variant can be bought.

@@ -8,19 +8,37 @@ select store_id, product_id, sum(-quantity)::bigint as units,
 from stock_movements where kind = 'sale' group by store_id, product_id;
 create unique index on audit_sales (store_id, product_id);
 
+-- What each SKU costs at the time of this transaction, by the rule that orders are placed by: outside its dates the list
+-- price holds, and without one it isn't sold.
+create temp table audit_price on commit drop as
+select r.store_id, r.product_id, r.sku,
+       case when d.holds or l.list_amount = 0 then r.amount else l.list_amount end as amount,
+       case when d.holds then l.list_amount else 0 end as list_amount,
+       case when d.holds or l.list_amount > 0 then coalesce(i.on_hand - i.reserved, 0) else 0 end as available,
+       coalesce(i.low_stock_at, 0) as low_stock_at
+from prices r
+left join inventory i on i.store_id = r.store_id and i.sku = r.sku
+cross join lateral (select coalesce(r.list_amount, 0) as list_amount) l
+cross join lateral (select (r.valid_from is null or r.valid_from <= now()) and (r.valid_to is null or now() < r.valid_to) as holds) d;
+
+-- Where the offers' dates stand: the last that has come, and the next to come.
+create temp table audit_date on commit drop as
+select store_id, product_id,
+       floor(extract(epoch from max(at) filter (where at <= now())) * 1000000)::bigint as passed,
+       floor(extract(epoch from min(at) filter (where at > now())) * 1000000)::bigint as edge
+from prices cross join lateral (values (valid_from), (valid_to)) as d(at)
+where isfinite(at) group by store_id, product_id;
+create unique index on audit_date (store_id, product_id);
+
 -- Offers a shopper can see, with what their cards show.
 create temp table audit_visible on commit drop as
-with variant as (
-  select r.store_id, r.product_id, r.sku, r.amount, coalesce(r.list_amount, 0) as list_amount,
-         coalesce(i.on_hand - i.reserved, 0) as available, coalesce(i.low_stock_at, 0) as low_stock_at
-  from prices r left join inventory i on i.store_id = r.store_id and i.sku = r.sku
-), shown as (
+with shown as (
   select distinct on (store_id, product_id) store_id, product_id, amount, list_amount
-  from variant order by store_id, product_id, (available > 0) desc, amount, sku
+  from audit_price order by store_id, product_id, (available > 0) desc, amount, sku
 ), total as (
   select store_id, product_id, sum(available)::bigint as available,
          bool_or(available > 0 and available <= low_stock_at) as low_stock
-  from variant group by store_id, product_id
+  from audit_price group by store_id, product_id
 )
 select o.store_id, o.product_id, s.amount as price, s.list_amount, t.available, t.low_stock, o.boost,
        coalesce(b.id, 0) as brand, coalesce(b.name, '') as brand_name, coalesce(p.images -> 0 ->> 'url', '') as image,
