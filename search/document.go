@@ -41,15 +41,17 @@ type Document struct {
 
 // Card is what a result list shows of an offer; it is stored and not searched.
 type Card struct {
-	Product   int64  `json:"product"`
-	Title     string `json:"title"`
-	Slug      string `json:"slug"`
-	Price     int64  `json:"price"`
-	ListPrice int64  `json:"list_price,omitempty"`
-	Image     string `json:"image,omitempty"`
-	Brand     string `json:"brand,omitempty"`
-	InStock   bool   `json:"in_stock"`
-	LowStock  bool   `json:"low_stock,omitempty"`
+	Product   int64   `json:"product"`
+	Title     string  `json:"title"`
+	Slug      string  `json:"slug"`
+	Price     int64   `json:"price"`
+	ListPrice int64   `json:"list_price,omitempty"`
+	Image     string  `json:"image,omitempty"`
+	Brand     string  `json:"brand,omitempty"`
+	InStock   bool    `json:"in_stock"`
+	LowStock  bool    `json:"low_stock,omitempty"`
+	Rating    float64 `json:"rating,omitempty"` // average of the reviews to a tenth
+	Reviews   int64   `json:"reviews,omitempty"`
 }
 
 // Source says where a document comes from, for audits and for people.
@@ -130,6 +132,7 @@ func card(v *view.Offer, text view.Text) *Card {
 	c := &Card{
 		Product: v.Product, Title: text.Title, Slug: text.Slug, Price: v.Price, ListPrice: v.ListPrice,
 		Image: firstImage(v.Images), Brand: v.BrandName, InStock: v.InStock(),
+		Rating: v.Reviews.Rating(), Reviews: v.Reviews.Count,
 	}
 	for _, variant := range v.Variants {
 		c.LowStock = c.LowStock || (variant.LowStock && variant.Available > 0)

@@ -60,6 +60,7 @@ type ProductPage struct {
 	Description string      `json:"description"`
 	Price       int64       `json:"price"`
 	ListPrice   int64       `json:"list_price"`
+	Discount    int64       `json:"discount"` // whole percent off the list price
 	InStock     bool        `json:"in_stock"`
 	LowStock    bool        `json:"low_stock"`
 	Brand       *Name       `json:"brand,omitempty"`
@@ -68,6 +69,13 @@ type ProductPage struct {
 	Attributes  []Attribute `json:"attributes"`
 	Variants    []Variant   `json:"variants"`
 	Breadcrumbs [][]Crumb   `json:"breadcrumbs"`
+	Reviews     Reviews     `json:"reviews"`
+}
+
+// Reviews is what the published reviews say; Average is from 1 to 5, to a tenth, and 0 without any.
+type Reviews struct {
+	Count   int64   `json:"count"`
+	Average float64 `json:"average"`
 }
 
 // Name is a brand or a seller.
@@ -98,6 +106,7 @@ type Variant struct {
 	GTIN      string            `json:"gtin,omitempty"`
 	Price     int64             `json:"price"`
 	ListPrice int64             `json:"list_price"`
+	Discount  int64             `json:"discount"`
 	ValidFrom string            `json:"valid_from,omitempty"`
 	ValidTo   string            `json:"valid_to,omitempty"`
 	Available int64             `json:"available"`
@@ -138,6 +147,7 @@ func productPage(v *view.Offer, st dimension.Store, lang string, dims *dimension
 		Store: ref(st), Lang: lang, ID: v.Product, Type: v.Type, GTIN: v.GTIN,
 		Title: text.Title, Slug: text.Slug, Description: text.Description,
 		Images: images(v.Images), Variants: []Variant{}, Breadcrumbs: breadcrumbs(v, st, lang, dims),
+		Reviews: Reviews{Count: v.Reviews.Count, Average: v.Reviews.Rating()},
 	}
 	if b, ok := dims.Brand(v.Brand); ok {
 		page.Brand = &Name{ID: b.ID, Slug: b.Slug, Name: b.Name}
@@ -164,7 +174,7 @@ func variant(v *view.Variant, now time.Time) (Variant, error) {
 	// By our own clock and not by the document's, which brings a bound some moments late.
 	price, list, sold := v.PriceAt(now)
 	one := Variant{
-		SKU: v.SKU, Options: map[string]string{}, GTIN: v.GTIN, Price: price, ListPrice: list,
+		SKU: v.SKU, Options: map[string]string{}, GTIN: v.GTIN, Price: price, ListPrice: list, Discount: discount(price, list),
 		ValidFrom: v.ValidFrom, ValidTo: v.ValidTo, Available: max(v.Available, 0), InStock: sold && v.Available > 0, LowStock: v.LowStock,
 	}
 	var options map[string]any

@@ -35,15 +35,17 @@ type StoreRef struct {
 
 // Card is what a list shows of an offer; amounts are minor units of the store's currency.
 type Card struct {
-	Product   int64  `json:"product"`
-	Title     string `json:"title"`
-	Slug      string `json:"slug"`
-	Price     int64  `json:"price"`
-	ListPrice int64  `json:"list_price"`
-	Image     string `json:"image"`
-	Brand     string `json:"brand"`
-	InStock   bool   `json:"in_stock"`
-	LowStock  bool   `json:"low_stock"`
+	Product   int64   `json:"product"`
+	Title     string  `json:"title"`
+	Slug      string  `json:"slug"`
+	Price     int64   `json:"price"`
+	ListPrice int64   `json:"list_price"`
+	Image     string  `json:"image"`
+	Brand     string  `json:"brand"`
+	InStock   bool    `json:"in_stock"`
+	LowStock  bool    `json:"low_stock"`
+	Rating    float64 `json:"rating"`
+	Reviews   int64   `json:"reviews"`
 }
 
 // Home is a store's home page.

@@ -124,7 +124,8 @@ func TestRealStores(t *testing.T) {
 	get("/api/v1/stores/milano/home?lang=de", 404)      // a page that isn't made yet
 	var page read.ProductPage
 	get("/api/v1/stores/milano/products/7", 200).decode(t, &page)
-	if page.Title != "Stivale" || page.Price != 11900 || len(page.Variants) != 3 || len(page.Breadcrumbs) != 1 {
+	if page.Title != "Stivale" || page.Price != 11900 || len(page.Variants) != 3 || len(page.Breadcrumbs) != 1 ||
+		page.Reviews != (read.Reviews{Count: 4, Average: 4.3}) || page.Variants[0].Discount != 18 || page.Discount != 0 {
 		t.Errorf("product page %+v", page)
 	}
 	get("/api/v1/stores/milano/products/8", 404)

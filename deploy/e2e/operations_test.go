@@ -28,6 +28,7 @@ const (
 	aStore    = "(select id from stores order by md5(id::text || $1) limit 1)"
 	aCategory = "(select id from categories order by md5(id::text || $1) limit 1)"
 	aBrand    = "(select id from brands order by md5(id::text || $1) limit 1)"
+	aReview   = "(select id from reviews order by md5(id::text || $1) limit 1)"
 	aPrice    = "(select ctid from prices order by md5(store_id || sku || $1) limit 1)"
 	anOffer   = "(select ctid from offers order by md5(store_id || ':' || product_id || $1) limit 1)"
 )
@@ -95,6 +96,17 @@ var operations = []operation{
 		return one(`insert into products (id, seller_id, type, status) select g, (select min(id) from sellers), 'reborn', 'active'
 			from generate_series(1000001, $2::bigint) g where not exists (select 1 from products p where p.id = g) order by md5(g || $1) limit 1`, n.salt(), n.next)
 	}},
+	{"review", 6, func(n *nemesis) []statement {
+		return one("insert into reviews (id, product_id, rating, lang, status) values ($2, "+aProduct+", $3, 'it', (array['published','published','pending'])[$4])",
+			n.salt(), n.id(), 1+n.rng.IntN(5), 1+n.rng.IntN(3))
+	}},
+	{"review judged or given again", 4, func(n *nemesis) []statement {
+		return one("update reviews set status = (array['published','pending','rejected'])[$2], rating = $3 where id = "+aReview, n.salt(), 1+n.rng.IntN(3), 1+n.rng.IntN(5))
+	}},
+	{"review moved to another product", 1, func(n *nemesis) []statement {
+		return one("update reviews set product_id = "+aProduct+" where id = "+aReview, n.salt())
+	}},
+	{"review deleted", 2, func(n *nemesis) []statement { return one("delete from reviews where id = "+aReview, n.salt()) }},
 	{"offer removed", 2, func(n *nemesis) []statement { return one("delete from offers where ctid = "+anOffer, n.salt()) }},
 	{"offer added", 4, func(n *nemesis) []statement {
 		return one(`insert into offers (store_id, product_id) select s.id, p.id from stores s, products p

@@ -107,7 +107,7 @@ func canonicalProduct(p *catalog.Product) (string, any, bool, error) {
 	return key, map[string]any{
 		"seller": p.Row.SellerID, "brand": p.Row.BrandID, "brand_name": p.Brand.Name, "type": p.Row.Type,
 		"status": p.Row.Status, "gtin": p.Row.GTIN, "created_at": created, "attributes": p.Attributes.Value,
-		"images": p.Images.Value, "texts": texts, "variants": variants, "categories": categories,
+		"images": p.Images.Value, "reviews": p.Reviews.Count, "ratings": p.Reviews.Sum, "texts": texts, "variants": variants, "categories": categories,
 	}, true, nil
 }
 
@@ -162,6 +162,7 @@ func cards(in []tree.Card) []any {
 		out = append(out, map[string]any{
 			"product": c.Product, "title": c.Title, "slug": c.Slug, "price": c.Price, "list_price": c.ListPrice,
 			"image": c.Image, "brand": c.Brand, "in_stock": c.InStock, "low_stock": c.LowStock,
+			"rating": c.Rating, "reviews": c.Reviews,
 		})
 	}
 	return out

@@ -115,5 +115,6 @@ func canonicalSearch(d *search.Document) (any, error) {
 		"price": *d.Price, "available": *d.Available, "in_stock": *d.InStock, "popularity": round4(*d.Popularity), "boost": *d.Boost,
 		"categories": categories, "keywords": pairs, "numbers": numbers, "slug": d.Card.Slug, "card_title": d.Card.Title,
 		"image": d.Card.Image, "list_price": d.Card.ListPrice, "low_stock": d.Card.LowStock,
+		"rating": d.Card.Rating, "reviews": d.Card.Reviews,
 	})
 }

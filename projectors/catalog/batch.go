@@ -2,6 +2,8 @@ package catalog
 
 import (
 	"errors"
+	"maps"
+	"slices"
 
 	"freshet/ingest/change"
 	"freshet/projectors"
@@ -12,15 +14,20 @@ var errLost = errors.New("the row moved here from another product, and the log d
 
 // batch is what a batch of records says, by document.
 type batch struct {
-	edits   map[int64][]Edit
-	names   map[int64][]BrandName
-	records map[int64][]projectors.Record // by product
-	renames []projectors.Record
+	edits    map[int64][]Edit
+	names    map[int64][]BrandName
+	reviews  map[string][]Review
+	records  map[int64][]projectors.Record // of the edits, by product
+	reviewed map[int64][]projectors.Record // of the reviews, by product
+	renames  []projectors.Record
 }
 
 // read decodes all records before anything is applied. The error is a projectors.Poison that names those that can't be.
 func read(records []projectors.Record) (*batch, error) {
-	b := &batch{edits: map[int64][]Edit{}, names: map[int64][]BrandName{}, records: map[int64][]projectors.Record{}}
+	b := &batch{
+		edits: map[int64][]Edit{}, names: map[int64][]BrandName{}, reviews: map[string][]Review{},
+		records: map[int64][]projectors.Record{}, reviewed: map[int64][]projectors.Record{},
+	}
 	return b, projectors.ReadAll(records, b.add)
 }
 
@@ -34,6 +41,15 @@ func (b *batch) add(r projectors.Record, ev change.Event) error {
 		b.renames = append(b.renames, r)
 		return nil
 	}
+	if ev.Table == "public.reviews" {
+		review, err := ReadReview(ev)
+		if err != nil {
+			return err
+		}
+		b.reviews[review.ID] = append(b.reviews[review.ID], review)
+		b.reviewed[review.Product] = append(b.reviewed[review.Product], r)
+		return nil
+	}
 	e, err := Read(ev)
 	if err != nil {
 		return err
@@ -41,6 +57,11 @@ func (b *batch) add(r projectors.Record, ev change.Event) error {
 	b.edits[e.Product] = append(b.edits[e.Product], e)
 	b.records[e.Product] = append(b.records[e.Product], r)
 	return nil
+}
+
+// products lists the products that the batch says something of, other than their brand's name.
+func (b *batch) products() []int64 {
+	return slices.Concat(slices.Collect(maps.Keys(b.edits)), slices.Collect(maps.Keys(b.reviewed)))
 }
 
 // lost adds the records whose values the documents lack to the poison: all else of them is stored.
@@ -80,8 +101,8 @@ func (b *batch) park(poison *projectors.Poison, err error) error {
 			continue
 		}
 		seen[id] = true
-		records := b.records[id]
-		if records == nil {
+		records := append(b.records[id], b.reviewed[id]...)
+		if len(records) == 0 {
 			records = b.renames
 		}
 		for _, r := range records {

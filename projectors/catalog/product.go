@@ -1,5 +1,5 @@
-// Package catalog keeps one document per product in MongoDB: its texts, attributes, images, variants, categories and
-// brand name, folded from the product tables' topics.
+// Package catalog keeps one document per product in MongoDB: its texts, attributes, images, variants, categories,
+// brand name and what its reviews say, folded from the product tables' topics.
 //
 // The fold is pure. A document is made of sections, one per source row (or per column that TOAST can leave out of an
 // update); a section stores the position of the row version it came from and accepts only a later one, so any order and
@@ -21,6 +21,7 @@ type Product struct {
 	Attributes Attributes        `bson:"attributes"`
 	Images     Images            `bson:"images"`
 	Brand      Brand             `bson:"brand"`
+	Reviews    Reviews           `bson:"reviews"`
 	Texts      []Text            `bson:"texts"`      // by language
 	Variants   []Variant         `bson:"variants"`   // by SKU
 	Categories []Category        `bson:"categories"` // by category id

@@ -38,6 +38,8 @@ type item struct {
 	price    int64
 	list     int64
 	score    float64
+	rating   float64
+	reviews  int64
 	image    string
 	brand    string
 	texts    []text // per language of the plan
@@ -172,6 +174,7 @@ func (a *Assortment) item(v *view.Offer) (*item, []int64) {
 	it.lowStock = slices.ContainsFunc(v.Variants, func(x view.Variant) bool { return x.LowStock })
 	it.price, it.list = v.Price, v.ListPrice
 	it.score = math.Round(v.Popularity*v.Boost*1e6) / 1e6
+	it.rating, it.reviews = v.Reviews.Rating(), v.Reviews.Count
 	it.image, it.brand = firstImage(v.Images), a.intern(v.BrandName)
 	it.texts = make([]text, len(a.plan.langs))
 	for i, lang := range a.plan.langs {
@@ -198,7 +201,7 @@ func (a *Assortment) intern(s string) string {
 // shows says whether the item already shows what next will, in the same categories and at the same rank.
 func (it *item) shows(next *item, categories []int64) bool {
 	if it.visible != next.visible || it.inStock != next.inStock || it.lowStock != next.lowStock || it.price != next.price ||
-		it.list != next.list || it.score != next.score || it.image != next.image || it.brand != next.brand ||
+		it.list != next.list || it.rating != next.rating || it.reviews != next.reviews || it.score != next.score || it.image != next.image || it.brand != next.brand ||
 		len(it.places) != len(categories) || !slices.Equal(it.texts, next.texts) {
 		return false
 	}

@@ -29,6 +29,7 @@ func TestApplyMarks(t *testing.T) {
 		"first image":   {func(v *view.Offer) { v.Images = json.RawMessage(`[{"url":"https://img.example/9.jpg"}]`) }, marked},
 		"no image":      {func(v *view.Offer) { v.Images = nil }, marked},
 		"brand":         {func(v *view.Offer) { v.BrandName = "Fornaio" }, marked},
+		"reviews":       {func(v *view.Offer) { v.Reviews = view.Reviews{Count: 1, Sum: 5} }, marked},
 		"title":         {func(v *view.Offer) { v.Texts[0].Title = "Altro" }, marked},
 		"slug":          {func(v *view.Offer) { v.Texts[0].Slug = "altro" }, marked},
 		"hidden":        {func(v *view.Offer) { v.Visible = false }, marked},

@@ -40,6 +40,7 @@ func cards(items []*item, lang int) []Card {
 		list = append(list, Card{
 			Product: it.product, Title: it.texts[lang].title, Slug: it.texts[lang].slug, Price: it.price, ListPrice: it.list,
 			Image: it.image, Brand: it.brand, InStock: it.inStock, LowStock: it.lowStock,
+			Rating: it.rating, Reviews: it.reviews,
 		})
 	}
 	return list

@@ -85,15 +85,17 @@ type Child struct {
 
 // Card is what a page shows of an offer; amounts are minor units of the store's currency.
 type Card struct {
-	Product   int64  `bson:"product" json:"product"`
-	Title     string `bson:"title" json:"title"`
-	Slug      string `bson:"slug" json:"slug"`
-	Price     int64  `bson:"price" json:"price"`
-	ListPrice int64  `bson:"list_price" json:"list_price"` // 0 for none
-	Image     string `bson:"image" json:"image"`           // "" for none
-	Brand     string `bson:"brand" json:"brand"`           // "" for none
-	InStock   bool   `bson:"in_stock" json:"in_stock"`
-	LowStock  bool   `bson:"low_stock" json:"low_stock"`
+	Product   int64   `bson:"product" json:"product"`
+	Title     string  `bson:"title" json:"title"`
+	Slug      string  `bson:"slug" json:"slug"`
+	Price     int64   `bson:"price" json:"price"`
+	ListPrice int64   `bson:"list_price" json:"list_price"` // 0 for none
+	Image     string  `bson:"image" json:"image"`           // "" for none
+	Brand     string  `bson:"brand" json:"brand"`           // "" for none
+	InStock   bool    `bson:"in_stock" json:"in_stock"`
+	LowStock  bool    `bson:"low_stock" json:"low_stock"`
+	Rating    float64 `bson:"rating" json:"rating"`   // average of the reviews to a tenth
+	Reviews   int64   `bson:"reviews" json:"reviews"` // how many there are
 }
 
 // HomeID returns the _id of a store's home page. The documents of one store are one range in both collections:

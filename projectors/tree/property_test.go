@@ -105,6 +105,7 @@ func drawView(t *rapid.T, product, version int64) *view.Offer {
 		Boost: rapid.SampledFrom([]float64{1, 1.5}).Draw(t, "boost"), Popularity: rapid.SampledFrom([]float64{0, 0.5, 3}).Draw(t, "popularity"),
 		Price: rapid.Int64Range(1, 3).Draw(t, "price"), Available: rapid.Int64Range(0, 2).Draw(t, "available"),
 		BrandName: rapid.SampledFrom([]string{"", "Mulino"}).Draw(t, "brand"),
+		Reviews:   view.Reviews{Count: 2, Sum: rapid.Int64Range(2, 10).Draw(t, "ratings")},
 		Variants:  []view.Variant{{SKU: "a", LowStock: rapid.Bool().Draw(t, "low")}},
 		Images:    json.RawMessage(rapid.SampledFrom([]string{"", "[]", "{}", `[{"url":"u"}]`}).Draw(t, "images")),
 	}

@@ -189,6 +189,7 @@ func (w *world) grow(pages shelf, store int64, lang string, c dimension.Category
 	for _, v := range members[:min(24, len(members))] {
 		t := v.TextIn(lang)
 		card := Card{Product: v.Product, Title: t.Title, Slug: t.Slug, Price: v.Price, ListPrice: v.ListPrice, Brand: v.BrandName, InStock: v.Available > 0}
+		card.Rating, card.Reviews = v.Reviews.Rating(), v.Reviews.Count
 		for _, va := range v.Variants {
 			card.LowStock = card.LowStock || va.LowStock
 		}

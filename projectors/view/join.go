@@ -40,6 +40,7 @@ func (o *Offer) describe(p *catalog.Product) {
 	o.Seller, o.Brand, o.BrandName = p.Row.SellerID, p.Row.BrandID, p.Brand.Name
 	o.Type, o.GTIN, o.CreatedAt = p.Row.Type, p.Row.GTIN, p.Row.CreatedAt
 	o.Attributes, o.Images = p.Attributes.Value, p.Images.Value
+	o.Reviews = Reviews{Count: p.Reviews.Count, Sum: p.Reviews.Sum}
 	for _, c := range p.Categories {
 		if !c.Deleted {
 			o.Categories = append(o.Categories, Category{ID: c.ID, Position: c.Position})

@@ -14,7 +14,7 @@ var some = change.Position{Commit: 1, Index: 1}
 
 func mug() *catalog.Product {
 	return &catalog.Product{
-		ID: 7, Rev: 5, Row: catalog.Row{Pos: some, Status: "active", SellerID: 3, BrandID: 4}, Brand: catalog.Brand{ID: 4, Name: "Bialetti"},
+		ID: 7, Rev: 5, Row: catalog.Row{Pos: some, Status: "active", SellerID: 3, BrandID: 4}, Brand: catalog.Brand{ID: 4, Name: "Bialetti"}, Reviews: catalog.Reviews{Seq: 9, Count: 4, Sum: 17},
 		Texts:      []catalog.Text{{Lang: "de", Title: "Becher"}, {Lang: "en", Title: "Mug", Deleted: true}, {Lang: "it", Title: "Tazza"}},
 		Variants:   []catalog.Variant{{SKU: "A"}, {SKU: "B"}, {SKU: "C"}, {SKU: "D", Deleted: true}},
 		Categories: []catalog.Category{{ID: 1}, {ID: 2, Deleted: true}},
@@ -31,7 +31,7 @@ func listed() *offer.Offer {
 
 func TestJoin(t *testing.T) {
 	v := view.Join(mug(), listed())
-	if v.Version != 8 || !v.Visible || v.Deleted || v.Store != 1 || v.Product != 7 || v.BrandName != "Bialetti" || v.Units != 9 {
+	if v.Version != 8 || !v.Visible || v.Deleted || v.Store != 1 || v.Product != 7 || v.BrandName != "Bialetti" || v.Reviews != (view.Reviews{Count: 4, Sum: 17}) || v.Units != 9 {
 		t.Errorf("%+v", v)
 	}
 	if len(v.Variants) != 2 || len(v.Texts) != 2 || len(v.Categories) != 1 {
@@ -71,6 +71,14 @@ func TestJoinHides(t *testing.T) {
 	}
 	if v := view.Join(mug(), nil); !v.Deleted || v.Version != 5 || v.Product != 7 {
 		t.Errorf("without an offer: %+v", v)
+	}
+}
+
+func TestRatingIsRoundedAsAWholeNumber(t *testing.T) {
+	for want, r := range map[float64]view.Reviews{0: {}, 5: {Count: 1, Sum: 5}, 4.3: {Count: 4, Sum: 17}, 3.7: {Count: 3, Sum: 11}, 4.4: {Count: 20, Sum: 87}} {
+		if got := r.Rating(); got != want {
+			t.Errorf("%+v: %v, want %v", r, got, want)
+		}
 	}
 }
 

@@ -37,8 +37,23 @@ type Offer struct {
 	ListPrice  int64             `json:"list_price,omitempty"`
 	Available  int64             `json:"available"` // units to be had over all variants that are sold
 	Units      int64             `json:"units"`     // units ever sold
+	Reviews    Reviews           `json:"reviews"`
 	Popularity float64           `json:"popularity"`
 	Source     change.Provenance `json:"source"`
+}
+
+// Reviews is what the product's published reviews say.
+type Reviews struct {
+	Count int64 `json:"count"`
+	Sum   int64 `json:"sum"` // of the ratings, 1 to 5 each
+}
+
+// Rating is the average to a tenth, 0 without reviews. It is rounded as a whole number, so that it is the same everywhere.
+func (r Reviews) Rating() float64 {
+	if r.Count == 0 {
+		return 0
+	}
+	return float64((20*r.Sum+r.Count)/(2*r.Count)) / 10
 }
 
 // Category is a category the product stands in, and its place there.

@@ -30,6 +30,12 @@ from prices cross join lateral (values (valid_from), (valid_to)) as d(at)
 where isfinite(at) group by store_id, product_id;
 create unique index on audit_date (store_id, product_id);
 
+-- What the published reviews of a product say.
+create temp table audit_review on commit drop as
+select product_id, count(*) as count, sum(rating)::bigint as sum, round(avg(rating), 1) as rating
+from reviews where status = 'published' group by product_id;
+create unique index on audit_review (product_id);
+
 -- Offers a shopper can see, with what their cards show.
 create temp table audit_visible on commit drop as
 with shown as (
@@ -42,12 +48,14 @@ with shown as (
 )
 select o.store_id, o.product_id, s.amount as price, s.list_amount, t.available, t.low_stock, o.boost,
        coalesce(b.id, 0) as brand, coalesce(b.name, '') as brand_name, coalesce(p.images -> 0 ->> 'url', '') as image,
+       coalesce(w.rating, 0) as rating, coalesce(w.count, 0) as reviews,
        round((ln(1 + coalesce(a.score, 0)) / ln(2))::numeric, 6)::float8 as popularity
 from offers o
 join products p on p.id = o.product_id
 join shown s on s.store_id = o.store_id and s.product_id = o.product_id
 join total t on t.store_id = o.store_id and t.product_id = o.product_id
 left join brands b on b.id = p.brand_id
+left join audit_review w on w.product_id = o.product_id
 left join audit_sales a on a.store_id = o.store_id and a.product_id = o.product_id
 where o.status = 'active' and p.status = 'active' and exists (select 1 from product_texts x where x.product_id = p.id);
 create unique index on audit_visible (store_id, product_id);
@@ -101,7 +109,8 @@ create unique index on audit_text (store_id, product_id, lang);
 create temp table audit_card on commit drop as
 select m.store_id, m.category_id, m.rank, t.lang, jsonb_build_object(
   'product', v.product_id, 'title', t.title, 'slug', t.slug, 'price', v.price, 'list_price', v.list_amount,
-  'image', v.image, 'brand', v.brand_name, 'in_stock', v.available > 0, 'low_stock', v.low_stock) as card
+  'image', v.image, 'brand', v.brand_name, 'in_stock', v.available > 0, 'low_stock', v.low_stock,
+  'rating', v.rating, 'reviews', v.reviews) as card
 from audit_member m
 join audit_visible v on v.store_id = m.store_id and v.product_id = m.product_id
 join audit_text t on t.store_id = m.store_id and t.product_id = m.product_id

@@ -3,6 +3,7 @@ select t.lang || '/' || v.store_id || ':' || v.product_id as key, jsonb_build_ob
   'title', t.title, 'card_title', t.title, 'slug', t.slug, 'description', t.description,
   'brand', case v.brand when 0 then '' else v.brand::text end, 'brand_name', v.brand_name,
   'price', v.price, 'list_price', v.list_amount, 'available', v.available, 'in_stock', v.available > 0, 'low_stock', v.low_stock,
+  'rating', v.rating, 'reviews', v.reviews,
   'popularity', round(v.popularity::numeric, 4), 'boost', v.boost, 'image', v.image,
   'categories', coalesce((select jsonb_agg(pc.category_id::text order by pc.category_id::text collate "C") from product_categories pc
                           where pc.product_id = v.product_id), '[]'),
