@@ -43,7 +43,8 @@ type Config struct {
 	// Dimensions are the tables ("schema.table") with one partition that are kept for ever; default topic.Dimensions().
 	Dimensions []string
 	// Routing names a table's routing column ("schema.table" -> column) where the rule does not fit: product_id if the
-	// table has it (products: id), else order_id (orders: id), else the first column of the key.
+	// table has it (products: id), else order_id (orders: id), else the first column of the key. order_items has both and
+	// belongs to its order.
 	Routing map[string]string
 	// NoFailover makes the slot one that standbys do not copy. By default they do, from Postgres 17 on, if they are set up to
 	// (sync_replication_slots): after a failover the stream then goes on. Before 17 it has no meaning.

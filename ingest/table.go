@@ -47,6 +47,8 @@ func (c *Config) routingColumn(table string, columns, key []string) string {
 	switch table {
 	case "public.products", "public.orders":
 		return "id"
+	case "public.order_items":
+		return "order_id" // names its product too, but it is read with its order, and its key carries the order alone
 	}
 	for _, column := range []string{"product_id", "order_id"} {
 		if slices.Contains(columns, column) {

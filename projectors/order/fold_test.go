@@ -1,0 +1,322 @@
+package order_test
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"reflect"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"go.mongodb.org/mongo-driver/v2/bson"
+	"pgregory.net/rapid"
+
+	"freshet/ingest/change"
+	"freshet/projectors/order"
+)
+
+// long is a column that may be so long that the log leaves it out of an update that did not touch it.
+var long = map[string]string{"payments": "reference", "shipments": "carrier", "shipment_events": "place", "returns": "reason"}
+
+// history writes the events of one order's rows as Postgres and ingest would, and keeps the rows as they are at the end.
+type history struct {
+	t      *rapid.T
+	pos    change.Position
+	events []change.Event
+	rows   map[string]map[int64]map[string]any
+	serial int64
+}
+
+func newHistory(t *rapid.T) *history {
+	h := &history{t: t, rows: map[string]map[int64]map[string]any{}}
+	for _, table := range order.Tables {
+		h.rows[table] = map[int64]map[string]any{}
+	}
+	for range rapid.IntRange(1, 12).Draw(t, "transactions") {
+		h.commit()
+		for range rapid.IntRange(1, 4).Draw(t, "statements") {
+			h.statement()
+		}
+	}
+	return h
+}
+
+func (h *history) commit() {
+	h.pos = change.Position{Commit: h.pos.Commit + change.LSN(rapid.IntRange(2, 4).Draw(h.t, "commit"))}
+}
+
+// statement inserts, updates or deletes a row of a table; of each table there are at most two.
+func (h *history) statement() {
+	h.serial++
+	table := rapid.SampledFrom(order.Tables).Draw(h.t, "table")
+	key := rapid.Int64Range(1, 2).Draw(h.t, "key")
+	if table == "orders" {
+		key = 9
+	}
+	old := h.rows[table][key]
+	if old != nil && rapid.IntRange(0, 3).Draw(h.t, "delete") == 0 {
+		h.emit(change.Delete, table, h.key(table, key), nil)
+		delete(h.rows[table], key)
+		return
+	}
+	row := h.row(table, key)
+	op, unchanged := change.Create, []string(nil)
+	if old != nil {
+		op = change.Update
+		if column := long[table]; column != "" && rapid.Bool().Draw(h.t, "unchanged") {
+			row[column], unchanged = old[column], []string{column}
+		}
+	}
+	h.rows[table][key] = row
+	h.emit(op, table, row, unchanged)
+}
+
+func (h *history) key(table string, key int64) map[string]any {
+	if table == "orders" {
+		return map[string]any{"id": key}
+	}
+	if table == "order_items" {
+		return map[string]any{"order_id": 9, "line": key}
+	}
+	return map[string]any{"order_id": 9, "id": key}
+}
+
+func (h *history) row(table string, key int64) map[string]any {
+	row := h.key(table, key)
+	word := fmt.Sprint("w", h.serial)
+	at := time.Unix(1_700_000_000+h.serial, 123456000).UTC().Format("2006-01-02T15:04:05.000000Z")
+	for column, value := range map[string]any{
+		"customer_id": h.serial % 3, "store_id": 1, "status": word, "state": word, "currency": "EUR", "total": h.serial, "amount": h.serial,
+		"sku": word, "product_id": h.serial, "quantity": 1, "unit_amount": h.serial, "provider": word, "reference": word, "carrier": word,
+		"tracking": nil, "shipment_id": 1, "payment_id": 1, "return_id": nil, "place": word, "reason": word, "placed_at": at,
+		"created_at": at, "at": at, "eta": nil, "expires_at": nil,
+	} {
+		if _, isKey := row[column]; !isKey {
+			row[column] = value
+		}
+	}
+	if table == "returns" {
+		row["line"] = 1
+	}
+	return row
+}
+
+func (h *history) emit(op change.Op, table string, row map[string]any, unchanged []string) {
+	h.pos.Index++
+	image := make(map[string]any, len(row))
+	for column, value := range row {
+		image[column] = value
+		if slices.Contains(unchanged, column) {
+			image[column] = change.Placeholder
+		}
+	}
+	raw, err := json.Marshal(image)
+	if err != nil {
+		h.t.Fatal(err)
+	}
+	ev := change.Event{
+		Position: h.pos, Op: op, Table: "public." + table, Unchanged: unchanged,
+		CommitTime: time.Unix(1_700_000_000, int64(h.pos.Commit)*1_234_567).UTC(),
+	}
+	if op == change.Delete {
+		ev.Before = raw
+	} else {
+		ev.After = raw
+	}
+	h.events = append(h.events, ev)
+}
+
+// snapshot returns the rows as they are now, as a new slot's snapshot tells them.
+func (h *history) snapshot() []change.Event {
+	before := h.events
+	h.events = nil
+	h.commit()
+	for _, table := range order.Tables {
+		for _, key := range []int64{1, 2, 9} {
+			if row := h.rows[table][key]; row != nil {
+				h.emit(change.Read, table, row, nil)
+			}
+		}
+	}
+	snapshot := h.events
+	h.events = before
+	return snapshot
+}
+
+// fold folds the events, and stores and loads the document between batches.
+func fold(t *rapid.T, events []change.Event, rebatch bool) *order.Order {
+	o := &order.Order{ID: 9}
+	for i, ev := range events {
+		if _, err := order.Fold(o, ev); err != nil {
+			t.Fatalf("event %d: %v", i, err)
+		}
+		if rebatch && i%3 == 0 {
+			raw, err := bson.Marshal(o)
+			if err != nil {
+				t.Fatal(err)
+			}
+			o = new(order.Order)
+			if err := bson.Unmarshal(raw, o); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	return o
+}
+
+func TestAnyOrderMakesTheSameDocument(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		h := newHistory(t)
+		want := fold(t, h.events, false)
+		h.check(want)
+		again := rapid.SliceOfN(rapid.SampledFrom(h.events), 0, 5).Draw(t, "again")
+		shuffled := rapid.Permutation(append(slices.Clone(h.events), again...)).Draw(t, "order")
+		if got := fold(t, shuffled, true); !reflect.DeepEqual(got, want) {
+			t.Fatalf("in order  %+v\nshuffled  %+v", want, got)
+		}
+	})
+}
+
+// TestSnapshotAndTailShowWhatAllShows folds a history whole, and another document from a snapshot in its middle on.
+func TestSnapshotAndTailShowWhatAllShows(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		h := newHistory(t)
+		snapshot := h.snapshot()
+		tail := len(h.events)
+		for range rapid.IntRange(0, 6).Draw(t, "more") {
+			h.commit()
+			h.statement()
+		}
+		all := fold(t, h.events, true)
+		rest := fold(t, rapid.Permutation(append(snapshot, h.events[tail:]...)).Draw(t, "order"), true)
+		h.check(all)
+		h.check(rest)
+		if !reflect.DeepEqual(all.Timeline(), rest.Timeline()) {
+			t.Fatalf("all  %+v\nrest %+v", all.Timeline(), rest.Timeline())
+		}
+	})
+}
+
+// check compares the document with the rows, which the fold did not make.
+func (h *history) check(o *order.Order) {
+	h.t.Helper()
+	live := map[string][]string{}
+	note := func(table string, m order.Mark, id int64, shown ...any) {
+		if m.Live() {
+			live[table] = append(live[table], fmt.Sprint(append([]any{id}, shown...)...))
+		}
+	}
+	note("orders", o.Row.Mark, 9, o.Row.Customer, o.Row.Status, o.Row.Total)
+	for _, s := range o.Lines {
+		note("order_items", s.Mark, s.Line, s.SKU, s.Product, s.Status)
+	}
+	for _, s := range o.Payments {
+		note("payments", s.Mark, s.ID, s.Provider, s.State, s.Reference.Value, s.Amount)
+	}
+	for _, s := range o.Shipments {
+		note("shipments", s.Mark, s.ID, s.Status, s.Carrier.Value)
+	}
+	for _, s := range o.Scans {
+		note("shipment_events", s.Mark, s.ID, s.Status.Value, s.Place.Value)
+	}
+	for _, s := range o.Returns {
+		note("returns", s.Mark, s.ID, s.State, s.Reason.Value, s.Line)
+	}
+	for _, s := range o.Refunds {
+		note("refunds", s.Mark, s.ID, s.State, s.Amount)
+	}
+	columns := map[string][]string{
+		"orders": {"customer_id", "status", "total"}, "order_items": {"sku", "product_id", "status"},
+		"payments": {"provider", "state", "reference", "amount"}, "shipments": {"status", "carrier"},
+		"shipment_events": {"status", "place"}, "returns": {"state", "reason", "line"}, "refunds": {"state", "amount"},
+	}
+	for _, table := range order.Tables {
+		var want []string
+		for _, key := range []int64{1, 2, 9} {
+			if row := h.rows[table][key]; row != nil {
+				shown := []any{key}
+				for _, c := range columns[table] {
+					shown = append(shown, row[c])
+				}
+				want = append(want, fmt.Sprint(shown...))
+			}
+		}
+		if !slices.Equal(want, live[table]) {
+			h.t.Fatalf("%s: the document shows %q, the rows are %q", table, live[table], want)
+		}
+	}
+}
+
+func TestReadRefuses(t *testing.T) {
+	at := change.Position{Commit: 1, Index: 1}
+	for name, ev := range map[string]change.Event{
+		"truncate":       {Position: at, Op: change.Truncate, Table: "public.orders"},
+		"another table":  {Position: at, Op: change.Create, Table: "public.prices", After: []byte(`{"id":1,"order_id":1}`)},
+		"no position":    {Op: change.Create, Table: "public.orders", After: []byte(`{"id":1}`)},
+		"no row":         {Position: at, Op: change.Create, Table: "public.orders"},
+		"no order":       {Position: at, Op: change.Create, Table: "public.payments", After: []byte(`{"id":1}`)},
+		"no key":         {Position: at, Op: change.Create, Table: "public.order_items", After: []byte(`{"order_id":1}`)},
+		"infinity":       {Position: at, Op: change.Create, Table: "public.orders", After: []byte(`{"id":1,"placed_at":"infinity"}`)},
+		"an amount lost": {Position: at, Op: change.Update, Table: "public.order_items", After: []byte(`{"order_id":1,"line":1}`), Unchanged: []string{"sku"}},
+		"a text lost":    {Position: at, Op: change.Create, Table: "public.returns", After: []byte(`{"order_id":1,"id":1}`), Unchanged: []string{"reason"}},
+	} {
+		if _, err := order.Read(ev); !errors.Is(err, change.ErrMalformed) {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+}
+
+// TestTimelineAndParcels: what is shown of an order at a moment.
+func TestTimelineAndParcels(t *testing.T) {
+	const day = int64(24 * 3600 * 1e6)
+	placed := time.Date(2026, 3, 1, 10, 0, 0, 0, time.UTC)
+	mark := order.Mark{Pos: change.Position{Commit: 1, Index: 1}}
+	gone := order.Mark{Pos: mark.Pos, Deleted: true}
+	at := func(days float64) order.Instant { return order.Instant(placed.UnixMicro() + int64(days*float64(day))) }
+	o := &order.Order{
+		ID:  5,
+		Row: order.Row{Mark: mark, Placed: at(0), Status: "shipped"},
+		Payments: []order.Payment{
+			{ID: 1, Mark: mark, State: "captured", Created: at(0)}, {ID: 2, Mark: gone},
+		},
+		Shipments: []order.Shipment{
+			{ID: 1, Mark: mark, Status: "in_transit", ETA: at(4), Created: at(1)},
+			{ID: 2, Mark: mark, Status: "in_transit", Created: at(1)},
+			{ID: 3, Mark: mark, Status: "created", Created: at(1)},
+			{ID: 4, Mark: mark, Status: "in_transit", Created: at(1)},
+			{ID: 5, Mark: mark, Status: "lost", ETA: at(2), Created: at(1)},
+			{ID: 6, Mark: gone},
+		},
+		Scans: []order.Scan{
+			{ID: 9, Mark: mark, Shipment: 4, Status: order.Text{Value: "delivered"}, At: at(3)},
+			{ID: 10, Mark: mark, Shipment: 4, Status: order.Text{Value: "in_transit"}, At: at(2)},
+			{ID: 11, Mark: mark, Shipment: 2, Status: order.Text{Value: "in_transit"}, At: at(2)},
+			{ID: 12, Mark: gone, Shipment: 2, At: at(1)},
+		},
+		Refunds: []order.Refund{{ID: 1, Mark: mark, State: "done", Created: at(6)}},
+		Returns: []order.Return{{ID: 1, Mark: mark, State: "received", Created: at(5)}},
+	}
+	var said []string
+	for _, m := range o.Timeline() {
+		said = append(said, fmt.Sprint(m.Kind, m.ID, m.State))
+	}
+	const want = "placed5shipped payment1captured shipment1in_transit shipment2in_transit shipment3created shipment4in_transit shipment5lost " +
+		"scan10in_transit scan11in_transit scan9delivered return1received refund1done"
+	if got := strings.Join(said, " "); got != want {
+		t.Errorf("timeline\n%s, want\n%s", got, want)
+	}
+	for i, w := range []struct {
+		eta, delivered  order.Instant
+		estimated, late bool
+	}{{eta: at(4), late: true}, {eta: at(5), estimated: true}, {eta: at(5), estimated: true}, {delivered: at(3)}, {}} {
+		p := o.Parcels(at(4.5).UTC())[i]
+		if p.ETA != w.eta || p.Delivered != w.delivered || p.Estimated != w.estimated || p.Late != w.late {
+			t.Errorf("parcel %d: %+v, want %+v", p.ID, p, w)
+		}
+	}
+	if n := len(o.Parcels(placed)); n != 5 {
+		t.Errorf("%d parcels, want 5", n)
+	}
+}
