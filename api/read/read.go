@@ -1,10 +1,11 @@
-// Package read is the API that shoppers' pages are made from: stores, home and category pages, product pages and search.
-// Storefronts call it over HTTP.
+// Package read is the API that shoppers' pages are made from: stores, home and category pages, product pages, search, and
+// what is a customer's own: orders and where they are. Storefronts call it over HTTP.
 //
 // A page is one read by _id of a document that is already the page; a search is one _search; neither touches Postgres.
 // Guarantees: Freshet-As-Of never claims more than the answer holds, since it is read before the documents are; a request
 // that carries Freshet-Position is answered from a state that has passed it, or says Freshet-Behind. Without Elasticsearch
-// the pages go on; without MongoDB the open connections' requests are told to come back.
+// the pages go on; without MongoDB the open connections' requests are told to come back. What belongs to an account is shown
+// to its token and to support's, and for everybody else it isn't there.
 package read
 
 import (
@@ -18,10 +19,12 @@ import (
 	"github.com/gofiber/fiber/v2"
 
 	"freshet/api"
+	"freshet/api/auth"
 	"freshet/ingest/change"
 	"freshet/projectors/catalog"
 	"freshet/projectors/dimension"
 	"freshet/projectors/offer"
+	"freshet/projectors/order"
 	"freshet/projectors/progress"
 	"freshet/projectors/tree"
 	"freshet/search"
@@ -62,6 +65,9 @@ type Config struct {
 	Searcher   Searcher
 	Dimensions Dimensions
 	Progress   Progress
+	Orders     Orders
+	// Verifier believes the tokens of accounts. Without one the routes of accounts answer 401.
+	Verifier *auth.Verifier
 	// Wait is how long a request waits for the position it carries, default 1 s; negative for not at all. It must be well
 	// below the server's timeout, else a reader who waits gets an error for an answer.
 	Wait time.Duration
@@ -132,6 +138,9 @@ func (s *Shop) Register(server *api.Server) {
 	v1.Get("/stores/:store/products/:product", s.handle(productStages, s.product))
 	v1.Get("/stores/:store/search", s.handle(searchStages, s.search))
 	v1.Get("/products", s.handle(searchStages, s.list))
+	v1.Get("/orders", s.private(orderStages, s.history, auth.Customer, auth.Support))
+	v1.Get("/orders/:order", s.private(orderStages, s.order, auth.Customer, auth.Support))
+	v1.Get("/track/:order", s.private(orderStages, s.track, auth.Customer, auth.Support))
 }
 
 // The stages whose progress an answer depends on.
@@ -140,13 +149,15 @@ var (
 	pageStages      = []string{"tree"}
 	productStages   = []string{"offer", "catalog", "dimension"}
 	searchStages    = []string{"index"}
+	orderStages     = []string{order.StageName}
 )
 
 // request is what a handler sees of an HTTP request: values alone, none of which the next request overwrites.
 type request struct {
 	query  *query
 	store  string // of the path
-	item   string // the category or product of the path
+	item   string // the category, product or order of the path
+	who    caller
 	accept string // Accept-Language
 	dims   *dimension.Set
 }
@@ -157,43 +168,49 @@ type response struct {
 	lang     string
 }
 
-// handle makes a route of a function from a request to a response: it waits for the position, then takes the dimensions
-// and the time, then reads. In this order, what is read is at least as new as what the answer claims.
-func (s *Shop) handle(stages []string, f func(ctx context.Context, r *request) (response, error)) fiber.Handler {
-	return func(c *fiber.Ctx) error {
-		ctx := c.UserContext()
-		q, err := parseQuery(string(c.Context().URI().QueryString()))
-		if err != nil {
-			return err
-		}
-		position, err := parsePosition(c.Get(headerPosition))
-		if err != nil {
-			return err
-		}
-		if !s.clock.ever.Load() {
-			// Without any dimensions every store would seem not to exist.
-			if err := s.clock.refresh(ctx); err != nil {
-				return api.Errorf(api.Unavailable, "The stores are not loaded yet.").RetryAfter(1).Because(err)
-			}
-		}
-		behind := s.clock.await(ctx, position, stages)
-		asOf := s.clock.asOf(stages)
-		c.Set(headerAsOf, asOf.String())
-		if behind {
-			c.Set(headerBehind, "true")
-		}
-		answer, err := f(ctx, &request{
-			query: q, store: c.Params("store"), item: cmp.Or(c.Params("category"), c.Params("product")),
-			accept: c.Get(fiber.HeaderAcceptLanguage), dims: s.cfg.Dimensions.Get(),
-		})
-		if err != nil {
-			return s.explain(err)
-		}
-		return send(c, answer)
-	}
+// handler answers a request.
+type handler func(ctx context.Context, r *request) (response, error)
+
+// handle makes a route that anybody may call.
+func (s *Shop) handle(stages []string, f handler) fiber.Handler {
+	return func(c *fiber.Ctx) error { return s.answer(c, stages, caller{}, f) }
 }
 
-func send(c *fiber.Ctx, r response) error {
+// answer waits for the position, then takes the dimensions and the time, then reads. In this order, what is read is at
+// least as new as what the answer claims.
+func (s *Shop) answer(c *fiber.Ctx, stages []string, who caller, f handler) error {
+	ctx := c.UserContext()
+	q, err := parseQuery(string(c.Context().URI().QueryString()))
+	if err != nil {
+		return err
+	}
+	position, err := parsePosition(c.Get(headerPosition))
+	if err != nil {
+		return err
+	}
+	if !s.clock.ever.Load() {
+		// Without any dimensions every store would seem not to exist.
+		if err := s.clock.refresh(ctx); err != nil {
+			return api.Errorf(api.Unavailable, "The stores are not loaded yet.").RetryAfter(1).Because(err)
+		}
+	}
+	behind := s.clock.await(ctx, position, stages)
+	asOf := s.clock.asOf(stages)
+	c.Set(headerAsOf, asOf.String())
+	if behind {
+		c.Set(headerBehind, "true")
+	}
+	answer, err := f(ctx, &request{
+		query: q, store: c.Params("store"), item: cmp.Or(c.Params("category"), c.Params("product"), c.Params("order")), who: who,
+		accept: c.Get(fiber.HeaderAcceptLanguage), dims: s.cfg.Dimensions.Get(),
+	})
+	if err != nil {
+		return s.explain(err)
+	}
+	return send(c, who, answer)
+}
+
+func send(c *fiber.Ctx, who caller, r response) error {
 	body, err := api.Encode(r.document)
 	if err != nil {
 		return err
@@ -202,6 +219,9 @@ func send(c *fiber.Ctx, r response) error {
 	c.Set(fiber.HeaderETag, tag)
 	// Caches may keep it but must ask: the point of all this is that a change shows within a second.
 	c.Set(fiber.HeaderCacheControl, "public, no-cache")
+	if who.role != "" {
+		c.Set(fiber.HeaderCacheControl, "private, no-cache")
+	}
 	c.Set(fiber.HeaderVary, fiber.HeaderAcceptLanguage)
 	if r.lang != "" {
 		c.Set(fiber.HeaderContentLanguage, r.lang)

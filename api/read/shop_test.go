@@ -2,6 +2,7 @@ package read_test
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -10,16 +11,19 @@ import (
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
+	"slices"
 	"testing"
 	"time"
 
 	"freshet/api"
 	"freshet/api/apitest"
+	"freshet/api/auth"
 	"freshet/api/read"
 	"freshet/ingest/change"
 	"freshet/projectors/catalog"
 	"freshet/projectors/dimension"
 	"freshet/projectors/offer"
+	"freshet/projectors/order"
 	"freshet/projectors/progress"
 	"freshet/projectors/tree"
 	"freshet/search"
@@ -34,6 +38,7 @@ type world struct {
 	result   search.Result
 	asked    search.Query
 	dims     *dimension.Set
+	orders   map[int64]*order.Order
 	fault    error
 
 	position  change.LSN // of every stage
@@ -71,6 +76,25 @@ func (w *world) Search(_ context.Context, q search.Query, _ *dimension.Set) (sea
 	return w.result, w.fault
 }
 
+func (w *world) Order(_ context.Context, id int64) (*order.Order, error) {
+	return w.orders[id], w.fault
+}
+
+// History is the Store's by brute force.
+func (w *world) History(_ context.Context, customer int64, p order.Period) ([]*order.Order, error) {
+	var found []*order.Order
+	for _, o := range w.orders {
+		after := p.ID == 0 || o.Row.Placed < p.Placed || (o.Row.Placed == p.Placed && o.ID < p.ID)
+		if o.Row.Customer == customer && o.Row.Placed >= p.From && o.Row.Placed < p.To && after {
+			found = append(found, o)
+		}
+	}
+	slices.SortFunc(found, func(a, b *order.Order) int {
+		return cmp.Or(cmp.Compare(b.Row.Placed, a.Row.Placed), cmp.Compare(b.ID, a.ID))
+	})
+	return found[:min(len(found), p.Limit)], w.fault
+}
+
 func (w *world) Get() *dimension.Set { return w.dims }
 
 func (w *world) Refresh(context.Context) error {
@@ -98,6 +122,7 @@ func newWorld() *world {
 	at := position(1)
 	return &world{
 		position: 100,
+		orders:   newOrders(),
 		dims: dimension.NewSet(3, dimension.Rows{
 			Stores: []dimension.Store{
 				{ID: 1, Code: "milano", Name: "Milano", Market: "it", Currency: "EUR", Languages: []string{"it", "en", "de"}, TreeID: 1, Active: true},
@@ -154,12 +179,16 @@ type shop struct {
 	t *testing.T
 	*world
 	server *api.Server
+	issuer *auth.Issuer
 }
 
 func newShop(t *testing.T) *shop {
 	t.Helper()
 	w := newWorld()
-	return &shop{t: t, world: w, server: serve(t, read.Config{Pages: w, Products: w, Searcher: w, Dimensions: w, Progress: w, Wait: 50 * time.Millisecond})}
+	issuer, verifier := accounts(t)
+	return &shop{t: t, world: w, issuer: issuer, server: serve(t, read.Config{
+		Pages: w, Products: w, Searcher: w, Dimensions: w, Progress: w, Orders: w, Verifier: verifier, Wait: 50 * time.Millisecond,
+	})}
 }
 
 func serve(t *testing.T, cfg read.Config) *api.Server {

@@ -35,7 +35,7 @@ type ownProcess struct {
 func (s *settings) ownProcesses() []ownProcess {
 	return []ownProcess{
 		{name: "ingest", args: []string{"ingest"}},
-		{name: "project", args: []string{"project", "dimension", "catalog", "offer", "tree", "index"}},
+		{name: "project", args: append([]string{"project"}, stageNames...)},
 		{name: "read", args: []string{"serve", "read"}, listen: s.readListen, setting: "FRESHET_READ_LISTEN"},
 		{name: "write", args: []string{"serve", "write"}, listen: s.writeListen, setting: "FRESHET_WRITE_LISTEN"},
 		{name: "admin", args: []string{"serve", "admin"}, listen: s.adminListen, setting: "FRESHET_ADMIN_LISTEN"},

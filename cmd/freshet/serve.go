@@ -21,6 +21,7 @@ import (
 	"freshet/ingest"
 	"freshet/projectors"
 	"freshet/projectors/dimension"
+	"freshet/projectors/order"
 	"freshet/projectors/progress"
 	"freshet/projectors/tree"
 	"freshet/search"
@@ -35,6 +36,7 @@ type serveOptions struct {
 	wait        time.Duration // of read
 	connections int           // of write
 	token       string        // of write and of admin
+	accountKeys string        // of read: file of the keys that sign accounts' tokens
 }
 
 func newServeCommand(s *settings) *cobra.Command {
@@ -58,11 +60,12 @@ func newServeCommand(s *settings) *cobra.Command {
 func newServeReadCommand(s *settings, o *serveOptions) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "read",
-		Short: "Serve store pages, product pages and search from the read models",
+		Short: "Serve store pages, product pages, search and orders from the read models",
 		Args:  cobra.NoArgs,
 		RunE:  func(cmd *cobra.Command, _ []string) error { return s.serveRead(cmd.Context(), o) },
 	}
 	cmd.Flags().DurationVar(&o.wait, "wait", time.Second, "how long a read waits for the position it carries; must be below --request-timeout")
+	cmd.Flags().StringVar(&o.accountKeys, "account-keys", "", "file of the public keys (JWK set, Ed25519) that accounts' tokens are verified by; without it the routes of accounts answer 401")
 	return cmd
 }
 
@@ -139,6 +142,10 @@ func (s *settings) serveRead(ctx context.Context, o *serveOptions) error {
 	if o.wait >= o.timeout {
 		return fmt.Errorf("--wait %s must be below --request-timeout %s", o.wait, o.timeout)
 	}
+	verifier, err := loadVerifier(o.accountKeys)
+	if err != nil {
+		return err
+	}
 	client, err := s.openMongo("read")
 	if err != nil {
 		return err
@@ -161,6 +168,7 @@ func (s *settings) serveRead(ctx context.Context, o *serveOptions) error {
 		Pages: tree.NewStore(db, false), Products: read.NewDocuments(db), Progress: tracker, Wait: wait, Log: s.logger(),
 		Searcher:   search.NewSearcher(elastic, search.SearcherConfig{Prefix: s.prefix}),
 		Dimensions: dimension.NewCache(db, dimension.CacheConfig{Logger: s.logger()}),
+		Orders:     order.NewStore(db), Verifier: verifier,
 	})
 	v := s.newServing()
 	server, err := v.server(s, o, "read", s.readListen, shop.Ready)

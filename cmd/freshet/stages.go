@@ -17,6 +17,7 @@ import (
 	"freshet/projectors/document"
 	"freshet/projectors/index"
 	"freshet/projectors/offer"
+	"freshet/projectors/order"
 	"freshet/projectors/tree"
 	"freshet/projectors/view"
 	"freshet/search"
@@ -33,7 +34,7 @@ type wiring struct {
 }
 
 func (w *wiring) stages(ctx context.Context, names []string) ([]projectors.Stage, error) {
-	if err := errors.Join(catalog.EnsureIndexes(ctx, w.db), offer.EnsureIndexes(ctx, w.db)); err != nil {
+	if err := errors.Join(catalog.EnsureIndexes(ctx, w.db), offer.EnsureIndexes(ctx, w.db), order.EnsureIndexes(ctx, w.db)); err != nil {
 		return nil, fmt.Errorf("create the documents' indexes: %w", err)
 	}
 	var stages []projectors.Stage
@@ -53,20 +54,22 @@ func (w *wiring) stage(name string) (projectors.Stage, error) {
 	views := view.NewPublisher(catalog.Open(w.db, docs), offer.Open(w.db, docs), out, prefix)
 	switch name {
 	case "dimension":
-		return w.tables(name, dimension.Tables, change.CommandTopic(prefix), func(int) projectors.Handler { return dimension.NewProjector(w.db, docs, out, prefix) }), nil
+		return w.tables(name, dimension.Tables, func(int) projectors.Handler { return dimension.NewProjector(w.db, docs, out, prefix) }, change.CommandTopic(prefix)), nil
 	case "catalog":
-		return w.tables(name, catalog.Tables, change.OfferViewTopic(prefix), func(int) projectors.Handler { return catalog.NewProjector(w.db, docs, views) }), nil
+		return w.tables(name, catalog.Tables, func(int) projectors.Handler { return catalog.NewProjector(w.db, docs, views) }, change.OfferViewTopic(prefix)), nil
 	case "offer":
-		return w.tables(name, offer.Tables, change.OfferViewTopic(prefix), func(partition int) projectors.Handler {
+		return w.tables(name, offer.Tables, func(partition int) projectors.Handler {
 			if partition == 0 {
 				return offer.NewTimekeeper(w.db, docs, views)
 			}
 			return offer.NewProjector(w.db, docs, views)
-		}), nil
+		}, change.OfferViewTopic(prefix)), nil
 	case "tree":
 		return tree.NewStage(tree.Config{Prefix: prefix, Log: w.settings.logger(), Registry: w.registry}, tree.NewStore(w.db, !w.options.plain), w.cache)
 	case "index":
 		return w.index(docs)
+	case order.StageName:
+		return w.tables(name, order.Tables, func(int) projectors.Handler { return order.NewProjector(w.db, docs) }), nil
 	}
 	return projectors.Stage{}, fmt.Errorf("no projector is called %q", name)
 }
@@ -76,9 +79,9 @@ func (w *wiring) stage(name string) (projectors.Stage, error) {
 const foldWindow = 60 * time.Millisecond
 
 // tables is a stage that folds table topics.
-func (w *wiring) tables(name string, tables []string, output string, handler func(partition int) projectors.Handler) projectors.Stage {
+func (w *wiring) tables(name string, tables []string, handler func(partition int) projectors.Handler, outputs ...string) projectors.Stage {
 	stage := projectors.Stage{
-		Name: name, Upstream: []string{"ingest"}, Outputs: []string{output}, Window: foldWindow,
+		Name: name, Upstream: []string{"ingest"}, Outputs: outputs, Window: foldWindow,
 		New: func(_ context.Context, partition int) (projectors.Handler, error) { return handler(partition), nil },
 	}
 	for _, table := range tables {

@@ -33,7 +33,9 @@ const (
 	anOffer   = "(select ctid from offers order by md5(store_id || ':' || product_id || $1) limit 1)"
 )
 
-var operations = []operation{
+var operations = append(shopOperations, orderOperations...)
+
+var shopOperations = []operation{
 	{"price", 30, func(n *nemesis) []statement {
 		return one("update prices set amount = $2, list_amount = $3 where ctid = "+aPrice, n.salt(), 100+n.rng.Int64N(9900), nullable(n.rng, 20000))
 	}},

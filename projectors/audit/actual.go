@@ -13,6 +13,7 @@ import (
 
 	"freshet/projectors/catalog"
 	"freshet/projectors/offer"
+	"freshet/projectors/order"
 	"freshet/projectors/tree"
 )
 
@@ -33,6 +34,8 @@ func (s *Stores) Documents(ctx context.Context, kind Kind) (Documents, error) {
 		return collect(ctx, s.Database.Collection("nodes"), canonicalNode)
 	case Home:
 		return collect(ctx, s.Database.Collection("homes"), canonicalHome)
+	case Order:
+		return collect(ctx, s.Database.Collection(order.CollectionName), canonicalOrder)
 	case Search:
 		return s.Index.Documents(ctx)
 	}

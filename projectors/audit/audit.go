@@ -23,10 +23,11 @@ const (
 	Node    Kind = "node"    // nodes/{store}:{category}:{lang}
 	Home    Kind = "home"    // homes/{store}:{lang}
 	Search  Kind = "search"  // {lang}/{store}:{product} in the index
+	Order   Kind = "order"   // orders/{id}
 )
 
 // Kinds lists all read models in the order of the flow.
-func Kinds() []Kind { return []Kind{Product, Offer, Node, Home, Search} }
+func Kinds() []Kind { return []Kind{Product, Offer, Node, Home, Search, Order} }
 
 // Documents holds canonical documents by key. A canonical document is what JSON decoding yields: maps, slices, strings,
 // float64 and bool, without anything that two right documents may differ in (positions, revisions, versions).

@@ -1,0 +1,240 @@
+package read
+
+import (
+	"context"
+	"strconv"
+	"time"
+
+	"freshet/api"
+	"freshet/api/auth"
+	"freshet/projectors/dimension"
+	"freshet/projectors/order"
+)
+
+// Orders are the documents of orders; order.Store has them.
+type Orders interface {
+	Order(ctx context.Context, id int64) (*order.Order, error)
+	History(ctx context.Context, customer int64, p order.Period) ([]*order.Order, error)
+}
+
+// OrderPage is an order with all that happened to it; amounts are minor units of the currency.
+type OrderPage struct {
+	OrderHead
+	ExpiresAt time.Time   `json:"expires_at,omitzero"` // until it is paid
+	Lines     []OrderLine `json:"lines"`
+	Payments  []Payment   `json:"payments"`
+	Shipments []Parcel    `json:"shipments"`
+	Returns   []Return    `json:"returns"`
+	Refunds   []Refund    `json:"refunds"`
+	Timeline  []Moment    `json:"timeline"` // by time
+}
+
+// OrderHead is what a list shows of an order.
+type OrderHead struct {
+	ID         int64     `json:"id"`
+	CustomerID int64     `json:"customer_id"`
+	Store      string    `json:"store"` // code; the id of a store that is not loaded yet
+	Status     string    `json:"status"`
+	Currency   string    `json:"currency"`
+	Total      int64     `json:"total"`
+	PlacedAt   time.Time `json:"placed_at"`
+}
+
+// OrderLine is a line of an order at the price agreed.
+type OrderLine struct {
+	Line       int64  `json:"line"`
+	SKU        string `json:"sku"`
+	ProductID  int64  `json:"product_id"`
+	Quantity   int64  `json:"quantity"`
+	UnitAmount int64  `json:"unit_amount"`
+	Status     string `json:"status"`
+}
+
+// Payment is a payment of an order.
+type Payment struct {
+	ID        int64     `json:"id"`
+	Provider  string    `json:"provider"`
+	Reference string    `json:"reference,omitempty"`
+	State     string    `json:"state"`
+	Amount    int64     `json:"amount"`
+	Currency  string    `json:"currency"`
+	CreatedAt time.Time `json:"created_at"`
+}
+
+// Parcel is a shipment and where it is.
+type Parcel struct {
+	ID          int64     `json:"id"`
+	Carrier     string    `json:"carrier"`
+	Tracking    string    `json:"tracking,omitempty"`
+	Status      string    `json:"status"`
+	ETA         time.Time `json:"eta,omitzero"`
+	Estimated   bool      `json:"estimated"` // the carrier named no day, ours is a guess
+	Late        bool      `json:"late"`
+	CreatedAt   time.Time `json:"created_at"`
+	DeliveredAt time.Time `json:"delivered_at,omitzero"`
+	Scans       []Scan    `json:"scans"` // by time
+}
+
+// Scan is what a carrier said of a parcel.
+type Scan struct {
+	Status string    `json:"status"`
+	Place  string    `json:"place,omitempty"`
+	At     time.Time `json:"at"`
+}
+
+// Return is goods sent back.
+type Return struct {
+	ID        int64     `json:"id"`
+	Line      int64     `json:"line"`
+	Quantity  int64     `json:"quantity"`
+	Reason    string    `json:"reason"`
+	State     string    `json:"state"`
+	CreatedAt time.Time `json:"created_at"`
+}
+
+// Refund is money given back.
+type Refund struct {
+	ID        int64     `json:"id"`
+	PaymentID int64     `json:"payment_id"`
+	ReturnID  int64     `json:"return_id,omitempty"`
+	Amount    int64     `json:"amount"`
+	State     string    `json:"state"`
+	CreatedAt time.Time `json:"created_at"`
+}
+
+// Moment is a line of the timeline.
+type Moment struct {
+	At    time.Time `json:"at"`
+	Kind  string    `json:"kind"`
+	ID    int64     `json:"id"`
+	State string    `json:"state"`
+	Place string    `json:"place,omitempty"`
+}
+
+// Track is where an order's parcels are.
+type Track struct {
+	Order   int64     `json:"order"`
+	Status  string    `json:"status"`
+	ETA     time.Time `json:"eta,omitzero"` // when the last parcel on its way should arrive
+	Parcels []Parcel  `json:"parcels"`
+}
+
+func (s *Shop) order(ctx context.Context, r *request) (response, error) {
+	o, err := s.owned(ctx, r)
+	if err != nil {
+		return response{}, err
+	}
+	return response{document: orderPage(o, r.dims, time.Now())}, nil
+}
+
+func (s *Shop) track(ctx context.Context, r *request) (response, error) {
+	o, err := s.owned(ctx, r)
+	if err != nil {
+		return response{}, err
+	}
+	t := Track{Order: o.ID, Status: o.Row.Status, Parcels: parcels(o, time.Now())}
+	for _, p := range t.Parcels {
+		if p.ETA.After(t.ETA) {
+			t.ETA = p.ETA
+		}
+	}
+	return response{document: t}, nil
+}
+
+// owned finds the order of the path. Another customer's is not found, not forbidden: that it exists is nobody else's
+// business. Support finds every order.
+func (s *Shop) owned(ctx context.Context, r *request) (*order.Order, error) {
+	if err := r.query.end(); err != nil {
+		return nil, err
+	}
+	missing := api.Errorf(api.NotFound, "There is no order %q.", cut(r.item))
+	id, err := strconv.ParseInt(r.item, 10, 64)
+	if err != nil || id <= 0 {
+		return nil, missing
+	}
+	o, err := s.cfg.Orders.Order(ctx, id)
+	if err != nil {
+		return nil, err
+	}
+	if o == nil || (r.who.role != auth.Support && o.Row.Customer != r.who.account) {
+		return nil, missing
+	}
+	return o, nil
+}
+
+func orderPage(o *order.Order, dims *dimension.Set, now time.Time) *OrderPage {
+	page := &OrderPage{
+		OrderHead: orderHead(o, dims), ExpiresAt: instant(o.Row.Expires), Lines: orderLines(o), Payments: []Payment{},
+		Shipments: parcels(o, now), Returns: []Return{}, Refunds: []Refund{}, Timeline: []Moment{},
+	}
+	for _, p := range o.Payments {
+		if p.Live() {
+			page.Payments = append(page.Payments, Payment{
+				ID: p.ID, Provider: p.Provider, Reference: p.Reference.Value, State: p.State, Amount: p.Amount, Currency: p.Currency,
+				CreatedAt: instant(p.Created),
+			})
+		}
+	}
+	for _, v := range o.Returns {
+		if v.Live() {
+			page.Returns = append(page.Returns, Return{
+				ID: v.ID, Line: v.Line, Quantity: v.Quantity, Reason: v.Reason.Value, State: v.State, CreatedAt: instant(v.Created),
+			})
+		}
+	}
+	for _, f := range o.Refunds {
+		if f.Live() {
+			page.Refunds = append(page.Refunds, Refund{
+				ID: f.ID, PaymentID: f.Payment, ReturnID: f.Return, Amount: f.Amount, State: f.State, CreatedAt: instant(f.Created),
+			})
+		}
+	}
+	for _, m := range o.Timeline() {
+		page.Timeline = append(page.Timeline, Moment{At: instant(m.At), Kind: m.Kind, ID: m.ID, State: m.State, Place: m.Place})
+	}
+	return page
+}
+
+func orderHead(o *order.Order, dims *dimension.Set) OrderHead {
+	h := OrderHead{
+		ID: o.ID, CustomerID: o.Row.Customer, Store: strconv.FormatInt(o.Row.Store, 10), Status: o.Row.Status, Currency: o.Row.Currency,
+		Total: o.Row.Total, PlacedAt: instant(o.Row.Placed),
+	}
+	if st, ok := dims.Store(o.Row.Store); ok {
+		h.Store = st.Code
+	}
+	return h
+}
+
+func orderLines(o *order.Order) []OrderLine {
+	lines := []OrderLine{}
+	for _, l := range o.Lines {
+		if l.Live() {
+			lines = append(lines, OrderLine{Line: l.Line, SKU: l.SKU, ProductID: l.Product, Quantity: l.Quantity, UnitAmount: l.UnitAmount, Status: l.Status})
+		}
+	}
+	return lines
+}
+
+func parcels(o *order.Order, now time.Time) []Parcel {
+	list := []Parcel{}
+	for _, p := range o.Parcels(now) {
+		one := Parcel{
+			ID: p.ID, Carrier: p.Carrier.Value, Tracking: p.Tracking.Value, Status: p.Status, ETA: instant(p.ETA), Estimated: p.Estimated,
+			Late: p.Late, CreatedAt: instant(p.Created), DeliveredAt: instant(p.Delivered), Scans: []Scan{},
+		}
+		for _, scan := range p.Scans {
+			one.Scans = append(one.Scans, Scan{Status: scan.Status.Value, Place: scan.Place.Value, At: instant(scan.At)})
+		}
+		list = append(list, one)
+	}
+	return list
+}
+
+// instant is the zero time for none.
+func instant(i order.Instant) time.Time {
+	if i == 0 {
+		return time.Time{}
+	}
+	return i.UTC()
+}
