@@ -34,7 +34,7 @@ var orderOperations = []operation{
 			and not exists (select from shipments s where s.order_id = o.id) order by md5(o.id || $1) limit 1)`, n.salt())
 	}},
 	{"payment", 4, func(n *nemesis) []statement {
-		return one("insert into payments (id, order_id, provider, reference, amount, currency) select $2::bigint, id, 'nemesis', $3, total, currency from orders where id = "+anOrder, n.salt(), n.id(), n.blob(n.rng.IntN(5000)))
+		return one("insert into payments (id, order_id, provider, reference, amount, currency) select $2::bigint, id, 'nemesis', $3, total, currency from orders where id = "+anOrder, n.salt(), n.id(), n.blob(n.rng.IntN(2400)))
 	}},
 	{"payment captured", 4, func(n *nemesis) []statement {
 		return one("update payments set state = (array['authorized','captured','failed'])[$2] where id = (select id from payments order by md5(id || $1) limit 1)", n.salt(), 1+n.rng.IntN(3))
