@@ -53,7 +53,7 @@ func (s *Shop) identify(token string) (caller, error) {
 }
 
 // account is whose things the request is about: the caller's own, or for support those of the account that the parameter
-// names. Nobody else has the parameter.
+// names. Nobody else has the parameter. A customer's account has the customer's id, and a seller's the seller's.
 func (r *request) account(parameter string) int64 {
 	if r.who.role != auth.Support {
 		return r.who.account

@@ -196,14 +196,10 @@ func orderPage(o *order.Order, dims *dimension.Set, now time.Time) *OrderPage {
 }
 
 func orderHead(o *order.Order, dims *dimension.Set) OrderHead {
-	h := OrderHead{
-		ID: o.ID, CustomerID: o.Row.Customer, Store: strconv.FormatInt(o.Row.Store, 10), Status: o.Row.Status, Currency: o.Row.Currency,
+	return OrderHead{
+		ID: o.ID, CustomerID: o.Row.Customer, Store: storeCode(dims, o.Row.Store), Status: o.Row.Status, Currency: o.Row.Currency,
 		Total: o.Row.Total, PlacedAt: instant(o.Row.Placed),
 	}
-	if st, ok := dims.Store(o.Row.Store); ok {
-		h.Store = st.Code
-	}
-	return h
 }
 
 func orderLines(o *order.Order) []OrderLine {

@@ -1,5 +1,5 @@
 // Package read is the API that shoppers' pages are made from: stores, home and category pages, product pages, search, and
-// what is a customer's own: orders and where they are. Storefronts call it over HTTP.
+// what is an account's own: a customer's orders, a seller's alerts. Storefronts call it over HTTP.
 //
 // A page is one read by _id of a document that is already the page; a search is one _search; neither touches Postgres.
 // Guarantees: Freshet-As-Of never claims more than the answer holds, since it is read before the documents are; a request
@@ -21,6 +21,7 @@ import (
 	"freshet/api"
 	"freshet/api/auth"
 	"freshet/ingest/change"
+	"freshet/projectors/alert"
 	"freshet/projectors/catalog"
 	"freshet/projectors/dimension"
 	"freshet/projectors/offer"
@@ -66,6 +67,7 @@ type Config struct {
 	Dimensions Dimensions
 	Progress   Progress
 	Orders     Orders
+	Alerts     Alerts
 	// Verifier believes the tokens of accounts. Without one the routes of accounts answer 401.
 	Verifier *auth.Verifier
 	// Wait is how long a request waits for the position it carries, default 1 s; negative for not at all. It must be well
@@ -141,6 +143,7 @@ func (s *Shop) Register(server *api.Server) {
 	v1.Get("/orders", s.private(orderStages, s.history, auth.Customer, auth.Support))
 	v1.Get("/orders/:order", s.private(orderStages, s.order, auth.Customer, auth.Support))
 	v1.Get("/track/:order", s.private(orderStages, s.track, auth.Customer, auth.Support))
+	v1.Get("/alerts", s.private(alertStages, s.alerts, auth.Seller, auth.Support))
 }
 
 // The stages whose progress an answer depends on.
@@ -150,6 +153,7 @@ var (
 	productStages   = []string{"offer", "catalog", "dimension"}
 	searchStages    = []string{"index"}
 	orderStages     = []string{order.StageName}
+	alertStages     = []string{alert.StageName}
 )
 
 // request is what a handler sees of an HTTP request: values alone, none of which the next request overwrites.

@@ -20,6 +20,7 @@ import (
 	"freshet/api/auth"
 	"freshet/api/read"
 	"freshet/ingest/change"
+	"freshet/projectors/alert"
 	"freshet/projectors/catalog"
 	"freshet/projectors/dimension"
 	"freshet/projectors/offer"
@@ -39,6 +40,7 @@ type world struct {
 	asked    search.Query
 	dims     *dimension.Set
 	orders   map[int64]*order.Order
+	alerted  []alert.Alert // the newest first
 	fault    error
 
 	position  change.LSN // of every stage
@@ -93,6 +95,18 @@ func (w *world) History(_ context.Context, customer int64, p order.Period) ([]*o
 		return cmp.Or(cmp.Compare(b.Row.Placed, a.Row.Placed), cmp.Compare(b.ID, a.ID))
 	})
 	return found[:min(len(found), p.Limit)], w.fault
+}
+
+// Alerts is the Store's by brute force.
+func (w *world) Alerts(_ context.Context, seller int64, f alert.Filter) ([]alert.Alert, error) {
+	found := []alert.Alert{}
+	for _, a := range w.alerted {
+		after := f.ID == "" || a.At < f.At || (a.At == f.At && a.ID < f.ID)
+		if a.Seller == seller && (f.Store == 0 || f.Store == a.Store) && (f.Kind == "" || f.Kind == a.Kind) && after && len(found) < f.Limit {
+			found = append(found, a)
+		}
+	}
+	return found, w.fault
 }
 
 func (w *world) Get() *dimension.Set { return w.dims }
@@ -187,7 +201,7 @@ func newShop(t *testing.T) *shop {
 	w := newWorld()
 	issuer, verifier := accounts(t)
 	return &shop{t: t, world: w, issuer: issuer, server: serve(t, read.Config{
-		Pages: w, Products: w, Searcher: w, Dimensions: w, Progress: w, Orders: w, Verifier: verifier, Wait: 50 * time.Millisecond,
+		Pages: w, Products: w, Searcher: w, Dimensions: w, Progress: w, Orders: w, Alerts: w, Verifier: verifier, Wait: 50 * time.Millisecond,
 	})}
 }
 

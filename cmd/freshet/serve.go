@@ -20,6 +20,7 @@ import (
 	"freshet/deploy/health"
 	"freshet/ingest"
 	"freshet/projectors"
+	"freshet/projectors/alert"
 	"freshet/projectors/dimension"
 	"freshet/projectors/order"
 	"freshet/projectors/progress"
@@ -168,7 +169,7 @@ func (s *settings) serveRead(ctx context.Context, o *serveOptions) error {
 		Pages: tree.NewStore(db, false), Products: read.NewDocuments(db), Progress: tracker, Wait: wait, Log: s.logger(),
 		Searcher:   search.NewSearcher(elastic, search.SearcherConfig{Prefix: s.prefix}),
 		Dimensions: dimension.NewCache(db, dimension.CacheConfig{Logger: s.logger()}),
-		Orders:     order.NewStore(db), Verifier: verifier,
+		Orders:     order.NewStore(db), Alerts: alert.NewStore(db), Verifier: verifier,
 	})
 	v := s.newServing()
 	server, err := v.server(s, o, "read", s.readListen, shop.Ready)

@@ -12,6 +12,7 @@ import (
 
 	"freshet/ingest/change"
 	"freshet/projectors"
+	"freshet/projectors/alert"
 	"freshet/projectors/catalog"
 	"freshet/projectors/dimension"
 	"freshet/projectors/document"
@@ -34,7 +35,7 @@ type wiring struct {
 }
 
 func (w *wiring) stages(ctx context.Context, names []string) ([]projectors.Stage, error) {
-	if err := errors.Join(catalog.EnsureIndexes(ctx, w.db), offer.EnsureIndexes(ctx, w.db), order.EnsureIndexes(ctx, w.db)); err != nil {
+	if err := errors.Join(catalog.EnsureIndexes(ctx, w.db), offer.EnsureIndexes(ctx, w.db), order.EnsureIndexes(ctx, w.db), alert.EnsureIndexes(ctx, w.db)); err != nil {
 		return nil, fmt.Errorf("create the documents' indexes: %w", err)
 	}
 	var stages []projectors.Stage
@@ -70,6 +71,8 @@ func (w *wiring) stage(name string) (projectors.Stage, error) {
 		return w.index(docs)
 	case order.StageName:
 		return w.tables(name, order.Tables, func(int) projectors.Handler { return order.NewProjector(w.db, docs) }), nil
+	case alert.StageName:
+		return w.tables(name, alert.Tables, func(int) projectors.Handler { return alert.NewProjector(w.db, docs, out, prefix) }, change.AlertTopic(prefix)), nil
 	}
 	return projectors.Stage{}, fmt.Errorf("no projector is called %q", name)
 }

@@ -30,6 +30,9 @@ func CommandTopic(prefix string) string { return safe(prefix + ".command") }
 // OfferViewTopic is the topic of joined offer views, routed by store.
 func OfferViewTopic(prefix string) string { return safe(prefix + ".view.offers") }
 
+// AlertTopic is the topic of alerts to sellers about their stock, routed by seller into as many partitions as OfferViewTopic.
+func AlertTopic(prefix string) string { return safe(prefix + ".alerts") }
+
 func safe(name string) string {
 	return strings.Map(func(r rune) rune {
 		switch {

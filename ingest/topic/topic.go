@@ -62,6 +62,7 @@ func Flow(prefix string, partitions int, retention time.Duration) []Spec {
 		{Name: change.DeadLetterTopic(prefix), Partitions: 1, Retention: Forever},
 		{Name: change.CommandTopic(prefix), Partitions: partitions, Retention: retention},
 		{Name: change.OfferViewTopic(prefix), Partitions: partitions, Retention: retention},
+		{Name: change.AlertTopic(prefix), Partitions: partitions, Retention: retention},
 	}
 }
 

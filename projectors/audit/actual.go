@@ -11,6 +11,7 @@ import (
 	"go.mongodb.org/mongo-driver/v2/bson"
 	"go.mongodb.org/mongo-driver/v2/mongo"
 
+	"freshet/projectors/alert"
 	"freshet/projectors/catalog"
 	"freshet/projectors/offer"
 	"freshet/projectors/order"
@@ -36,6 +37,8 @@ func (s *Stores) Documents(ctx context.Context, kind Kind) (Documents, error) {
 		return collect(ctx, s.Database.Collection("homes"), canonicalHome)
 	case Order:
 		return collect(ctx, s.Database.Collection(order.CollectionName), canonicalOrder)
+	case Level:
+		return collect(ctx, s.Database.Collection(alert.LevelsCollectionName), canonicalLevel)
 	case Search:
 		return s.Index.Documents(ctx)
 	}
@@ -142,6 +145,17 @@ func canonicalOffer(o *offer.Offer) (string, any, bool, error) {
 		"status": o.Row.Status, "boost": o.Row.Boost, "prices": prices, "stock": stock, "passed": o.Passed, "edge": o.Edge,
 		"units": o.Sales.Units, "popularity": round4(math.Log2(1 + o.Sales.Score)),
 	}, true, nil
+}
+
+// canonicalLevel also fails a document with an alert that was never sent, since its owner is known by now.
+func canonicalLevel(s *alert.Stock) (string, any, bool, error) {
+	levels := map[string]any{}
+	for _, sku := range s.SKUs {
+		if sku.Level != "" {
+			levels[sku.SKU] = sku.Level
+		}
+	}
+	return s.ID, map[string]any{"levels": levels, "pending": len(s.Pending)}, len(levels) > 0, nil
 }
 
 func canonicalNode(n *tree.Node) (string, any, bool, error) {

@@ -24,10 +24,11 @@ const (
 	Home    Kind = "home"    // homes/{store}:{lang}
 	Search  Kind = "search"  // {lang}/{store}:{product} in the index
 	Order   Kind = "order"   // orders/{id}
+	Level   Kind = "level"   // levels/{store}:{product}
 )
 
 // Kinds lists all read models in the order of the flow.
-func Kinds() []Kind { return []Kind{Product, Offer, Node, Home, Search, Order} }
+func Kinds() []Kind { return []Kind{Product, Offer, Node, Home, Search, Order, Level} }
 
 // Documents holds canonical documents by key. A canonical document is what JSON decoding yields: maps, slices, strings,
 // float64 and bool, without anything that two right documents may differ in (positions, revisions, versions).
