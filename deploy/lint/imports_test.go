@@ -66,7 +66,7 @@ var rules = []rule{
 		reason: "ingest is the first stage and knows none of the later ones",
 	},
 	{
-		of: "freshet/projectors/...", except: []string{"freshet/projectors/audit"},
+		of: "freshet/projectors/...", except: []string{"freshet/projectors/audit", "freshet/projectors/explain"},
 		never:  join(postgresClients, []string{"freshet/api/", "freshet/deploy/", "freshet/cmd/"}),
 		reason: "a projector sees what is on the topics, never the database behind them",
 	},
@@ -74,6 +74,11 @@ var rules = []rule{
 		of:     "freshet/projectors/audit",
 		never:  []string{"freshet/api/", "freshet/cmd/"},
 		reason: "the oracle compares stores, not answers",
+	},
+	{
+		of:     "freshet/projectors/explain",
+		never:  []string{"freshet/api/", "freshet/deploy/", "freshet/cmd/"},
+		reason: "an explanation is of what the stages hold, from the rows on",
 	},
 	{
 		// It reads the view, a document of projectors, and so reaches their clients.

@@ -1,6 +1,6 @@
 // Package replay reads the dead-letter topic and sends parked records again, to the topic and partition where they stood.
 //
-// `freshet replay` calls it, when what made a record poison is mended. A record that is sent again stands behind newer ones:
+// `freshet replay` and the admin API call it, when what made a record poison is mended. A record that is sent again stands behind newer ones:
 // it keeps its position headers, by which every reader knows that it is old where the row has changed since. It carries the
 // header "replayed", and is parked again if it still can't be applied. What ingest parked is not on Kafka at all; for that a
 // Letter knows the command that reads the row from Postgres anew.
@@ -14,12 +14,12 @@ import (
 	"io"
 	"strconv"
 	"strings"
-	"time"
 
 	"github.com/segmentio/kafka-go"
 
 	"freshet/ingest/change"
 	"freshet/projectors"
+	"freshet/projectors/tail"
 )
 
 // HeaderReplayed is carried by a record that was sent again, and says from which letter: topic@offset.
@@ -36,10 +36,15 @@ type Letter struct {
 	RecordOffset               int64 // where the record stood
 	Key                        []byte
 
-	truncated bool
-	value     []byte
-	headers   []kafka.Header // the record's own
+	// Truncated says that the value was too large to be parked and stands only where the record does.
+	Truncated bool
+
+	value   []byte
+	headers []kafka.Header // the record's own
 }
+
+// Size is how many bytes the letter holds of the value.
+func (l *Letter) Size() int { return len(l.value) }
 
 // Position is the record's place in the log, "" when it has none.
 func (l *Letter) Position() string {
@@ -99,92 +104,65 @@ func keyValues(key []byte) ([]string, error) {
 // Desk is where the letters lie.
 type Desk struct {
 	client *kafka.Client
+	reader *tail.Reader
 	topic  string
 }
 
 // New returns the desk of a prefix. Requests are made when asked.
 func New(client *kafka.Client, prefix string) *Desk {
-	return &Desk{client: client, topic: change.DeadLetterTopic(prefix)}
+	return &Desk{client: client, reader: tail.New(client), topic: change.DeadLetterTopic(prefix)}
+}
+
+// ErrNotKept is wrapped by the error for a letter that the topic does not hold.
+var ErrNotKept = errors.New("there is no such letter, or it is no longer kept")
+
+// Ends returns the offset of the oldest letter and the one behind the newest.
+func (d *Desk) Ends(ctx context.Context) (first, end int64, err error) {
+	return d.reader.Ends(ctx, d.topic, 0)
 }
 
 // Each hands over every letter that is there now, oldest first.
 func (d *Desk) Each(ctx context.Context, f func(*Letter) error) error {
-	answer, err := d.client.ListOffsets(ctx, &kafka.ListOffsetsRequest{
-		Topics: map[string][]kafka.OffsetRequest{d.topic: {kafka.FirstOffsetOf(0), kafka.LastOffsetOf(0)}},
-	})
+	first, end, err := d.Ends(ctx)
 	if err != nil {
-		return fmt.Errorf("list offsets of %s: %w", d.topic, err)
+		return err
 	}
-	ends := answer.Topics[d.topic]
-	if len(ends) != 1 || ends[0].Error != nil {
-		return fmt.Errorf("list offsets of %s: the broker answers for %d partitions: %w", d.topic, len(ends), errors.Join(errorsOf(ends)...))
-	}
-	for next := ends[0].FirstOffset; next < ends[0].LastOffset; {
-		after, err := d.fetch(ctx, d.topic, 0, next, func(r *kafka.Record) error {
-			letter, err := parse(r)
-			if err != nil {
-				return err
-			}
-			return f(letter)
-		})
+	return d.From(ctx, first, end, f)
+}
+
+// From hands over the letters from an offset on, up to the end that is given.
+func (d *Desk) From(ctx context.Context, from, end int64, f func(*Letter) error) error {
+	return d.reader.Each(ctx, d.topic, 0, from, end, func(r projectors.Record) error {
+		letter, err := parse(r)
 		if err != nil {
 			return err
 		}
-		if after == next {
-			return fmt.Errorf("fetch %s@%d: nothing comes", d.topic, next)
-		}
-		next = after
-	}
-	return nil
-}
-
-func errorsOf(ends []kafka.PartitionOffsets) (errs []error) {
-	for _, end := range ends {
-		errs = append(errs, end.Error)
-	}
-	return errs
-}
-
-// fetch hands over the records that one request brings from offset on, and returns the offset behind them.
-func (d *Desk) fetch(ctx context.Context, topic string, partition int, offset int64, f func(*kafka.Record) error) (next int64, err error) {
-	answer, err := d.client.Fetch(ctx, &kafka.FetchRequest{
-		Topic: topic, Partition: partition, Offset: offset, MinBytes: 1, MaxBytes: 16 << 20, MaxWait: time.Second,
+		return f(letter)
 	})
-	if err == nil {
-		err = answer.Error
-	}
-	if err != nil {
-		return offset, fmt.Errorf("fetch %s/%d@%d: %w", topic, partition, offset, err)
-	}
-	for next = offset; ; {
-		record, err := answer.Records.ReadRecord()
-		if errors.Is(err, io.EOF) {
-			return next, nil
-		}
-		if err != nil {
-			return next, fmt.Errorf("read %s/%d@%d: %w", topic, partition, next, err)
-		}
-		if record.Offset < offset { // a batch comes whole
-			continue
-		}
-		next = record.Offset + 1
-		if err := f(record); err != nil {
-			return next, fmt.Errorf("%s/%d@%d: %w", topic, partition, record.Offset, err)
-		}
-	}
 }
 
-func parse(r *kafka.Record) (*Letter, error) {
-	l := &Letter{Offset: r.Offset, Partition: -1, RecordOffset: -1}
-	var err error
-	if l.Key, err = kafka.ReadAll(r.Key); err != nil {
+// At returns the letter at an offset.
+func (d *Desk) At(ctx context.Context, offset int64) (*Letter, error) {
+	first, end, err := d.Ends(ctx)
+	if err != nil {
 		return nil, err
 	}
-	if l.value, err = kafka.ReadAll(r.Value); err != nil {
-		return nil, err
+	if offset < first || offset >= end {
+		return nil, fmt.Errorf("letter %d: %w", offset, ErrNotKept)
 	}
+	var found *Letter
+	err = d.From(ctx, offset, offset+1, func(l *Letter) error { found = l; return nil })
+	if err == nil && found == nil {
+		err = fmt.Errorf("letter %d: %w", offset, ErrNotKept)
+	}
+	return found, err
+}
+
+func parse(r projectors.Record) (*Letter, error) {
+	l := &Letter{Offset: r.Offset, Key: r.Key, Partition: -1, RecordOffset: -1, value: r.Value}
 	for _, h := range r.Headers {
 		value := string(h.Value)
+		var err error
 		switch h.Key {
 		case projectors.HeaderDeadStage:
 			l.Stage = value
@@ -195,20 +173,19 @@ func parse(r *kafka.Record) (*Letter, error) {
 		case projectors.HeaderDeadTime:
 			l.Time = value
 		case projectors.HeaderDeadTruncated:
-			l.truncated = value == "true"
+			l.Truncated = value == "true"
 		case projectors.HeaderDeadPartition:
-			if l.Partition, err = strconv.Atoi(value); err != nil {
-				return nil, fmt.Errorf("header %s: %w", h.Key, err)
-			}
+			l.Partition, err = strconv.Atoi(value)
 		case projectors.HeaderDeadOffset:
-			if l.RecordOffset, err = strconv.ParseInt(value, 10, 64); err != nil {
-				return nil, fmt.Errorf("header %s: %w", h.Key, err)
-			}
+			l.RecordOffset, err = strconv.ParseInt(value, 10, 64)
 		case HeaderReplayed:
 		default:
 			if !strings.HasPrefix(h.Key, "dl_") {
-				l.headers = append(l.headers, h)
+				l.headers = append(l.headers, kafka.Header{Key: h.Key, Value: h.Value})
 			}
+		}
+		if err != nil {
+			return nil, fmt.Errorf("header %s: %w", h.Key, err)
 		}
 	}
 	return l, nil
@@ -219,7 +196,7 @@ func (d *Desk) Send(ctx context.Context, l *Letter) error {
 	if l.Stage == stageIngest || l.Topic == "" || l.Partition < 0 {
 		return fmt.Errorf("letter %d of stage %s holds no record to send", l.Offset, l.Stage)
 	}
-	if l.truncated {
+	if l.Truncated {
 		if err := d.original(ctx, l); err != nil {
 			return err
 		}
@@ -240,28 +217,20 @@ func (d *Desk) Send(ctx context.Context, l *Letter) error {
 	return nil
 }
 
-// errFound ends a fetch that has what it wants.
-var errFound = errors.New("found")
-
 // original reads the value of a letter that was too large to hold it, from where the record stands.
 func (d *Desk) original(ctx context.Context, l *Letter) error {
-	_, err := d.fetch(ctx, l.Topic, l.Partition, l.RecordOffset, func(r *kafka.Record) error {
-		if r.Offset != l.RecordOffset {
-			return errors.New("the record is no longer kept")
-		}
-		var err error
-		if l.value, err = kafka.ReadAll(r.Value); err != nil {
-			return err
-		}
-		return errFound
-	})
-	if errors.Is(err, errFound) {
+	found := false
+	err := d.reader.Each(ctx, l.Topic, l.Partition, l.RecordOffset, l.RecordOffset+1, func(r projectors.Record) error {
+		l.value, found = r.Value, true
 		return nil
+	})
+	if err == nil && !found {
+		err = errors.New("the record is no longer kept")
 	}
-	if err == nil {
-		err = errors.New("the record does not come")
+	if err != nil {
+		return fmt.Errorf("letter %d: %w", l.Offset, err)
 	}
-	return fmt.Errorf("letter %d: %w", l.Offset, err)
+	return nil
 }
 
 func bytesOrNil(b []byte) kafka.Bytes {
