@@ -49,6 +49,9 @@ type Config struct {
 	MaxRecordBytes int
 	// Compression of produced batches: "none" (default) or "lz4".
 	Compression string
+
+	// Controls is where the runtime learns what operators ask of the stages; nil when nobody can.
+	Controls Controls
 }
 
 func (c *Config) setDefaults() {

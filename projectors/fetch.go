@@ -1,6 +1,7 @@
 package projectors
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -24,13 +25,14 @@ type OffsetRangeError struct {
 	Stage       string
 	Topic       string
 	Partition   int
-	Offset      int64 // to be read next
-	First, Next int64 // what the topic holds: from First up to but without Next; -1 when that could not be learnt
+	Offset      int64  // to be read next
+	First, Next int64  // what the topic holds: from First up to but without Next; -1 when that could not be learnt
+	Repair      string // command that makes the read model right again
 }
 
 func (e *OffsetRangeError) Error() string {
-	return fmt.Sprintf("stage %s: %s/%d has to be read on from offset %d, but holds %d to %d: records are gone or the topic was made anew; nothing was skipped: delete consumer group offsets of the stage and rebuild its read model (freshet rebuild)",
-		e.Stage, e.Topic, e.Partition, e.Offset, e.First, e.Next)
+	return fmt.Sprintf("stage %s: %s/%d has to be read on from offset %d, but holds %d to %d: retention has overtaken the stage, or the topic was made anew; nothing was skipped. To repair: `freshet stage replay %s --since beginning`, start the process again, then `%s`",
+		e.Stage, e.Topic, e.Partition, e.Offset, e.First, e.Next, e.Stage, cmp.Or(e.Repair, "freshet audit --repair"))
 }
 
 // cursor is where the fetcher stands in one topic.
@@ -267,7 +269,7 @@ func readAll(b kafka.Bytes) ([]byte, error) {
 
 // outOfRange finds out what the topic holds, for the error's reader; that it can't be learnt is no reason to go on.
 func (f *fetcher) outOfRange(ctx context.Context, c *cursor) error {
-	gone := &OffsetRangeError{Stage: f.stage.Name, Topic: c.topic, Partition: f.partition, Offset: c.offset, First: -1, Next: -1}
+	gone := &OffsetRangeError{Stage: f.stage.Name, Topic: c.topic, Partition: f.partition, Offset: c.offset, First: -1, Next: -1, Repair: f.stage.Repair}
 	counts, _, err := countPartitions(ctx, f.client, []string{c.topic})
 	if err != nil || f.partition >= counts[c.topic] {
 		return errors.Join(gone, err)

@@ -64,6 +64,7 @@ func (g *generation) run(parent, intake context.Context) {
 	}
 	helpers.Go(func() { g.commitLoop(intake) })
 	helpers.Go(func() { g.watchCuts(intake) })
+	helpers.Go(func() { g.watchReplay(intake, stop) })
 	<-intake.Done()
 	workers.Wait()
 	helpers.Wait()
@@ -142,17 +143,17 @@ func (g *generation) tryPrepare(ctx context.Context) error {
 	if err := g.producer.Refresh(ctx, g.stage.Outputs...); err != nil {
 		return err
 	}
+	starts, err := g.starts(ctx, counts)
+	if err != nil {
+		return err
+	}
 	byPartition := make(map[int]*worker)
-	for topic, partitions := range g.assigned.Assignments {
-		for _, a := range partitions {
-			offset, err := g.startOffset(ctx, topic, a, counts[topic])
-			if err != nil {
-				return err
+	for topic, offsets := range starts {
+		for partition, offset := range offsets {
+			if byPartition[partition] == nil {
+				byPartition[partition] = newWorker(g, partition)
 			}
-			if byPartition[a.ID] == nil {
-				byPartition[a.ID] = newWorker(g, a.ID)
-			}
-			byPartition[a.ID].own(topic, offset)
+			byPartition[partition].own(topic, offset)
 		}
 	}
 	g.workers = g.workers[:0]
@@ -165,6 +166,23 @@ func (g *generation) tryPrepare(ctx context.Context) error {
 	slices.Sort(numbers)
 	g.logger.Info("partitions assigned", "partitions", numbers, "of", g.width, "generation", g.assigned.ID)
 	return nil
+}
+
+// starts are the offsets to begin at, by topic and partition.
+func (g *generation) starts(ctx context.Context, counts map[string]int) (map[string]map[int]int64, error) {
+	back := g.replay()
+	starts := make(map[string]map[int]int64, len(g.assigned.Assignments))
+	for topic, partitions := range g.assigned.Assignments {
+		starts[topic] = make(map[int]int64, len(partitions))
+		for _, a := range partitions {
+			offset, err := g.startOffset(ctx, topic, a, counts[topic])
+			if err != nil {
+				return nil, err
+			}
+			starts[topic][a.ID] = offset
+		}
+	}
+	return starts, g.goBack(ctx, back, starts)
 }
 
 // startOffset is the committed offset, or the first there is for a group that never committed one.

@@ -17,7 +17,7 @@ type metrics struct {
 	watermarkLSN              *prometheus.GaugeVec
 	watermarkSeconds          *prometheus.GaugeVec
 	outOfRange                *prometheus.CounterVec
-	running                   *prometheus.GaugeVec
+	running, paused           *prometheus.GaugeVec
 	generations               *prometheus.CounterVec
 	commitErrors              *prometheus.CounterVec
 	fetchErrors               *prometheus.CounterVec
@@ -46,6 +46,7 @@ func newMetrics(registerer prometheus.Registerer) (*metrics, error) {
 		watermarkSeconds: gauge("watermark_seconds", "Commit time of that LSN, seconds since 1970.", "stage", "partition"),
 		outOfRange:       counter("offset_out_of_range_total", "ALARM: records were deleted before they were read; the stage stopped.", "stage", "topic", "partition"),
 		running:          gauge("running", "1 while the stage runs, 0 once it has stopped for good.", "stage"),
+		paused:           gauge("paused", "1 while operators have paused the stage.", "stage", "partition"),
 		generations:      counter("generations_total", "Generations of the consumer group that this process took part in.", "stage"),
 		commitErrors:     counter("commit_errors_total", "Commits of offsets that failed.", "stage"),
 		fetchErrors:      counter("fetch_errors_total", "Fetches that failed and were repeated.", "stage", "partition"),
@@ -61,7 +62,7 @@ func (m *metrics) register(registerer prometheus.Registerer) error {
 	var problems []error
 	for _, c := range []prometheus.Collector{
 		m.records, m.batches, m.retries, m.seconds, m.parked, m.lag, m.watermarkLSN, m.watermarkSeconds,
-		m.outOfRange, m.running, m.generations, m.commitErrors, m.fetchErrors, m.produceRetries,
+		m.outOfRange, m.running, m.paused, m.generations, m.commitErrors, m.fetchErrors, m.produceRetries,
 	} {
 		problems = append(problems, registerer.Register(c))
 	}
@@ -71,7 +72,10 @@ func (m *metrics) register(registerer prometheus.Registerer) error {
 // reasonKind is the label of a reason: few values, whatever the message says.
 func reasonKind(reason error) string {
 	var oversize *OversizeError
+	var skipped skippedError
 	switch {
+	case errors.As(reason, &skipped):
+		return "skipped"
 	case errors.Is(reason, change.ErrMalformed):
 		return "malformed"
 	case errors.As(reason, &oversize):

@@ -59,6 +59,9 @@ type Stage struct {
 	// slow to answer and orders by version, since the batches may become durable in any order; offsets are still committed
 	// in order. A stage that rests has one.
 	InFlight int
+	// Repair is the command that makes the read model right again after records were lost before they were read; it is
+	// named by the error that stops the stage then.
+	Repair string
 
 	// New builds the handler of one partition when it is assigned, and is called again after every rebalance.
 	New func(ctx context.Context, partition int) (Handler, error)

@@ -79,6 +79,9 @@ func (w *worker) work(ctx, intake, work context.Context, in <-chan []Record) {
 		case <-ctx.Done():
 			return
 		}
+		if !w.admitted(ctx) {
+			return
+		}
 		batch, ok := w.collect(ctx, in)
 		if !ok {
 			return
@@ -210,9 +213,13 @@ func (w *worker) apply(intake, work context.Context, batch []Record, turn, faile
 func (w *worker) handle(intake, work context.Context, batch []Record) error {
 	pause := newBackoff(w.config.RetryMin, w.config.RetryMax)
 	for len(batch) > 0 {
-		began := time.Now()
-		err := w.handler.Handle(work, slices.Clone(batch))
-		w.metrics.seconds.WithLabelValues(w.stage.Name).Observe(time.Since(began).Seconds())
+		rest, err := w.skip(work, batch)
+		if err == nil {
+			if batch = rest; len(batch) == 0 {
+				return nil
+			}
+			err = w.attempt(work, batch)
+		}
 		if err == nil {
 			return nil
 		}
@@ -234,6 +241,12 @@ func (w *worker) handle(intake, work context.Context, batch []Record) error {
 		}
 	}
 	return nil
+}
+
+func (w *worker) attempt(work context.Context, batch []Record) error {
+	began := time.Now()
+	defer func() { w.metrics.seconds.WithLabelValues(w.stage.Name).Observe(time.Since(began).Seconds()) }()
+	return w.handler.Handle(work, slices.Clone(batch))
 }
 
 // announce publishes the newest cut that the worker has passed, with where our outputs have come by now: everything

@@ -29,7 +29,8 @@ type newest struct {
 type order struct {
 	store      int64
 	rebuild    bool
-	dimensions int64 // version to have, 0 for any
+	dimensions int64   // version to have, 0 for any
+	products   []int64 // to be indexed again
 	reason     string
 }
 
@@ -106,6 +107,9 @@ func (b *batch) addCommand(r projectors.Record) error {
 	}
 	o.rebuild = o.rebuild || c.Kind == projectors.Rebuild
 	o.dimensions = max(o.dimensions, c.Dimensions)
+	if c.Kind == projectors.Product {
+		o.products = append(o.products, c.Product)
+	}
 	o.reason = cmp.Or(c.Reason, o.reason)
 	return nil
 }

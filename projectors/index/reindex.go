@@ -8,6 +8,7 @@ import (
 	"slices"
 	"time"
 
+	"freshet/ingest/failpoint"
 	"freshet/projectors/dimension"
 	"freshet/projectors/view"
 	"freshet/search"
@@ -30,7 +31,7 @@ func (h *Handler) obey(ctx context.Context, o *order, set *dimension.Set, touche
 		next.Languages = store.Languages
 	}
 	if !o.rebuild && next.Digest == last.Digest {
-		return nil, nil
+		return nil, h.reindexProducts(ctx, o, next.Languages, set, touched)
 	}
 	started, documents := time.Now(), 0
 	err = h.store.views(ctx, o.store, func(views []view.Offer) error {
@@ -44,6 +45,19 @@ func (h *Handler) obey(ctx context.Context, o *order, set *dimension.Set, touche
 	h.log.InfoContext(ctx, "store indexed", "store", o.store, "documents", documents, "took", time.Since(started),
 		"rebuild", o.rebuild, "reason", o.reason)
 	return &next, nil
+}
+
+// reindexProducts indexes single products of a store again, over what is there.
+func (h *Handler) reindexProducts(ctx context.Context, o *order, langs []string, set *dimension.Set, touched map[string]bool) error {
+	if len(o.products) == 0 {
+		return nil
+	}
+	views, err := h.store.viewsOf(ctx, o.store, o.products)
+	if err != nil {
+		return err
+	}
+	_, err = h.reindex(ctx, views, langs, nil, set, touched)
+	return err
 }
 
 // reindex writes views in the languages, and tombstones in those that the store no longer has. It overwrites documents of
@@ -62,7 +76,7 @@ func (h *Handler) reindex(ctx context.Context, views []view.Offer, langs, before
 			ops = append(ops, op...)
 		}
 		for _, lang := range before {
-			if slices.Contains(langs, lang) {
+			if slices.Contains(langs, lang) || failpoint.Enabled("forget-languages") {
 				continue
 			}
 			op, err := h.op(&views[i], lang, set, true)

@@ -3,6 +3,8 @@ package index
 import (
 	"context"
 	"fmt"
+	"maps"
+	"slices"
 
 	"go.mongodb.org/mongo-driver/v2/mongo"
 
@@ -99,6 +101,19 @@ func (s *Store) views(ctx context.Context, store int64, fn func([]view.Offer) er
 		return err
 	}
 	return flush()
+}
+
+// viewsOf joins the views of single offers of a store.
+func (s *Store) viewsOf(ctx context.Context, store int64, products []int64) ([]view.Offer, error) {
+	ids := make([]string, len(products))
+	for i, product := range products {
+		ids[i] = offer.ID(store, product)
+	}
+	found, err := s.offers.Load(ctx, ids)
+	if err != nil {
+		return nil, err
+	}
+	return s.join(ctx, slices.Collect(maps.Values(found)))
 }
 
 func (s *Store) join(ctx context.Context, offers []*offer.Offer) ([]view.Offer, error) {
