@@ -18,36 +18,81 @@ import (
 	"freshet/projectors/tree"
 )
 
-// Stores is the Source of what does exist: the MongoDB collections and the search index, read whole.
+// Stores is the Source of what does exist: the MongoDB collections and the search index, read whole, or what is of one
+// store alone.
 type Stores struct {
 	Database *mongo.Database
 	Index    *Index
+	// Store is the only one that is looked at, 0 for all. Then Products are those that Postgres says it offers; to them come
+	// those that the documents say.
+	Store    int64
+	Products []int64
+}
+
+// ids is the filter of the documents that are looked at, in a collection whose ids begin with the store's.
+func (s *Stores) ids() bson.D {
+	if s.Store == 0 {
+		return bson.D{}
+	}
+	// ';' follows ':', so this is every id that begins with the store.
+	return bson.D{{Key: "_id", Value: bson.D{{Key: "$gte", Value: fmt.Sprintf("%d:", s.Store)}, {Key: "$lt", Value: fmt.Sprintf("%d;", s.Store)}}}}
+}
+
+// products is the same for the products.
+func (s *Stores) products(ctx context.Context) (bson.D, error) {
+	if s.Store == 0 {
+		return bson.D{}, nil
+	}
+	offered, err := s.Database.Collection("offers").Distinct(ctx, "product", s.ids()).Raw()
+	if err != nil {
+		return nil, fmt.Errorf("read which products store %d offers: %w", s.Store, err)
+	}
+	ids := bson.A{}
+	for _, id := range s.Products {
+		ids = append(ids, id)
+	}
+	values, err := offered.Values()
+	if err != nil {
+		return nil, fmt.Errorf("read which products store %d offers: %w", s.Store, err)
+	}
+	for _, v := range values {
+		ids = append(ids, v.AsInt64())
+	}
+	return bson.D{{Key: "_id", Value: bson.D{{Key: "$in", Value: ids}}}}, nil
 }
 
 // Documents reads all live documents of a kind; tombstones are not documents.
 func (s *Stores) Documents(ctx context.Context, kind Kind) (Documents, error) {
 	switch kind {
 	case Product:
-		return collect(ctx, s.Database.Collection("products"), canonicalProduct)
+		which, err := s.products(ctx)
+		if err != nil {
+			return nil, err
+		}
+		return collect(ctx, s.Database.Collection("products"), which, canonicalProduct)
 	case Offer:
-		return collect(ctx, s.Database.Collection("offers"), canonicalOffer)
+		return collect(ctx, s.Database.Collection("offers"), s.ids(), canonicalOffer)
 	case Node:
-		return collect(ctx, s.Database.Collection("nodes"), canonicalNode)
+		return collect(ctx, s.Database.Collection("nodes"), s.ids(), canonicalNode)
 	case Home:
-		return collect(ctx, s.Database.Collection("homes"), canonicalHome)
+		return collect(ctx, s.Database.Collection("homes"), s.ids(), canonicalHome)
 	case Order:
-		return collect(ctx, s.Database.Collection(order.CollectionName), canonicalOrder)
+		which := bson.D{}
+		if s.Store != 0 {
+			which = append(which, bson.E{Key: "row.store", Value: s.Store})
+		}
+		return collect(ctx, s.Database.Collection(order.CollectionName), which, canonicalOrder)
 	case Level:
-		return collect(ctx, s.Database.Collection(alert.LevelsCollectionName), canonicalLevel)
+		return collect(ctx, s.Database.Collection(alert.LevelsCollectionName), s.ids(), canonicalLevel)
 	case Search:
-		return s.Index.Documents(ctx)
+		return s.Index.Documents(ctx, s.Store)
 	}
 	return nil, fmt.Errorf("unknown read model %q", kind)
 }
 
-// collect reads a collection whole; canonical answers false for a tombstone.
-func collect[T any](ctx context.Context, c *mongo.Collection, canonical func(*T) (key string, doc any, live bool, err error)) (Documents, error) {
-	cur, err := c.Find(ctx, bson.D{})
+// collect reads what matches of a collection; canonical answers false for a tombstone.
+func collect[T any](ctx context.Context, c *mongo.Collection, which bson.D, canonical func(*T) (key string, doc any, live bool, err error)) (Documents, error) {
+	cur, err := c.Find(ctx, which)
 	if err != nil {
 		return nil, fmt.Errorf("find in %s: %w", c.Name(), err)
 	}

@@ -22,14 +22,41 @@ type Tables struct {
 	Position change.LSN
 }
 
-// OpenTables begins the transaction and computes what the documents are made from. Close must be called.
+// OpenTables begins the transaction and computes what the documents of all stores are made from. Close must be called.
 func OpenTables(ctx context.Context, conn *pgx.Conn) (*Tables, error) {
+	return open(ctx, conn, func(context.Context, pgx.Tx) error { return nil })
+}
+
+// OpenStore is OpenTables for the documents of one store: its offers, their products, its pages and search documents.
+func OpenStore(ctx context.Context, conn *pgx.Conn, store int64) (*Tables, error) {
+	return open(ctx, conn, func(ctx context.Context, tx pgx.Tx) error { return narrow(ctx, tx, store) })
+}
+
+// narrow hides all rows of other stores behind temporary views that bear the tables' names: Postgres looks there first, so
+// that the same queries compute a part of what they compute for all. The end of the transaction takes the views back.
+func narrow(ctx context.Context, tx pgx.Tx, store int64) error {
+	for _, view := range []struct{ table, which string }{
+		{"stores", "id = %d"}, {"offers", "store_id = %d"}, {"prices", "store_id = %d"}, {"inventory", "store_id = %d"},
+		{"stock_movements", "store_id = %d"}, {"products", "id in (select product_id from public.offers where store_id = %d)"},
+	} {
+		sql := fmt.Sprintf("create temp view %s as select * from public.%s where "+view.which, view.table, view.table, store)
+		if _, err := tx.Exec(ctx, sql); err != nil {
+			return fmt.Errorf("narrow %s to store %d: %w", view.table, store, err)
+		}
+	}
+	return nil
+}
+
+func open(ctx context.Context, conn *pgx.Conn, narrow func(context.Context, pgx.Tx) error) (*Tables, error) {
 	tx, err := conn.BeginTx(ctx, pgx.TxOptions{IsoLevel: pgx.RepeatableRead})
 	if err != nil {
 		return nil, fmt.Errorf("begin the audit's transaction: %w", err)
 	}
 	t := &Tables{tx: tx}
-	if err := t.prepare(ctx); err != nil {
+	if err = narrow(ctx, tx); err == nil {
+		err = t.prepare(ctx)
+	}
+	if err != nil {
 		_ = tx.Rollback(ctx) // the error that matters is the first
 		return nil, err
 	}
@@ -80,6 +107,19 @@ func (t *Tables) Documents(ctx context.Context, kind Kind) (Documents, error) {
 		return nil, fmt.Errorf("read the rows: %w", err)
 	}
 	return docs, nil
+}
+
+// Products lists the products that the tables, narrowed to a store, offer.
+func (t *Tables) Products(ctx context.Context) ([]int64, error) {
+	rows, err := t.tx.Query(ctx, "select distinct product_id from offers")
+	if err != nil {
+		return nil, fmt.Errorf("list the products: %w", err)
+	}
+	ids, err := pgx.CollectRows(rows, pgx.RowTo[int64])
+	if err != nil {
+		return nil, fmt.Errorf("list the products: %w", err)
+	}
+	return ids, nil
 }
 
 // Close ends the transaction.

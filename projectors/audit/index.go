@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/elastic/go-elasticsearch/v8"
@@ -23,15 +24,15 @@ type Index struct {
 // NewIndex reads the indices of a prefix on the server at address; nothing is opened yet.
 func NewIndex(address, prefix string) *Index { return &Index{address: address, prefix: prefix} }
 
-// Documents reads the live documents; their keys are "<lang>/<store>:<product>".
-func (x *Index) Documents(ctx context.Context) (Documents, error) {
+// Documents reads the live documents of a store, of all for 0; their keys are "<lang>/<store>:<product>".
+func (x *Index) Documents(ctx context.Context, store int64) (Documents, error) {
 	client, err := elasticsearch.NewClient(elasticsearch.Config{Addresses: []string{x.address}})
 	if err != nil {
 		return nil, fmt.Errorf("open the search client: %w", err)
 	}
 	docs := Documents{}
 	for _, lang := range search.Languages() {
-		if err := x.read(ctx, client, lang, docs); err != nil {
+		if err := x.read(ctx, client, lang, store, docs); err != nil {
 			return nil, fmt.Errorf("read the %s index: %w", lang, err)
 		}
 	}
@@ -50,8 +51,13 @@ type page struct {
 
 // read scrolls through one index. Tombstones are fetched too and left out here, so that the filter that readers use is not
 // trusted.
-func (x *Index) read(ctx context.Context, client *elasticsearch.Client, lang string, docs Documents) error {
+func (x *Index) read(ctx context.Context, client *elasticsearch.Client, lang string, store int64, docs Documents) error {
+	which := `{"query":{"match_all":{}}}`
+	if store != 0 {
+		which = fmt.Sprintf(`{"query":{"term":{"store":"%d"}}}`, store)
+	}
 	res, err := client.Search(client.Search.WithContext(ctx), client.Search.WithIndex(search.Alias(x.prefix, lang)),
+		client.Search.WithBody(strings.NewReader(which)),
 		client.Search.WithScroll(time.Minute), client.Search.WithSize(2000), client.Search.WithSort("_doc"))
 	for {
 		var p page

@@ -1,0 +1,110 @@
+package audit
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"testing"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/testutil"
+)
+
+// TestPatrolCountsWhatStaysWrong: a difference that is gone at the next look is a change that was committed meanwhile; a
+// store that can't be audited keeps what was known of it and does not stop the round.
+func TestPatrolCountsWhatStaysWrong(t *testing.T) {
+	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
+	calls := map[int64]int{}
+	wrong := func(keys ...string) Report {
+		r := Result{Kind: Offer}
+		for _, key := range keys {
+			r.Different = append(r.Different, Difference{Key: key})
+		}
+		return Report{r}
+	}
+	rounds := 0
+	p, err := NewPatrol(PatrolConfig{
+		Budget: 1, Log: slog.New(slog.DiscardHandler),
+		Stores: func(context.Context) ([]int64, error) {
+			if rounds++; rounds == 3 {
+				cancel()
+			}
+			return []int64{1, 2, 3}, nil
+		},
+		Look: func(_ context.Context, store int64) (Report, error) {
+			calls[store]++
+			switch {
+			case store == 1 && calls[store]%looks == 1:
+				return wrong("1:1", "1:2"), nil
+			case store == 1:
+				return wrong("1:2", "1:3"), nil
+			case store == 2 && calls[store] > looks:
+				return nil, errors.New("Postgres is away")
+			case store == 2:
+				return wrong("2:1"), nil
+			}
+			return wrong(), nil
+		},
+	}, prometheus.NewRegistry())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := p.Run(ctx); err != nil {
+		t.Fatal(err)
+	}
+	if got := testutil.ToFloat64(p.documents.WithLabelValues("offer")); got != 2 {
+		t.Errorf("%v documents have drifted, want 1:2 and 2:1", got)
+	}
+	if got := testutil.ToFloat64(p.failures); got != 1 {
+		t.Errorf("%v failures, want that of store 2 in the second round", got)
+	}
+	if calls[3] < 2 {
+		t.Errorf("store 3 was looked at %d times: the failure of store 2 stopped the round", calls[3])
+	}
+	if _, err := NewPatrol(PatrolConfig{Budget: 0}, prometheus.NewRegistry()); err == nil {
+		t.Error("a patrol without a budget was made")
+	}
+}
+
+func TestPlanOfCommands(t *testing.T) {
+	p := newParts()
+	p.product(2, 7)
+	p.product(2, 5)
+	p.node(2, 1)
+	p.whole[1] = true
+	p.product(1, 9)
+	for i := range int64(maxParts + 1) {
+		p.product(3, i+1)
+	}
+	var got []string
+	for _, c := range p.commands() {
+		got = append(got, c.Kind)
+	}
+	want := []string{"rebuild", "product", "product", "node", "rebuild"}
+	if len(got) != len(want) {
+		t.Fatalf("commands %v, want %v", got, want)
+	}
+	for i := range want {
+		if got[i] != want[i] {
+			t.Errorf("commands %v, want %v", got, want)
+		}
+	}
+}
+
+func TestNumbersOfKeys(t *testing.T) {
+	for key, want := range map[string]struct {
+		kind Kind
+		ids  []int64
+	}{"12": {Product, []int64{12}}, "3:12": {Offer, []int64{3, 12}}, "3:4:it": {Node, []int64{3, 4}}, "3:it": {Home, []int64{3}}, "it/3:12": {Search, []int64{3, 12}}} {
+		got, err := numbers(want.kind, key)
+		if err != nil || len(got) != len(want.ids) || got[0] != want.ids[0] || got[len(got)-1] != want.ids[len(want.ids)-1] {
+			t.Errorf("%s %q: %v, %v", want.kind, key, got, err)
+		}
+	}
+	for _, key := range []string{"", "x", "1", "1:"} {
+		if got, err := numbers(Offer, key); err == nil {
+			t.Errorf("%q was read as %v", key, got)
+		}
+	}
+}

@@ -1,0 +1,203 @@
+package audit
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/jackc/pgx/v5"
+
+	"freshet/projectors"
+)
+
+// maxKeys is how many rows one order to ingest may name.
+const maxKeys = 1000
+
+// maxParts is how many products and categories of a store are made again one by one; a store with more wrong is rebuilt.
+const maxParts = 200
+
+// Reread is rows to be published again, those that Postgres has no more as deletes.
+type Reread struct {
+	Table string
+	Keys  [][]string
+}
+
+// Repair is what mends a report's differences, in two steps: first the documents that are folded from rows, by publishing
+// the rows again; then, when those are right, what is made of them.
+type Repair struct {
+	Rereads  []Reread
+	Commands []projectors.Command // without ID and Dimensions
+}
+
+// Empty says whether there is nothing to do.
+func (r Repair) Empty() bool { return len(r.Rereads)+len(r.Commands) == 0 }
+
+// Plan finds out what mends the report. The rows to publish again are those that Postgres has, and those that the wrong
+// documents say it has.
+func (t *Tables) Plan(ctx context.Context, report Report, stores *Stores) (Repair, error) {
+	products, offers, parts := map[int64]bool{}, map[[2]int64]bool{}, newParts()
+	for _, k := range report {
+		for _, d := range slices.Concat(k.Missing, k.Extra, k.Different) {
+			ids, err := numbers(k.Kind, d.Key)
+			if err != nil {
+				return Repair{}, err
+			}
+			switch k.Kind {
+			case Product:
+				products[ids[0]] = true
+			case Offer:
+				offers[[2]int64{ids[0], ids[1]}] = true
+				parts.product(ids[0], ids[1])
+			case Search:
+				parts.product(ids[0], ids[1])
+			case Node:
+				parts.node(ids[0], ids[1])
+			case Home:
+				parts.whole[ids[0]] = true
+			}
+		}
+	}
+	offered, err := stores.offering(ctx, slices.Collect(maps.Keys(products)))
+	if err != nil {
+		return Repair{}, err
+	}
+	for _, o := range offered {
+		parts.product(o[0], o[1])
+	}
+	rereads, err := t.rereads(ctx, slices.Collect(maps.Keys(products)), slices.Collect(maps.Keys(offers)), stores)
+	return Repair{Rereads: rereads, Commands: parts.commands()}, err
+}
+
+// numbers reads the numbers of a key: product; store and product or category; store.
+func numbers(kind Kind, key string) (ids []int64, err error) {
+	want := map[Kind]int{Product: 1, Offer: 2, Search: 2, Node: 2, Home: 1}[kind]
+	if _, after, found := strings.Cut(key, "/"); found { // "<lang>/<store>:<product>"
+		key = after
+	}
+	for part := range strings.SplitSeq(key, ":") {
+		if len(ids) == want {
+			break
+		}
+		id, err := strconv.ParseInt(part, 10, 64)
+		if err != nil {
+			return nil, fmt.Errorf("%s %q: %w", kind, key, err)
+		}
+		ids = append(ids, id)
+	}
+	if len(ids) < want {
+		return nil, fmt.Errorf("%s %q: want %d numbers", kind, key, want)
+	}
+	return ids, nil
+}
+
+// parts is what is to be made again, by store.
+type parts struct {
+	products, nodes map[int64]map[int64]bool
+	whole           map[int64]bool
+}
+
+func newParts() *parts {
+	return &parts{products: map[int64]map[int64]bool{}, nodes: map[int64]map[int64]bool{}, whole: map[int64]bool{}}
+}
+
+func (p *parts) product(store, product int64) { add(p.products, store, product) }
+func (p *parts) node(store, category int64)   { add(p.nodes, store, category) }
+
+func add(of map[int64]map[int64]bool, store, id int64) {
+	if of[store] == nil {
+		of[store] = map[int64]bool{}
+	}
+	of[store][id] = true
+}
+
+// commands are ordered by store; a rebuild of a store stands for all its parts.
+func (p *parts) commands() (commands []projectors.Command) {
+	for store := range p.products {
+		p.whole[store] = p.whole[store] || len(p.products[store])+len(p.nodes[store]) > maxParts
+	}
+	for store := range p.nodes {
+		p.whole[store] = p.whole[store] || len(p.products[store])+len(p.nodes[store]) > maxParts
+	}
+	for _, store := range slices.Sorted(maps.Keys(p.whole)) {
+		if p.whole[store] {
+			commands = append(commands, projectors.Command{Kind: projectors.Rebuild, Store: store})
+			continue
+		}
+		for _, product := range slices.Sorted(maps.Keys(p.products[store])) {
+			commands = append(commands, projectors.Command{Kind: projectors.Product, Store: store, Product: product})
+		}
+		for _, category := range slices.Sorted(maps.Keys(p.nodes[store])) {
+			commands = append(commands, projectors.Command{Kind: projectors.Node, Store: store, Category: category})
+		}
+	}
+	return commands
+}
+
+// rereads lists the rows of the products and offers, those of Postgres and those of their documents.
+func (t *Tables) rereads(ctx context.Context, products []int64, offers [][2]int64, stores *Stores) ([]Reread, error) {
+	keys := map[string]map[string][]string{} // by table and joined key
+	put := func(table string, key ...string) {
+		if keys[table] == nil {
+			keys[table] = map[string][]string{}
+		}
+		keys[table][strings.Join(key, "\x00")] = key
+	}
+	if err := stores.rowsOf(ctx, products, offers, put); err != nil {
+		return nil, err
+	}
+	listed := make([]int64, 0, 2*len(offers))
+	for _, o := range offers {
+		listed = append(listed, o[0], o[1])
+	}
+	for _, q := range rowQueries {
+		args := []any{products}
+		if q.ofOffers {
+			args[0] = listed
+		}
+		rows, err := t.tx.Query(ctx, q.sql, args...)
+		if err != nil {
+			return nil, fmt.Errorf("list rows of %s: %w", q.table, err)
+		}
+		found, err := pgx.CollectRows(rows, pgx.RowTo[[]string])
+		if err != nil {
+			return nil, fmt.Errorf("list rows of %s: %w", q.table, err)
+		}
+		for _, key := range found {
+			put(q.table, key...)
+		}
+	}
+	var rereads []Reread
+	for _, table := range slices.Sorted(maps.Keys(keys)) {
+		all := slices.SortedFunc(maps.Values(keys[table]), func(a, b []string) int { return slices.CompareFunc(a, b, cmp.Compare[string]) })
+		for some := range slices.Chunk(all, maxKeys) {
+			rereads = append(rereads, Reread{Table: table, Keys: some})
+		}
+	}
+	return rereads, nil
+}
+
+// rowQueries list the keys of the rows that a document is folded from. The stock movements are left out: the ledger is
+// counted, and a part of it read again is no new count.
+var rowQueries = []struct {
+	table, sql string
+	ofOffers   bool
+}{
+	{"products", "select array[id::text] from products where id = any($1)", false},
+	{"product_texts", "select array[product_id::text, lang] from product_texts where product_id = any($1)", false},
+	{"variants", "select array[sku] from variants where product_id = any($1)", false},
+	{"product_categories", "select array[product_id::text, category_id::text] from product_categories where product_id = any($1)", false},
+	{"offers", "select array[store_id::text, product_id::text] from offers where " + inPairs, true},
+	{"prices", "select array[store_id::text, sku] from prices where " + inPairs, true},
+	{"inventory", "select array[store_id::text, sku] from inventory where " + inPairs, true},
+}
+
+// inPairs is true of the rows whose store and product follow each other in the list.
+const inPairs = `(store_id, product_id) in (select ($1::bigint[])[i], ($1::bigint[])[i + 1] from generate_series(1, cardinality($1::bigint[]), 2) i)`
+
+// ErrUnmended is wrapped by the error of a repair that left something wrong.
+var ErrUnmended = errors.New("still wrong after the repair")
