@@ -1,8 +1,10 @@
-// Package admin is the API for operators: it rebuilds a store's tree while live, orders and steers ingest's snapshots, says
-// how far every stage is, and shows what could not be applied. Operators and their scripts call it over HTTP, on a listener and with a token of its own.
+// Package admin is the API for operators: it explains where a product is, rebuilds a store or a part of it while live, orders
+// and steers ingest's snapshots, pauses, resumes and replays the stages, says how far each is, and shows what could not be
+// applied and sends it again. Operators and their scripts call it over HTTP, on a listener and with a token of its own.
 //
 // Guarantee: a rebuild that was answered 202 is on the command topic for good, in order with the store's other changes;
-// a signal to ingest that was answered 202 is in the log of Postgres. Everything else only reads.
+// a signal to ingest that was answered 202 is in the log of Postgres; what was asked of a stage is in MongoDB and holds
+// until it is taken back. Everything else only reads.
 package admin
 
 import (
@@ -13,7 +15,9 @@ import (
 	"fmt"
 	"net/http"
 	"net/url"
+	"slices"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/gofiber/fiber/v2"
@@ -21,6 +25,7 @@ import (
 	"freshet/api"
 	"freshet/ingest/change"
 	"freshet/projectors"
+	"freshet/projectors/control"
 	"freshet/projectors/dimension"
 	"freshet/projectors/progress"
 )
@@ -41,8 +46,10 @@ type Config struct {
 	Publisher  Publisher
 	Progress   Progress
 	Dimensions *dimension.Cache
-	Letters    *Letters
+	Letters    Letters
+	Controls   *control.Store
 	Ingest     Ingest
+	Explainer  Explainer
 }
 
 // Desk answers the operators' requests.
@@ -69,6 +76,12 @@ func (d *Desk) Register(server *api.Server) error {
 	}
 	v1.Get("/status", d.status)
 	v1.Get("/deadletters", d.deadLetters)
+	v1.Post("/deadletters/replay", d.replayLetters)
+	v1.Post("/stores/:store/reproject", d.reproject)
+	for order := range orders {
+		v1.Post("/stages/:stage/"+order, d.steer(order))
+	}
+	v1.Get("/explain", d.explain)
 	return nil
 }
 
@@ -79,27 +92,29 @@ type Rebuild struct {
 }
 
 func (d *Desk) rebuild(c *fiber.Ctx) error {
-	ctx := c.UserContext()
 	st, ok := d.store(c.Params("store"))
 	if !ok {
 		return api.Errorf(api.NotFound, "There is no such store.").At("store")
 	}
+	return d.send(c, projectors.Command{Kind: projectors.Rebuild, Store: st.ID})
+}
+
+// send publishes a command and answers with its name.
+func (d *Desk) send(c *fiber.Ctx, command projectors.Command) error {
 	var id [8]byte
 	// crypto/rand.Read never fails: it ends the process instead.
 	_, _ = rand.Read(id[:])
-	command := projectors.Command{
-		Kind: projectors.Rebuild, Store: st.ID, ID: hex.EncodeToString(id[:]),
-		Dimensions: d.cfg.Dimensions.Get().Version(), Reason: "asked for over HTTP",
-	}
+	command.ID, command.Reason = hex.EncodeToString(id[:]), "asked for over HTTP"
+	command.Dimensions = d.cfg.Dimensions.Get().Version()
 	key, value, err := command.Encode()
 	if err != nil {
 		return err
 	}
 	message := projectors.Message{Topic: change.CommandTopic(d.cfg.Prefix), Key: key, Value: value}
-	if _, err := d.cfg.Publisher.Publish(ctx, []projectors.Message{message}); err != nil {
+	if _, err := d.cfg.Publisher.Publish(c.UserContext(), []projectors.Message{message}); err != nil {
 		return unavailable(err)
 	}
-	return api.Send(c, http.StatusAccepted, Rebuild{ID: command.ID, Store: st.ID})
+	return api.Send(c, http.StatusAccepted, Rebuild{ID: command.ID, Store: command.Store})
 }
 
 // store finds a store by id or code, closed ones too: their documents may need it as well.
@@ -124,14 +139,21 @@ type Stage struct {
 	Time     *time.Time  `json:"time,omitempty"`
 	Behind   *int64      `json:"behind_bytes,omitempty"`
 	Age      *float64    `json:"age_seconds,omitempty"`
+	// Control is what operators ask of the stage; nil for ingest, and while MongoDB can't be asked.
+	Control *control.Stage `json:"control,omitempty"`
 }
 
 func (d *Desk) status(c *fiber.Ctx) error {
 	answer := Status{Dimensions: d.cfg.Dimensions.Get().Version()}
 	head, headKnown := d.cfg.Progress.Watermark(stages[0])
 	now := time.Now()
+	// How far the stages are is told also while MongoDB is down, which is when it is wanted most.
+	asked, _ := d.cfg.Controls.Load(c.UserContext(), stages[1:]...)
 	for _, name := range stages {
 		s := Stage{Stage: name}
+		if control, known := asked[name]; known {
+			s.Control = &control
+		}
 		if mark, known := d.cfg.Progress.Watermark(name); known {
 			at, age := mark.Time.UTC(), max(0, now.Sub(mark.Time).Seconds())
 			s.Known, s.Position, s.Time, s.Age = true, &mark.LSN, &at, &age
@@ -145,37 +167,36 @@ func (d *Desk) status(c *fiber.Ctx) error {
 	return api.Send(c, http.StatusOK, answer)
 }
 
-func (d *Desk) deadLetters(c *fiber.Ctx) error {
-	limit, err := limit(string(c.Context().URI().QueryString()))
-	if err != nil {
-		return err
-	}
-	parked, letters, err := d.cfg.Letters.Newest(c.UserContext(), limit)
-	if err != nil {
-		return unavailable(err)
-	}
-	return api.Send(c, http.StatusOK, DeadLetters{Parked: parked, Letters: letters})
-}
-
-// limit reads the only parameter there is.
+// limit reads how many letters are wanted.
 func limit(raw string) (int, error) {
-	query, err := url.ParseQuery(raw)
+	query, err := parameters(raw, "limit")
 	if err != nil {
-		return 0, api.Errorf(api.Invalid, "The query string isn't well-formed.")
+		return 0, err
 	}
-	for name := range query {
-		if name != "limit" {
-			return 0, api.Errorf(api.Invalid, "The only parameter is limit.").At("limit")
-		}
-	}
-	if len(query["limit"]) == 0 {
+	if query["limit"] == "" {
 		return 50, nil
 	}
-	n, err := strconv.Atoi(query.Get("limit"))
-	if err != nil || len(query["limit"]) > 1 || n < 1 || n > 500 {
+	n, err := strconv.Atoi(query["limit"])
+	if err != nil || n < 1 || n > 500 {
 		return 0, api.Errorf(api.Invalid, "The parameter limit must be one whole number from 1 to 500.").At("limit")
 	}
 	return n, nil
+}
+
+// parameters reads a query string that may hold the named parameters, each once.
+func parameters(raw string, names ...string) (map[string]string, error) {
+	query, err := url.ParseQuery(raw)
+	if err != nil {
+		return nil, api.Errorf(api.Invalid, "The query string isn't well-formed.")
+	}
+	values := make(map[string]string, len(query))
+	for name, given := range query {
+		if !slices.Contains(names, name) || len(given) > 1 {
+			return nil, api.Errorf(api.Invalid, "The only parameters are %s, each once.", strings.Join(names, " and ")).At(name)
+		}
+		values[name] = given[0]
+	}
+	return values, nil
 }
 
 func unavailable(err error) error {

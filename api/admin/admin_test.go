@@ -28,8 +28,10 @@ import (
 	"freshet/ingest/change"
 	"freshet/ingest/topic"
 	"freshet/projectors"
+	"freshet/projectors/control"
 	"freshet/projectors/dimension"
 	"freshet/projectors/progress"
+	"freshet/projectors/replay"
 )
 
 const token = "a-token-for-the-tests"
@@ -66,9 +68,12 @@ func newDesk(t *testing.T, line admin.Ingest) *desk {
 		t.Fatal(err)
 	}
 	t.Cleanup(producer.Close)
+	db := database(t)
 	a := admin.New(admin.Config{
-		Prefix: prefix, Publisher: producer, Ingest: line, Dimensions: dimensions(t), Letters: admin.NewLetters(brokers, prefix, transport),
-		Progress: marks{"ingest": {LSN: 1000, Time: time.Now()}, "tree": {LSN: 900, Time: time.Now().Add(-time.Second)}},
+		Prefix: prefix, Publisher: producer, Ingest: line, Dimensions: dimensions(t, db), Letters: replay.New(d.client, prefix),
+		Controls:  control.Open(db),
+		Explainer: shelf{},
+		Progress:  marks{"ingest": {LSN: 1000, Time: time.Now()}, "tree": {LSN: 900, Time: time.Now().Add(-time.Second)}},
 	})
 	d.server, err = api.New(api.Config{Name: "admin", Token: token, Timeout: 20 * time.Second, Log: log}, a.Ready)
 	if err != nil {
@@ -80,10 +85,9 @@ func newDesk(t *testing.T, line admin.Ingest) *desk {
 	return d
 }
 
-// dimensions are loaded from a database that holds one store.
-func dimensions(t *testing.T) *dimension.Cache {
+func database(t *testing.T) *mongo.Database {
 	t.Helper()
-	uri, database := stacktest.Mongo(t)
+	uri, name := stacktest.Mongo(t)
 	client, err := mongo.Connect(options.Client().ApplyURI(uri))
 	if err != nil {
 		t.Fatal(err)
@@ -93,7 +97,12 @@ func dimensions(t *testing.T) *dimension.Cache {
 			t.Error(err)
 		}
 	})
-	db := client.Database(database)
+	return client.Database(name)
+}
+
+// dimensions are loaded from a database that holds one store.
+func dimensions(t *testing.T, db *mongo.Database) *dimension.Cache {
+	t.Helper()
 	row, err := json.Marshal(dimension.Store{ID: 7, Code: "milano", Languages: []string{"it"}})
 	if err != nil {
 		t.Fatal(err)

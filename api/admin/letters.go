@@ -3,24 +3,29 @@ package admin
 import (
 	"context"
 	"errors"
-	"fmt"
-	"io"
+	"net/http"
 	"slices"
-	"strconv"
 	"strings"
-	"time"
 
-	"github.com/segmentio/kafka-go"
+	"github.com/gofiber/fiber/v2"
 
-	"freshet/ingest/change"
-	"freshet/projectors"
+	"freshet/api"
+	"freshet/projectors/replay"
 )
-
-// fetchBytes is how much of the topic one request answers with.
-const fetchBytes = 4 << 20
 
 // maxKeyShown bounds the key in an answer; keys are a few numbers.
 const maxKeyShown = 1 << 10
+
+// maxReplayed bounds how many letters one request sends again.
+const maxReplayed = 100
+
+// Letters is where the dead letters lie; replay.Desk is such a place.
+type Letters interface {
+	Ends(ctx context.Context) (first, end int64, err error)
+	From(ctx context.Context, from, end int64, f func(*replay.Letter) error) error
+	At(ctx context.Context, offset int64) (*replay.Letter, error)
+	Send(ctx context.Context, l *replay.Letter) error
+}
 
 // DeadLetters is the answer: how many records are parked, and the newest of them.
 type DeadLetters struct {
@@ -44,98 +49,79 @@ type Letter struct {
 	Truncated    bool   `json:"truncated,omitempty"`
 }
 
-// Letters reads the dead-letter topic.
-type Letters struct {
-	client *kafka.Client
-	topic  string
-}
-
-// NewLetters returns a reader of the topic of that prefix. Requests are made when asked, each on its own.
-func NewLetters(brokers []string, prefix string, transport kafka.RoundTripper) *Letters {
-	return &Letters{client: &kafka.Client{Addr: kafka.TCP(brokers...), Transport: transport}, topic: change.DeadLetterTopic(prefix)}
-}
-
-// Newest returns how many letters there are and the newest of them, newest first.
-func (l *Letters) Newest(ctx context.Context, limit int) (parked int64, letters []Letter, err error) {
-	answer, err := l.client.ListOffsets(ctx, &kafka.ListOffsetsRequest{
-		Topics: map[string][]kafka.OffsetRequest{l.topic: {kafka.FirstOffsetOf(0), kafka.LastOffsetOf(0)}},
+func (d *Desk) deadLetters(c *fiber.Ctx) error {
+	ctx := c.UserContext()
+	limit, err := limit(string(c.Context().URI().QueryString()))
+	if err != nil {
+		return err
+	}
+	first, end, err := d.cfg.Letters.Ends(ctx)
+	if err != nil {
+		return unavailable(err)
+	}
+	answer := DeadLetters{Parked: end - first, Letters: []Letter{}}
+	err = d.cfg.Letters.From(ctx, max(first, end-int64(limit)), end, func(l *replay.Letter) error {
+		answer.Letters = append(answer.Letters, letter(l))
+		return nil
 	})
 	if err != nil {
-		return 0, nil, fmt.Errorf("list offsets of %s: %w", l.topic, err)
+		return unavailable(err)
 	}
-	partitions := answer.Topics[l.topic]
-	if len(partitions) == 0 {
-		return 0, nil, fmt.Errorf("list offsets of %s: %w", l.topic, kafka.UnknownTopicOrPartition)
-	}
-	if err := partitions[0].Error; err != nil {
-		return 0, nil, fmt.Errorf("list offsets of %s: %w", l.topic, err)
-	}
-	first, end := partitions[0].FirstOffset, partitions[0].LastOffset
-	letters = []Letter{}
-	for next := max(first, end-int64(limit)); next < end; {
-		some, after, err := l.fetch(ctx, next)
-		if err != nil {
-			return 0, nil, err
-		}
-		letters, next = append(letters, some...), max(after, next+1)
-	}
-	slices.Reverse(letters)
-	return end - first, letters[:min(limit, len(letters))], nil
+	slices.Reverse(answer.Letters)
+	return api.Send(c, http.StatusOK, answer)
 }
 
-// fetch returns the letters from the offset on that one request brings, and the offset after them.
-func (l *Letters) fetch(ctx context.Context, offset int64) (letters []Letter, next int64, err error) {
-	answer, err := l.client.Fetch(ctx, &kafka.FetchRequest{Topic: l.topic, Offset: offset, MinBytes: 1, MaxBytes: fetchBytes, MaxWait: 100 * time.Millisecond})
-	if err == nil {
-		err = answer.Error
+func letter(l *replay.Letter) Letter {
+	valid := func(text string) string { return strings.ToValidUTF8(text, "�") }
+	return Letter{
+		Offset: l.Offset, Stage: valid(l.Stage), Reason: valid(l.Reason), Topic: valid(l.Topic), Partition: max(l.Partition, 0),
+		RecordOffset: max(l.RecordOffset, 0), Position: l.Position(), Time: l.Time,
+		Key: valid(string(l.Key[:min(len(l.Key), maxKeyShown)])), ValueBytes: l.Size(), Truncated: l.Truncated,
 	}
-	if err != nil {
-		return nil, offset, fmt.Errorf("fetch %s@%d: %w", l.topic, offset, err)
+}
+
+// Replayed is the answer to letters that were sent again.
+type Replayed struct {
+	Sent int `json:"sent"`
+	// Commands publish the rows anew that ingest itself could not publish: of those there is no record to send.
+	Commands []string `json:"commands"`
+}
+
+// replayLetters sends letters again. All of them are looked up before the first is sent.
+func (d *Desk) replayLetters(c *fiber.Ctx) error {
+	ctx := c.UserContext()
+	var order struct {
+		Offsets []int64 `json:"offsets"`
 	}
-	next = offset
-	for {
-		record, err := answer.Records.ReadRecord()
-		if errors.Is(err, io.EOF) {
-			return letters, next, nil
+	if err := api.Body(c, &order); err != nil {
+		return err
+	}
+	if len(order.Offsets) == 0 || len(order.Offsets) > maxReplayed {
+		return api.Errorf(api.Invalid, "Between 1 and %d offsets are needed.", maxReplayed).At("offsets")
+	}
+	letters := make([]*replay.Letter, len(order.Offsets))
+	for i, offset := range order.Offsets {
+		var err error
+		if letters[i], err = d.cfg.Letters.At(ctx, offset); errors.Is(err, replay.ErrNotKept) {
+			return api.Errorf(api.NotFound, "There is no letter at offset %d, or it is no longer kept.", offset).At("offsets")
+		} else if err != nil {
+			return unavailable(err)
 		}
+	}
+	answer := Replayed{Commands: []string{}}
+	for _, l := range letters {
+		command, err := l.Command(d.cfg.Prefix)
 		if err != nil {
-			return nil, next, fmt.Errorf("read %s@%d: %w", l.topic, next, err)
+			return err
 		}
-		if record.Offset < offset { // a batch is delivered whole, also when it begins before what we asked for
+		if command != "" {
+			answer.Commands = append(answer.Commands, command)
 			continue
 		}
-		one, err := letter(record)
-		if err != nil {
-			return nil, next, fmt.Errorf("read %s@%d: %w", l.topic, record.Offset, err)
+		if err := d.cfg.Letters.Send(ctx, l); err != nil {
+			return unavailable(err)
 		}
-		letters, next = append(letters, one), record.Offset+1
+		answer.Sent++
 	}
-}
-
-func letter(r *kafka.Record) (Letter, error) {
-	key, err := kafka.ReadAll(r.Key)
-	if err != nil {
-		return Letter{}, err
-	}
-	value, err := kafka.ReadAll(r.Value)
-	if err != nil {
-		return Letter{}, err
-	}
-	headers := map[string]string{}
-	for _, h := range r.Headers {
-		headers[h.Key] = strings.ToValidUTF8(string(h.Value), "�")
-	}
-	l := Letter{
-		Offset: r.Offset, Stage: headers[projectors.HeaderDeadStage], Reason: headers[projectors.HeaderDeadReason],
-		Topic: headers[projectors.HeaderDeadTopic], Time: headers[projectors.HeaderDeadTime],
-		Key: strings.ToValidUTF8(string(key[:min(len(key), maxKeyShown)]), "�"), ValueBytes: len(value),
-		Truncated: headers[projectors.HeaderDeadTruncated] == "true",
-	}
-	// Numbers that don't read as such are left at zero: a letter is shown whatever state it is in.
-	l.Partition, _ = strconv.Atoi(headers[projectors.HeaderDeadPartition])
-	l.RecordOffset, _ = strconv.ParseInt(headers[projectors.HeaderDeadOffset], 10, 64)
-	if commit := headers[change.HeaderCommitLSN]; commit != "" {
-		l.Position = commit + ":" + headers[change.HeaderTxIndex]
-	}
-	return l, nil
+	return api.Send(c, http.StatusOK, answer)
 }

@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"time"
@@ -10,102 +9,202 @@ import (
 	"github.com/jackc/pgx/v5"
 	"github.com/spf13/cobra"
 	"go.mongodb.org/mongo-driver/v2/mongo"
-	"go.mongodb.org/mongo-driver/v2/mongo/options"
 	"golang.org/x/sync/errgroup"
 
+	"freshet/deploy/health"
 	"freshet/projectors/audit"
 	"freshet/projectors/progress"
 )
 
 // auditOptions are the settings of audit alone.
 type auditOptions struct {
-	wait time.Duration
-	json bool
+	wait       time.Duration
+	json       bool
+	store      string
+	repair     bool
+	continuous bool
+	budget     float64
 }
 
 func newAuditCommand(s *settings) *cobra.Command {
 	var o auditOptions
 	cmd := &cobra.Command{
 		Use:   "audit",
-		Short: "Recompute every document from the tables and compare",
+		Short: "Recompute every document from the tables, compare, and repair",
 		Long: `Waits until the read models have passed what is committed now, computes every document that should
 exist from SQL alone, reads every document that does exist from MongoDB and Elasticsearch, and counts
 those that are missing, extra or different. Changes that are committed meanwhile, and prices that start
 or end by their dates, may show as differences: run it on a quiet shop, or again. It fails if any document
-is wrong.`,
+is wrong.
+
+With --repair the rows behind wrong documents are published again, then the pages and search documents
+that show them are made again, and then everything is compared once more.
+
+With --continuous it looks at one store after the other for ever, at the cost that --budget allows, and
+counts what stays wrong in the gauge freshet_drift_documents (see --health).`,
+		Example: "  freshet audit\n  freshet audit --store milano-centro --repair\n  freshet audit --continuous --budget 0.05 --health 127.0.0.1:8475",
 		GroupID: "data",
 		Args:    cobra.NoArgs,
 		RunE:    func(cmd *cobra.Command, _ []string) error { return s.audit(cmd.Context(), o) },
 	}
-	cmd.Flags().DurationVar(&o.wait, "wait", time.Minute, "how long to wait for the read models")
-	cmd.Flags().BoolVar(&o.json, "json", false, "print the report for machines, with every difference")
+	flags := cmd.Flags()
+	flags.DurationVar(&o.wait, "wait", time.Minute, "how long to wait for the read models, and for each part of a repair")
+	flags.BoolVar(&o.json, "json", false, "print the report for machines, with every difference")
+	flags.StringVar(&o.store, "store", "", "look at one store alone, by id or code (default all)")
+	flags.BoolVar(&o.repair, "repair", false, "mend what is wrong, and look again")
+	flags.BoolVar(&o.continuous, "continuous", false, "look at one store after the other until stopped")
+	flags.Float64Var(&o.budget, "budget", 0.05, "with --continuous, the share of the time to spend looking, up to 1")
 	return cmd
 }
 
 func (s *settings) audit(ctx context.Context, o auditOptions) (err error) {
-	conn, err := pgx.Connect(ctx, s.postgresURL)
-	if err != nil {
-		return fmt.Errorf("connect to Postgres: %w", err)
+	if o.continuous && (o.store != "" || o.repair || o.json) {
+		return errors.New("--continuous looks at all stores and repairs nothing: it goes without --store, --repair and --json")
 	}
-	defer func() { err = errors.Join(err, conn.Close(context.WithoutCancel(ctx))) }()
-	client, err := mongo.Connect(options.Client().ApplyURI(s.mongoURL).SetAppName("freshet audit"))
+	client, err := s.openMongo("audit")
 	if err != nil {
-		return fmt.Errorf("open MongoDB: %w", err)
+		return err
 	}
 	defer func() { err = errors.Join(err, client.Disconnect(context.WithoutCancel(ctx))) }()
-	tables, err := audit.OpenTables(ctx, conn)
-	if err != nil {
-		return err
-	}
-	defer func() { err = errors.Join(err, tables.Close(context.WithoutCancel(ctx))) }()
-	if err := s.passed(ctx, tables, o.wait); err != nil {
-		return err
-	}
-	report, err := audit.Compare(ctx, tables, &audit.Stores{Database: client.Database(s.mongoDatabase), Index: audit.NewIndex(s.elasticURL, s.prefix)})
-	if err != nil {
-		return err
-	}
-	if err := s.printReport(report, o.json); err != nil {
-		return err
-	}
-	if n := report.Wrong(); n > 0 {
-		return fmt.Errorf("%d documents are wrong", n)
-	}
-	return nil
-}
-
-// passed waits until the read models have passed what the transaction sees.
-func (s *settings) passed(ctx context.Context, tables *audit.Tables, wait time.Duration) error {
 	tracker, err := progress.New(progress.Config{Brokers: s.kafka, Security: s.security, Prefix: s.prefix}, s.logger())
 	if err != nil {
 		return err
 	}
-	ctx, cancel := context.WithTimeout(ctx, wait)
-	defer cancel()
-	group, ctx := errgroup.WithContext(ctx)
-	ctx, done := context.WithCancel(ctx)
-	group.Go(func() error {
-		// Ended by done it returns nil; ended by itself it explains what Wait can't.
-		return tracker.Run(ctx)
-	})
-	group.Go(func() error {
-		defer done()
-		if err := tracker.Wait(ctx, tables.Position, stageNames...); err != nil {
-			return fmt.Errorf("the read models have not passed %s within %s: %w", tables.Position, wait, err)
+	a := &auditor{settings: s, db: client.Database(s.mongoDatabase), tracker: tracker, wait: o.wait}
+	if o.continuous {
+		return a.patrol(ctx, o.budget)
+	}
+	return s.tracking(ctx, tracker, func(ctx context.Context) error {
+		store, err := a.named(ctx, o.store)
+		if err != nil {
+			return err
+		}
+		if o.repair {
+			return a.repair(ctx, store, o.json)
+		}
+		report, _, err := a.look(ctx, store, false)
+		if err != nil {
+			return err
+		}
+		if err := s.printReport(report, o.json); err != nil {
+			return err
+		}
+		if n := report.Wrong(); n > 0 {
+			return fmt.Errorf("%d documents are wrong; freshet audit --repair mends them", n)
 		}
 		return nil
 	})
+}
+
+// auditor compares, with what it takes to.
+type auditor struct {
+	*settings
+	db      *mongo.Database
+	tracker *progress.Tracker
+	wait    time.Duration
+}
+
+// named returns the id of a store, 0 for all.
+func (a *auditor) named(ctx context.Context, name string) (id int64, err error) {
+	if name == "" {
+		return 0, nil
+	}
+	err = a.withPostgres(ctx, func(conn *pgx.Conn) error {
+		return conn.QueryRow(ctx, "select id from stores where id::text = $1 or code = $1 order by (id::text = $1) desc limit 1", name).Scan(&id)
+	})
+	if errors.Is(err, pgx.ErrNoRows) {
+		return 0, fmt.Errorf("there is no store %q in Postgres", name)
+	}
+	return id, err
+}
+
+func (a *auditor) withPostgres(ctx context.Context, f func(*pgx.Conn) error) (err error) {
+	conn, err := pgx.Connect(ctx, a.postgresURL)
+	if err != nil {
+		return fmt.Errorf("connect to Postgres: %w", err)
+	}
+	defer func() { err = errors.Join(err, conn.Close(context.WithoutCancel(ctx))) }()
+	return f(conn)
+}
+
+// look compares a store, or all for 0, once the read models have passed what Postgres holds; with plan it says what would
+// mend the differences.
+func (a *auditor) look(ctx context.Context, store int64, plan bool) (report audit.Report, mend audit.Repair, err error) {
+	err = a.withPostgres(ctx, func(conn *pgx.Conn) (err error) {
+		open := audit.OpenTables
+		if store != 0 {
+			open = func(ctx context.Context, conn *pgx.Conn) (*audit.Tables, error) {
+				return audit.OpenStore(ctx, conn, store)
+			}
+		}
+		tables, err := open(ctx, conn)
+		if err != nil {
+			return err
+		}
+		defer func() { err = errors.Join(err, tables.Close(context.WithoutCancel(ctx))) }()
+		if err := a.passed(ctx, tables); err != nil {
+			return err
+		}
+		stores := &audit.Stores{Database: a.db, Index: audit.NewIndex(a.elasticURL, a.prefix), Store: store}
+		if store != 0 {
+			if stores.Products, err = tables.Products(ctx); err != nil {
+				return err
+			}
+		}
+		if report, err = audit.Compare(ctx, tables, stores); err != nil || !plan {
+			return err
+		}
+		mend, err = tables.Plan(ctx, report, stores)
+		return err
+	})
+	return report, mend, err
+}
+
+// passed waits until the read models have passed what the transaction sees.
+func (a *auditor) passed(ctx context.Context, tables *audit.Tables) error {
+	ctx, cancel := context.WithTimeout(ctx, a.wait)
+	defer cancel()
+	if err := a.tracker.Wait(ctx, tables.Position, stageNames...); err != nil {
+		return fmt.Errorf("the read models have not passed %s within %s (freshet stage list says which of them runs): %w", tables.Position, a.wait, err)
+	}
+	return nil
+}
+
+// patrol audits for ever.
+func (a *auditor) patrol(ctx context.Context, budget float64) error {
+	registry := newRegistry()
+	patrol, err := audit.NewPatrol(audit.PatrolConfig{
+		Budget: budget, Log: a.logger(),
+		Stores: func(ctx context.Context) (ids []int64, err error) {
+			err = a.withPostgres(ctx, func(conn *pgx.Conn) error {
+				rows, err := conn.Query(ctx, "select id from stores order by id")
+				if err != nil {
+					return err
+				}
+				ids, err = pgx.CollectRows(rows, pgx.RowTo[int64])
+				return err
+			})
+			return ids, err
+		},
+		Look: func(ctx context.Context, store int64) (audit.Report, error) {
+			report, _, err := a.look(ctx, store, false)
+			return report, err
+		},
+	}, registry)
+	if err != nil {
+		return err
+	}
+	probe := health.New(a.health, registry)
+	group, ctx := errgroup.WithContext(ctx)
+	group.Go(func() error { return a.tracker.Run(ctx) })
+	group.Go(func() error { return probe.Run(ctx) })
+	group.Go(func() error { return patrol.Run(ctx) })
 	return group.Wait()
 }
 
 func (s *settings) printReport(report audit.Report, asJSON bool) error {
-	if !asJSON {
-		return s.printf("%s", report)
+	if asJSON {
+		return s.printJSON(report)
 	}
-	enc := json.NewEncoder(s.stdout)
-	enc.SetIndent("", "  ")
-	if err := enc.Encode(report); err != nil {
-		return fmt.Errorf("print the report: %w", err)
-	}
-	return nil
+	return s.printf("%s", report)
 }

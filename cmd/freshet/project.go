@@ -12,6 +12,7 @@ import (
 
 	"freshet/deploy/health"
 	"freshet/projectors"
+	"freshet/projectors/control"
 	"freshet/projectors/dimension"
 )
 
@@ -52,15 +53,17 @@ func (s *settings) project(ctx context.Context, names []string, o projectOptions
 	}
 	defer func() { _ = client.Disconnect(context.WithoutCancel(ctx)) }() // all writes are acknowledged by then
 	registry := newRegistry()
+	db := client.Database(s.mongoDatabase)
+	board := control.NewBoard(control.Open(db), stageNames, control.DefaultInterval, s.logger())
 	runtime, err := projectors.NewRuntime(projectors.Config{
-		Brokers: s.kafka, Security: s.security, Prefix: s.prefix,
+		Brokers: s.kafka, Security: s.security, Prefix: s.prefix, Controls: board,
 		// A view is some kilobytes: catching up, a batch of a thousand lets the later view of an offer spare the earlier one.
 		FetchBytes: 6 << 20, PartitionBytes: 3 << 20,
 	}, s.logger(), registry)
 	if err != nil {
 		return err
 	}
-	w := &wiring{settings: s, options: o, db: client.Database(s.mongoDatabase), runtime: runtime, registry: registry}
+	w := &wiring{settings: s, options: o, db: db, runtime: runtime, registry: registry}
 	w.cache = dimension.NewCache(w.db, dimension.CacheConfig{Logger: s.logger()})
 	stages, err := w.stages(ctx, names)
 	if err != nil {
@@ -75,6 +78,7 @@ func (s *settings) project(ctx context.Context, names []string, o projectOptions
 	defer cancel()
 	group.Go(func() error { return probe.Run(ctx) })
 	group.Go(func() error { return w.cache.Run(ctx) })
+	group.Go(func() error { return board.Run(ctx) })
 	group.Go(func() error { defer cancel(); return runtime.Run(ctx, stages...) })
 	return group.Wait()
 }

@@ -2,8 +2,6 @@ package main
 
 import (
 	"context"
-	"crypto/rand"
-	"encoding/hex"
 	"errors"
 	"fmt"
 	"time"
@@ -22,28 +20,38 @@ import (
 type rebuildOptions struct {
 	wait   time.Duration
 	reason string
+	all    bool
+	from   int64
 }
 
 func newRebuildCommand(s *settings) *cobra.Command {
 	var o rebuildOptions
 	cmd := &cobra.Command{
 		Use:   "rebuild STORE",
-		Short: "Make a store's home and category pages again, while live",
+		Short: "Make a store's pages and search documents again, or all stores', while live",
 		Long: `Asks the projectors to read the offers of a store, given by id or code, again and to write all its home and category pages
 and search documents anew. Readers see the old pages until the new ones replace them, one by one.
-The request is durable when the command ends; with --wait it ends when the pages are written.`,
-		Example: "  freshet rebuild milano-centro --wait",
+The request is durable when the command ends; with --wait it ends when the pages are written.
+
+With --all it takes one store after the other, by id; with --wait the next one only when the pages of the
+last are written, so that the load stays that of one store. A run that was broken off goes on with --from.`,
+		Example: "  freshet rebuild milano-centro --wait\n  freshet rebuild --all --wait\n  freshet rebuild --all --wait --from 812",
 		GroupID: "data",
-		Args:    cobra.ExactArgs(1),
-		RunE:    func(cmd *cobra.Command, args []string) error { return s.rebuild(cmd.Context(), args[0], o) },
+		Args:    cobra.MaximumNArgs(1),
+		RunE:    func(cmd *cobra.Command, args []string) error { return s.rebuild(cmd.Context(), args, o) },
 	}
 	cmd.Flags().DurationVar(&o.wait, "wait", 0, "wait until the pages are written, and say how it goes; --wait alone is --wait=10m")
 	cmd.Flags().Lookup("wait").NoOptDefVal = "10m"
+	cmd.Flags().BoolVar(&o.all, "all", false, "all stores, closed ones too")
+	cmd.Flags().Int64Var(&o.from, "from", 0, "with --all, begin at the store of this id")
 	cmd.Flags().StringVar(&o.reason, "reason", "asked for on the command line", "why, for the projectors' log")
 	return cmd
 }
 
-func (s *settings) rebuild(ctx context.Context, name string, o rebuildOptions) (err error) {
+func (s *settings) rebuild(ctx context.Context, names []string, o rebuildOptions) (err error) {
+	if o.all == (len(names) == 1) {
+		return errors.New("rebuild which store? name one, or give --all")
+	}
 	client, err := mongo.Connect(options.Client().ApplyURI(s.mongoURL).SetAppName("freshet rebuild"))
 	if err != nil {
 		return fmt.Errorf("open MongoDB: %w", err)
@@ -54,14 +62,37 @@ func (s *settings) rebuild(ctx context.Context, name string, o rebuildOptions) (
 	if err := dims.Refresh(ctx); err != nil {
 		return err
 	}
-	store, ok := dims.Get().StoreNamed(name)
-	if !ok {
-		return fmt.Errorf("there is no store %q; the read API lists them at /api/v1/stores", name)
+	pages := tree.NewStore(db, false)
+	if o.all {
+		return s.rebuildAll(ctx, dims.Get(), pages, o)
 	}
-	var id [8]byte
-	_, _ = rand.Read(id[:]) // never fails: it ends the process instead
+	store, ok := dims.Get().StoreNamed(names[0])
+	if !ok {
+		return fmt.Errorf("there is no store %q; the read API lists them at /api/v1/stores", names[0])
+	}
+	return s.rebuildStore(ctx, dims.Get(), store, pages, o)
+}
+
+// rebuildAll rebuilds the stores one after the other. On an error it says where to go on.
+func (s *settings) rebuildAll(ctx context.Context, dims *dimension.Set, pages *tree.Store, o rebuildOptions) error {
+	stores := dims.Stores()
+	for i, store := range stores {
+		if store.ID < o.from {
+			continue
+		}
+		if err := s.printf("store %d, %d of %d: ", store.ID, i+1, len(stores)); err != nil {
+			return err
+		}
+		if err := s.rebuildStore(ctx, dims, store, pages, o); err != nil {
+			return fmt.Errorf("%w; go on with --from %d", err, store.ID)
+		}
+	}
+	return nil
+}
+
+func (s *settings) rebuildStore(ctx context.Context, dims *dimension.Set, store dimension.Store, pages *tree.Store, o rebuildOptions) error {
 	command := projectors.Command{
-		Kind: projectors.Rebuild, Store: store.ID, ID: hex.EncodeToString(id[:]), Dimensions: dims.Get().Version(), Reason: o.reason,
+		Kind: projectors.Rebuild, Store: store.ID, ID: randomID(), Dimensions: dims.Version(), Reason: o.reason,
 	}
 	partition, offset, err := s.publishCommand(ctx, command)
 	if err != nil {
@@ -72,7 +103,7 @@ func (s *settings) rebuild(ctx context.Context, name string, o rebuildOptions) (
 	}
 	ctx, cancel := context.WithTimeout(ctx, o.wait)
 	defer cancel()
-	if err := s.followRebuild(ctx, tree.NewStore(db, false), store.ID, partition, offset); err != nil {
+	if err := s.followRebuild(ctx, pages, store.ID, partition, offset); err != nil {
 		return fmt.Errorf("wait for the rebuild of store %s, which goes on: %w", store.Code, err)
 	}
 	return nil

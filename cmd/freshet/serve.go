@@ -19,11 +19,14 @@ import (
 	"freshet/api/write"
 	"freshet/deploy/health"
 	"freshet/ingest"
+	"freshet/ingest/broker"
 	"freshet/projectors"
 	"freshet/projectors/alert"
+	"freshet/projectors/control"
 	"freshet/projectors/dimension"
 	"freshet/projectors/order"
 	"freshet/projectors/progress"
+	"freshet/projectors/replay"
 	"freshet/projectors/tree"
 	"freshet/search"
 )
@@ -85,7 +88,7 @@ func newServeWriteCommand(s *settings, o *serveOptions) *cobra.Command {
 func newServeAdminCommand(s *settings, o *serveOptions) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "admin",
-		Short: "Serve rebuild, snapshots, status and dead letters to operators",
+		Short: "Serve explanations, rebuild, control of the stages, snapshots, status and dead letters to operators",
 		Args:  cobra.NoArgs,
 		RunE:  func(cmd *cobra.Command, _ []string) error { return s.serveAdmin(cmd.Context(), o) },
 	}
@@ -221,7 +224,7 @@ func (s *settings) serveAdmin(ctx context.Context, o *serveOptions) error {
 	if err != nil {
 		return err
 	}
-	defer func() { _ = client.Disconnect(context.WithoutCancel(ctx)) }() // nothing is written here
+	defer func() { _ = client.Disconnect(context.WithoutCancel(ctx)) }() // all writes are acknowledged by then
 	tracker, err := progress.New(progress.Config{Brokers: s.kafka, Security: s.security, Prefix: s.prefix}, s.logger())
 	if err != nil {
 		return err
@@ -234,9 +237,14 @@ func (s *settings) serveAdmin(ctx context.Context, o *serveOptions) error {
 	transport := s.security.Transport("freshet-admin", 0)
 	defer transport.CloseIdleConnections()
 	dims := dimension.NewCache(client.Database(s.mongoDatabase), dimension.CacheConfig{Logger: s.logger()})
+	explainer, err := s.explainer(client.Database(s.mongoDatabase), transport, tracker, dims)
+	if err != nil {
+		return err
+	}
 	desk := admin.New(admin.Config{
-		Prefix: s.prefix, Publisher: producer, Progress: tracker, Dimensions: dims,
-		Letters: admin.NewLetters(s.kafka, s.prefix, transport), Ingest: remoteIngest{s},
+		Prefix: s.prefix, Publisher: producer, Progress: tracker, Dimensions: dims, Explainer: explainer,
+		Controls: control.Open(client.Database(s.mongoDatabase)),
+		Letters:  replay.New(broker.Cluster{Addresses: s.kafka, Security: s.security}.Client(transport, 15*time.Second), s.prefix), Ingest: remoteIngest{s},
 	})
 	v := s.newServing()
 	server, err := v.server(s, o, "admin", s.adminListen, desk.Ready)

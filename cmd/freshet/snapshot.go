@@ -2,8 +2,6 @@ package main
 
 import (
 	"context"
-	"crypto/rand"
-	"encoding/hex"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -119,9 +117,7 @@ func (o snapshotOptions) order(tables []string) (ingest.Signal, error) {
 		sig.Keys = append(sig.Keys, keys...)
 	}
 	if sig.ID == "" {
-		var id [8]byte
-		_, _ = rand.Read(id[:]) // never fails: it ends the process instead
-		sig.ID = hex.EncodeToString(id[:])
+		sig.ID = randomID()
 	}
 	return sig, sig.Validate()
 }

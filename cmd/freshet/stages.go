@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -66,7 +67,9 @@ func (w *wiring) stage(name string) (projectors.Stage, error) {
 			return offer.NewProjector(w.db, docs, views)
 		}, change.OfferViewTopic(prefix)), nil
 	case "tree":
-		return tree.NewStage(tree.Config{Prefix: prefix, Log: w.settings.logger(), Registry: w.registry}, tree.NewStore(w.db, !w.options.plain), w.cache)
+		stage, err := tree.NewStage(tree.Config{Prefix: prefix, Log: w.settings.logger(), Registry: w.registry}, tree.NewStore(w.db, !w.options.plain), w.cache)
+		stage.Repair = rebuildAll
+		return stage, err
 	case "index":
 		return w.index(docs)
 	case order.StageName:
@@ -77,6 +80,9 @@ func (w *wiring) stage(name string) (projectors.Stage, error) {
 	return projectors.Stage{}, fmt.Errorf("no projector is called %q", name)
 }
 
+// rebuildAll repairs what is made of the documents in MongoDB.
+const rebuildAll = "freshet rebuild --all --wait"
+
 // foldWindow is how long the folds gather records while more keep coming; one that comes alone is folded at once. Every
 // batch costs four round trips and a journal sync however small it is.
 const foldWindow = 60 * time.Millisecond
@@ -85,7 +91,8 @@ const foldWindow = 60 * time.Millisecond
 func (w *wiring) tables(name string, tables []string, handler func(partition int) projectors.Handler, outputs ...string) projectors.Stage {
 	stage := projectors.Stage{
 		Name: name, Upstream: []string{"ingest"}, Outputs: outputs, Window: foldWindow,
-		New: func(_ context.Context, partition int) (projectors.Handler, error) { return handler(partition), nil },
+		Repair: "freshet snapshot " + strings.Join(tables, " ") + " --sweep --wait",
+		New:    func(_ context.Context, partition int) (projectors.Handler, error) { return handler(partition), nil },
 	}
 	for _, table := range tables {
 		stage.Topics = append(stage.Topics, change.Topic(w.settings.prefix, "public", table))
@@ -105,6 +112,7 @@ func (w *wiring) index(docs document.Config) (projectors.Stage, error) {
 	if err != nil {
 		return projectors.Stage{}, err
 	}
+	stage.Repair = rebuildAll
 	indices := &search.Indices{Client: client, Prefix: w.settings.prefix}
 	handler := stage.New
 	stage.New = func(ctx context.Context, partition int) (projectors.Handler, error) {

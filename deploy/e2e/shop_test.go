@@ -19,7 +19,6 @@ import (
 	"go.mongodb.org/mongo-driver/v2/mongo/options"
 
 	"freshet/deploy/stack/stacktest"
-	"freshet/ingest/change"
 	"freshet/projectors/audit"
 	"freshet/projectors/progress"
 )
@@ -126,15 +125,7 @@ func (s *shop) follow(ctx context.Context) {
 // catchUp waits until every read model has passed all that is committed now.
 func (s *shop) catchUp(ctx context.Context) error {
 	s.t.Helper()
-	conn := s.connect()
-	var lsn string
-	if err := conn.QueryRow(ctx, "select pg_current_wal_insert_lsn()::text").Scan(&lsn); err != nil {
-		s.t.Fatalf("read the position: %v", err)
-	}
-	at, err := change.ParseLSN(lsn)
-	if err != nil {
-		s.t.Fatal(err)
-	}
+	at := s.position(ctx)
 	if err := s.tracker.Wait(ctx, at, readModels...); err != nil {
 		var b strings.Builder
 		for _, stage := range append([]string{"ingest"}, readModels...) {
