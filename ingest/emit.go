@@ -61,6 +61,9 @@ func (e *emitter) row(ctx context.Context, t *table, op change.Op, before, after
 
 // remove publishes a delete and its tombstone, which share a position.
 func (e *emitter) remove(ctx context.Context, t *table, before []change.Value) error {
+	if failpoint.OneIn("drop-deletes-N") {
+		return nil
+	}
 	return e.put(ctx, t, change.Delete, before, nil, "", nil)
 }
 
@@ -77,6 +80,9 @@ func (e *emitter) move(ctx context.Context, t *table, before, after []change.Val
 			e.position.Index++
 			return e.park(ctx, t, err)
 		}
+	}
+	if failpoint.Enabled("forget-old-key") {
+		return e.put(ctx, t, change.Create, nil, after, headerOldKey, oldKey)
 	}
 	if err := e.put(ctx, t, change.Delete, before, nil, headerNewKey, newKey); err != nil {
 		return err

@@ -184,7 +184,7 @@ func (p *Projector) name(ctx context.Context, docs map[int64]*Product) error {
 
 // rename folds the names of the brands, which are stored, into all their products and publishes the views of these.
 func (p *Projector) rename(ctx context.Context, brands map[int64]*BrandName) error {
-	if len(brands) == 0 {
+	if len(brands) == 0 || failpoint.Enabled("forget-brand") {
 		return nil
 	}
 	ids, err := p.products.IDsWhere(ctx, "row.brand_id", slices.Collect(maps.Keys(brands)))

@@ -140,7 +140,10 @@ func (h *Handler) writeViews(ctx context.Context, b *batch, set *dimension.Set, 
 		if !ok {
 			continue
 		}
-		for _, lang := range store.Languages {
+		for i, lang := range store.Languages {
+			if (i > 0 && failpoint.Enabled("first-language")) || failpoint.OneIn("drop-document-N") {
+				continue
+			}
 			op, err := h.op(&n.view, lang, set, false)
 			if err != nil {
 				return err

@@ -95,7 +95,7 @@ func Read(ev change.Event) (Edit, error) {
 
 // Fold folds the edit, and says whether that changed the document.
 func (e Edit) Fold(o *Offer) bool {
-	if e.apply == nil || !e.apply(o) {
+	if e.apply == nil || failpoint.OneIn("drop-edit-N") || !e.apply(o) {
 		return false
 	}
 	o.ID, o.Store, o.Product = e.Offer, e.Store, e.Product
@@ -125,7 +125,7 @@ func (r row) offer(ev change.Event) func(*Offer) bool {
 
 func (r row) price(ev change.Event) func(*Offer) bool {
 	section := Price{SKU: r.SKU, Pos: ev.Position, Amount: r.Amount, ListAmount: r.ListAmount, ValidFrom: r.ValidFrom, ValidTo: r.ValidTo}
-	if ev.Op == change.Delete {
+	if ev.Op == change.Delete && !failpoint.Enabled("forget-price-delete") {
 		section = Price{SKU: r.SKU, Pos: ev.Position, Deleted: true}
 	}
 	return func(o *Offer) bool {
@@ -144,6 +144,9 @@ func (r row) price(ev change.Event) func(*Offer) bool {
 
 func (r row) stock(ev change.Event) func(*Offer) bool {
 	section := Stock{SKU: r.SKU, Pos: ev.Position, OnHand: r.OnHand, Reserved: r.Reserved, LowStockAt: r.LowStockAt}
+	if failpoint.Enabled("forget-reserved") {
+		section.Reserved = 0
+	}
 	if ev.Op == change.Delete {
 		section = Stock{SKU: r.SKU, Pos: ev.Position, Deleted: true}
 	}

@@ -92,7 +92,9 @@ func (a *Assortment) Apply(v *view.Offer) bool {
 		return true
 	}
 	if old != nil {
-		a.withdraw(old)
+		if !failpoint.Enabled("forget-withdraw") {
+			a.withdraw(old)
+		}
 	}
 	a.items[v.Product] = next
 	a.bytes += next.size()
@@ -134,6 +136,9 @@ func (a *Assortment) withdraw(it *item) {
 func (a *Assortment) mark(category int64) {
 	for at := a.plan.places[category]; at != nil; at = at.parent {
 		a.marked[at.id] = true
+		if failpoint.Enabled("forget-ancestors") {
+			return
+		}
 	}
 }
 
@@ -143,7 +148,9 @@ func (a *Assortment) mark(category int64) {
 func (a *Assortment) settle() {
 	for id := range a.marked {
 		pl, old := a.plan.places[id], a.ranks[id]
-		delete(a.ranks, id)
+		if !failpoint.Enabled("keep-ranks") {
+			delete(a.ranks, id)
+		}
 		now := a.rankOf(pl)
 		if old.same(now, NodeCards) {
 			continue

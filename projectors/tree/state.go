@@ -78,7 +78,10 @@ func (s *state) changes(all bool) (writes []write, dropped int, err error) {
 		if s.stored[k] == doc.Hash && !all {
 			return nil
 		}
-		dropped += left
+		if dropped += left; failpoint.OneIn("drop-page-N") {
+			s.stored[k] = doc.Hash
+			return nil
+		}
 		doc.Ver, doc.Source = s.next(), s.source
 		writes = append(writes, write{s, k, doc})
 		return nil

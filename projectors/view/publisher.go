@@ -10,6 +10,7 @@ import (
 	"strconv"
 
 	"freshet/ingest/change"
+	"freshet/ingest/failpoint"
 	"freshet/projectors"
 	"freshet/projectors/catalog"
 	"freshet/projectors/document"
@@ -186,6 +187,9 @@ func (e *TooLargeError) TooLarge() (products []int64, offers []string) {
 func (p *Publisher) publish(ctx context.Context, views []Offer) error {
 	messages := make([]projectors.Message, 0, len(views))
 	for i := range views {
+		if failpoint.OneIn("drop-view-N") {
+			continue
+		}
 		value, err := json.Marshal(&views[i])
 		if err != nil {
 			return fmt.Errorf("encode view of product %d in store %d: %w", views[i].Product, views[i].Store, err)
