@@ -27,7 +27,7 @@ func OpenTables(ctx context.Context, conn *pgx.Conn) (*Tables, error) {
 	return open(ctx, conn, func(context.Context, pgx.Tx) error { return nil })
 }
 
-// OpenStore is OpenTables for the documents of one store: its offers, their products, its pages and search documents.
+// OpenStore is OpenTables for the documents of one store: its offers, their products, its pages, search documents and orders.
 func OpenStore(ctx context.Context, conn *pgx.Conn, store int64) (*Tables, error) {
 	return open(ctx, conn, func(ctx context.Context, tx pgx.Tx) error { return narrow(ctx, tx, store) })
 }
@@ -37,7 +37,7 @@ func OpenStore(ctx context.Context, conn *pgx.Conn, store int64) (*Tables, error
 func narrow(ctx context.Context, tx pgx.Tx, store int64) error {
 	for _, view := range []struct{ table, which string }{
 		{"stores", "id = %d"}, {"offers", "store_id = %d"}, {"prices", "store_id = %d"}, {"inventory", "store_id = %d"},
-		{"stock_movements", "store_id = %d"}, {"products", "id in (select product_id from public.offers where store_id = %d)"},
+		{"stock_movements", "store_id = %d"}, {"orders", "store_id = %d"}, {"products", "id in (select product_id from public.offers where store_id = %d)"},
 	} {
 		sql := fmt.Sprintf("create temp view %s as select * from public.%s where "+view.which, view.table, view.table, store)
 		if _, err := tx.Exec(ctx, sql); err != nil {

@@ -40,7 +40,7 @@ func (r Repair) Empty() bool { return len(r.Rereads)+len(r.Commands) == 0 }
 // Plan finds out what mends the report. The rows to publish again are those that Postgres has, and those that the wrong
 // documents say it has.
 func (t *Tables) Plan(ctx context.Context, report Report, stores *Stores) (Repair, error) {
-	products, offers, parts := map[int64]bool{}, map[[2]int64]bool{}, newParts()
+	wrong, parts := newFolded(), newParts()
 	for _, k := range report {
 		for _, d := range slices.Concat(k.Missing, k.Extra, k.Different) {
 			ids, err := numbers(k.Kind, d.Key)
@@ -49,10 +49,14 @@ func (t *Tables) Plan(ctx context.Context, report Report, stores *Stores) (Repai
 			}
 			switch k.Kind {
 			case Product:
-				products[ids[0]] = true
+				wrong.products[ids[0]] = true
 			case Offer:
-				offers[[2]int64{ids[0], ids[1]}] = true
+				wrong.offers[[2]int64{ids[0], ids[1]}] = true
 				parts.product(ids[0], ids[1])
+			case Level:
+				wrong.offers[[2]int64{ids[0], ids[1]}] = true
+			case Order:
+				wrong.orders[ids[0]] = true
 			case Search:
 				parts.product(ids[0], ids[1])
 			case Node:
@@ -62,20 +66,20 @@ func (t *Tables) Plan(ctx context.Context, report Report, stores *Stores) (Repai
 			}
 		}
 	}
-	offered, err := stores.offering(ctx, slices.Collect(maps.Keys(products)))
+	offered, err := stores.offering(ctx, slices.Collect(maps.Keys(wrong.products)))
 	if err != nil {
 		return Repair{}, err
 	}
 	for _, o := range offered {
 		parts.product(o[0], o[1])
 	}
-	rereads, err := t.rereads(ctx, slices.Collect(maps.Keys(products)), slices.Collect(maps.Keys(offers)), stores)
+	rereads, err := t.rereads(ctx, wrong, stores)
 	return Repair{Rereads: rereads, Commands: parts.commands()}, err
 }
 
 // numbers reads the numbers of a key: product; store and product or category; store.
 func numbers(kind Kind, key string) (ids []int64, err error) {
-	want := map[Kind]int{Product: 1, Offer: 2, Search: 2, Node: 2, Home: 1}[kind]
+	want := map[Kind]int{Product: 1, Offer: 2, Search: 2, Node: 2, Home: 1, Order: 1, Level: 2}[kind]
 	if _, after, found := strings.Cut(key, "/"); found { // "<lang>/<store>:<product>"
 		key = after
 	}
@@ -138,8 +142,27 @@ func (p *parts) commands() (commands []projectors.Command) {
 	return commands
 }
 
-// rereads lists the rows of the products and offers, those of Postgres and those of their documents.
-func (t *Tables) rereads(ctx context.Context, products []int64, offers [][2]int64, stores *Stores) ([]Reread, error) {
+// folded are the wrong documents that rows are folded into.
+type folded struct {
+	products, orders map[int64]bool
+	offers           map[[2]int64]bool
+}
+
+func newFolded() *folded {
+	return &folded{products: map[int64]bool{}, orders: map[int64]bool{}, offers: map[[2]int64]bool{}}
+}
+
+// arguments are what the row queries take, by whose rows they list.
+func (f *folded) arguments() map[owner][]int64 {
+	pairs := make([]int64, 0, 2*len(f.offers))
+	for o := range f.offers {
+		pairs = append(pairs, o[0], o[1])
+	}
+	return map[owner][]int64{ofProduct: slices.Collect(maps.Keys(f.products)), ofOffer: pairs, ofOrder: slices.Collect(maps.Keys(f.orders))}
+}
+
+// rereads lists the rows of the wrong documents, those of Postgres and those of the documents themselves.
+func (t *Tables) rereads(ctx context.Context, wrong *folded, stores *Stores) ([]Reread, error) {
 	keys := map[string]map[string][]string{} // by table and joined key
 	put := func(table string, key ...string) {
 		if keys[table] == nil {
@@ -147,19 +170,12 @@ func (t *Tables) rereads(ctx context.Context, products []int64, offers [][2]int6
 		}
 		keys[table][strings.Join(key, "\x00")] = key
 	}
-	if err := stores.rowsOf(ctx, products, offers, put); err != nil {
+	if err := stores.rowsOf(ctx, wrong, put); err != nil {
 		return nil, err
 	}
-	listed := make([]int64, 0, 2*len(offers))
-	for _, o := range offers {
-		listed = append(listed, o[0], o[1])
-	}
+	arguments := wrong.arguments()
 	for _, q := range rowQueries {
-		args := []any{products}
-		if q.ofOffers {
-			args[0] = listed
-		}
-		rows, err := t.tx.Query(ctx, q.sql, args...)
+		rows, err := t.tx.Query(ctx, q.sql, arguments[q.of])
 		if err != nil {
 			return nil, fmt.Errorf("list rows of %s: %w", q.table, err)
 		}
@@ -181,19 +197,37 @@ func (t *Tables) rereads(ctx context.Context, products []int64, offers [][2]int6
 	return rereads, nil
 }
 
+// owner says whose rows a query lists.
+type owner int
+
+const (
+	ofProduct owner = iota
+	ofOffer
+	ofOrder
+)
+
 // rowQueries list the keys of the rows that a document is folded from. The stock movements are left out: the ledger is
 // counted, and a part of it read again is no new count.
 var rowQueries = []struct {
-	table, sql string
-	ofOffers   bool
+	table string
+	of    owner
+	sql   string
 }{
-	{"products", "select array[id::text] from products where id = any($1)", false},
-	{"product_texts", "select array[product_id::text, lang] from product_texts where product_id = any($1)", false},
-	{"variants", "select array[sku] from variants where product_id = any($1)", false},
-	{"product_categories", "select array[product_id::text, category_id::text] from product_categories where product_id = any($1)", false},
-	{"offers", "select array[store_id::text, product_id::text] from offers where " + inPairs, true},
-	{"prices", "select array[store_id::text, sku] from prices where " + inPairs, true},
-	{"inventory", "select array[store_id::text, sku] from inventory where " + inPairs, true},
+	{"products", ofProduct, "select array[id::text] from products where id = any($1)"},
+	{"product_texts", ofProduct, "select array[product_id::text, lang] from product_texts where product_id = any($1)"},
+	{"variants", ofProduct, "select array[sku] from variants where product_id = any($1)"},
+	{"product_categories", ofProduct, "select array[product_id::text, category_id::text] from product_categories where product_id = any($1)"},
+	{"reviews", ofProduct, "select array[id::text] from reviews where product_id = any($1)"},
+	{"offers", ofOffer, "select array[store_id::text, product_id::text] from offers where " + inPairs},
+	{"prices", ofOffer, "select array[store_id::text, sku] from prices where " + inPairs},
+	{"inventory", ofOffer, "select array[store_id::text, sku] from inventory where " + inPairs},
+	{"orders", ofOrder, "select array[id::text] from orders where id = any($1)"},
+	{"order_items", ofOrder, "select array[order_id::text, line::text] from order_items where order_id = any($1)"},
+	{"payments", ofOrder, "select array[id::text] from payments where order_id = any($1)"},
+	{"shipments", ofOrder, "select array[id::text] from shipments where order_id = any($1)"},
+	{"shipment_events", ofOrder, "select array[id::text] from shipment_events where order_id = any($1)"},
+	{"returns", ofOrder, "select array[id::text] from returns where order_id = any($1)"},
+	{"refunds", ofOrder, "select array[id::text] from refunds where order_id = any($1)"},
 }
 
 // inPairs is true of the rows whose store and product follow each other in the list.

@@ -4,55 +4,118 @@ import (
 	"context"
 	"fmt"
 	"strconv"
+	"strings"
 
 	"go.mongodb.org/mongo-driver/v2/bson"
 
 	"freshet/projectors/catalog"
 	"freshet/projectors/offer"
+	"freshet/projectors/order"
 )
 
-// rowsOf tells the rows that the documents of the products and offers say exist.
-func (s *Stores) rowsOf(ctx context.Context, products []int64, offers [][2]int64, put func(table string, key ...string)) error {
-	ids := bson.A{}
-	for _, id := range products {
-		put("products", strconv.FormatInt(id, 10))
-		ids = append(ids, id)
-	}
-	var catalogued []catalog.Product
-	if err := s.all(ctx, catalog.CollectionName, bson.D{{Key: "_id", Value: bson.D{{Key: "$in", Value: ids}}}}, &catalogued); err != nil {
+// rowsOf tells the rows that the wrong documents say exist.
+func (s *Stores) rowsOf(ctx context.Context, wrong *folded, put func(table string, key ...string)) error {
+	if err := s.rowsOfProducts(ctx, wrong.products, put); err != nil {
 		return err
 	}
-	for _, p := range catalogued {
-		id := strconv.FormatInt(p.ID, 10)
+	if err := s.rowsOfOffers(ctx, wrong.offers, put); err != nil {
+		return err
+	}
+	return s.rowsOfOrders(ctx, wrong.orders, put)
+}
+
+func (s *Stores) rowsOfProducts(ctx context.Context, wrong map[int64]bool, put func(table string, key ...string)) error {
+	var products []catalog.Product
+	if err := s.all(ctx, catalog.CollectionName, among(wrong, "_id"), &products); err != nil {
+		return err
+	}
+	for id := range wrong {
+		put("products", text(id))
+	}
+	for _, p := range products {
 		for _, t := range p.Texts {
-			put("product_texts", id, t.Lang)
+			put("product_texts", text(p.ID), t.Lang)
 		}
 		for _, v := range p.Variants {
 			put("variants", v.SKU)
 		}
 		for _, c := range p.Categories {
-			put("product_categories", id, strconv.FormatInt(c.ID, 10))
+			put("product_categories", text(p.ID), text(c.ID))
 		}
 	}
-	ids = bson.A{}
-	for _, o := range offers {
-		put("offers", strconv.FormatInt(o[0], 10), strconv.FormatInt(o[1], 10))
-		ids = append(ids, offer.ID(o[0], o[1]))
-	}
-	var offered []offer.Offer
-	if err := s.all(ctx, offer.CollectionName, bson.D{{Key: "_id", Value: bson.D{{Key: "$in", Value: ids}}}}, &offered); err != nil {
+	var reviews []catalog.Review
+	if err := s.all(ctx, catalog.ReviewCollectionName, among(wrong, "product"), &reviews); err != nil {
 		return err
 	}
-	for _, o := range offered {
-		store := strconv.FormatInt(o.Store, 10)
-		for _, p := range o.Prices {
-			put("prices", store, p.SKU)
-		}
-		for _, x := range o.Stock {
-			put("inventory", store, x.SKU)
+	for _, r := range reviews {
+		if _, id, ok := strings.Cut(r.ID, ":"); ok {
+			put("reviews", id)
 		}
 	}
 	return nil
+}
+
+func (s *Stores) rowsOfOffers(ctx context.Context, wrong map[[2]int64]bool, put func(table string, key ...string)) error {
+	ids := bson.A{}
+	for o := range wrong {
+		put("offers", text(o[0]), text(o[1]))
+		ids = append(ids, offer.ID(o[0], o[1]))
+	}
+	var offers []offer.Offer
+	if err := s.all(ctx, offer.CollectionName, bson.D{{Key: "_id", Value: bson.D{{Key: "$in", Value: ids}}}}, &offers); err != nil {
+		return err
+	}
+	for _, o := range offers {
+		for _, p := range o.Prices {
+			put("prices", text(o.Store), p.SKU)
+		}
+		for _, x := range o.Stock {
+			put("inventory", text(o.Store), x.SKU)
+		}
+	}
+	return nil
+}
+
+func (s *Stores) rowsOfOrders(ctx context.Context, wrong map[int64]bool, put func(table string, key ...string)) error {
+	var orders []order.Order
+	if err := s.all(ctx, order.CollectionName, among(wrong, "_id"), &orders); err != nil {
+		return err
+	}
+	for id := range wrong {
+		put("orders", text(id))
+	}
+	for _, o := range orders {
+		for _, l := range o.Lines {
+			put("order_items", text(o.ID), text(l.Line))
+		}
+		for _, x := range o.Payments {
+			put("payments", text(x.ID))
+		}
+		for _, x := range o.Shipments {
+			put("shipments", text(x.ID))
+		}
+		for _, x := range o.Scans {
+			put("shipment_events", text(x.ID))
+		}
+		for _, x := range o.Returns {
+			put("returns", text(x.ID))
+		}
+		for _, x := range o.Refunds {
+			put("refunds", text(x.ID))
+		}
+	}
+	return nil
+}
+
+func text(id int64) string { return strconv.FormatInt(id, 10) }
+
+// among is the filter of the documents whose field is one of the numbers.
+func among(ids map[int64]bool, field string) bson.D {
+	list := bson.A{}
+	for id := range ids {
+		list = append(list, id)
+	}
+	return bson.D{{Key: field, Value: bson.D{{Key: "$in", Value: list}}}}
 }
 
 // offering returns the store and product of each offer of the products, of the audit's store alone where it has one.

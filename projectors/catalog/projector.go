@@ -16,9 +16,9 @@ import (
 
 // Names of the collections.
 const (
-	CollectionName      = "products"
-	BrandCollectionName = "brand_names"
-	reviewCollection    = "reviews"
+	CollectionName       = "products"
+	BrandCollectionName  = "brand_names"
+	ReviewCollectionName = "reviews"
 )
 
 // Tables are the tables that the projector folds. brands has one partition, which the worker of partition 0 gets.
@@ -41,7 +41,7 @@ func EnsureIndexes(ctx context.Context, db *mongo.Database) error {
 }
 
 func openReviews(db *mongo.Database, config document.Config) *document.Collection[string, Review] {
-	return document.Open[string, Review](db, reviewCollection, config)
+	return document.Open[string, Review](db, ReviewCollectionName, config)
 }
 
 // publisher publishes the views of all offers of the products.

@@ -2,6 +2,7 @@ package order
 
 import (
 	"context"
+	"errors"
 	"maps"
 	"slices"
 
@@ -34,9 +35,10 @@ func open(db *mongo.Database, config document.Config) *document.Collection[int64
 	return document.Open[int64, Order](db, CollectionName, config)
 }
 
-// EnsureIndexes creates the index by which a customer finds their orders.
+// EnsureIndexes creates the indexes by which a customer finds their orders, and an audit those of a store.
 func EnsureIndexes(ctx context.Context, db *mongo.Database) error {
-	return open(db, document.Config{}).EnsureIndex(ctx, "row.customer", "row.placed", "_id")
+	orders := open(db, document.Config{})
+	return errors.Join(orders.EnsureIndex(ctx, "row.customer", "row.placed", "_id"), orders.EnsureIndex(ctx, "row.store"))
 }
 
 // Handle implements projectors.Handler.
