@@ -3,6 +3,7 @@ package search
 import (
 	_ "embed" // the dictionary
 	"strings"
+	"sync"
 )
 
 //go:embed words_de.txt
@@ -20,18 +21,17 @@ var stemmers = map[string]string{
 	"it": "light_italian", "fr": "light_french", "de": "light_german", "es": "light_spanish", "en": "light_english",
 }
 
-// irregular are the English plurals that the stemmer does not know.
-var irregular = []string{
-	"knives => knife", "shelves => shelf", "scarves => scarf", "leaves => leaf", "loaves => loaf", "halves => half",
+// irregular are the plurals that a language's stemmer does not know. It takes glasses for spectacles alone.
+var irregular = map[string][]string{"de": {"eier => ei"}, "en": {
+	"glasses => glass", "knives => knife", "shelves => shelf", "scarves => scarf", "leaves => leaf", "loaves => loaf", "halves => half",
 	"children => child", "men => man", "women => woman", "feet => foot", "teeth => tooth", "mice => mouse", "geese => goose",
-}
+}}
 
 // analysis returns the analyzers of a language, under the same names in every one:
 //
 //	words         what is indexed of titles, brands and descriptions: elision, folding, light stems, German compounds split
 //	words_search  the same for queries, but compounds stay whole: "Kaffeemaschine" must not find every machine
 //	exact         the words as they are, without case and accents
-//	reference     a SKU or a GTIN as one word of letters and digits, however it is punctuated
 //
 // Folding comes before stemming, so that a word typed without its accents has the same stem. There is no stop filter: the
 // query builder decides which words may be missing, and a product called "Uno" is found.
@@ -44,11 +44,14 @@ func analysis(lang string) object {
 	}
 	if lang == "en" {
 		filters["possessive"] = object{"type": "stemmer", "language": "possessive_english"}
-		filters["irregular"] = object{"type": "stemmer_override", "rules": irregular}
-		chain = append(chain, "possessive", "irregular")
+		chain = append(chain, "possessive")
 	}
 	if lang == "de" {
 		chain = append(chain, "german_normalization")
+	}
+	if rules := irregular[lang]; len(rules) > 0 {
+		filters["irregular"] = object{"type": "stemmer_override", "rules": rules}
+		chain = append(chain, "irregular")
 	}
 	chain = append(chain, "asciifolding")
 	searched := append(chain[:len(chain):len(chain)], "stem")
@@ -61,13 +64,11 @@ func analysis(lang string) object {
 		indexed = append(chain[:len(chain):len(chain)], "compound", "stem")
 	}
 	return object{
-		"char_filter": object{"punctuation": object{"type": "pattern_replace", "pattern": `[^\p{L}\p{N}]`, "replacement": ""}},
-		"filter":      filters,
+		"filter": filters,
 		"analyzer": object{
 			"words":        object{"type": "custom", "tokenizer": "standard", "filter": indexed},
 			"words_search": object{"type": "custom", "tokenizer": "standard", "filter": searched},
 			"exact":        object{"type": "custom", "tokenizer": "standard", "filter": []string{"lowercase", "asciifolding"}},
-			"reference":    object{"type": "custom", "char_filter": []string{"punctuation"}, "tokenizer": "keyword", "filter": []string{"lowercase"}},
 		},
 	}
 }
@@ -75,12 +76,20 @@ func analysis(lang string) object {
 // dictionary reads a word list of one word a line and folds it as german_normalization does, since the splitter sees
 // folded words.
 func dictionary(list string) []string {
-	fold := strings.NewReplacer("ä", "a", "ö", "o", "ü", "u", "ß", "ss")
 	var words []string
 	for line := range strings.Lines(list) {
 		if word := strings.TrimSpace(line); word != "" && word[0] != '#' {
-			words = append(words, fold.Replace(strings.ToLower(word)))
+			words = append(words, fold(word))
 		}
 	}
 	return words
 }
+
+// germanParts are the words of the dictionary.
+var germanParts = sync.OnceValue(func() map[string]bool {
+	parts := make(map[string]bool)
+	for _, word := range dictionary(germanWords) {
+		parts[word] = true
+	}
+	return parts
+})

@@ -51,6 +51,8 @@ func definitionDigest(lang string) string {
 func mappings(definition string) object {
 	keyword, long := object{"type": "keyword"}, object{"type": "long"}
 	double, boolean := object{"type": "double"}, object{"type": "boolean"}
+	// What is only looked up needs no column.
+	lookup := object{"type": "keyword", "doc_values": false, "ignore_above": maxKeyword}
 	// What is only sorted and ranked by needs no tree of points: each costs every refresh some of its time.
 	column := func(kind string) object { return object{"type": kind, "index": false} }
 	return object{
@@ -64,7 +66,8 @@ func mappings(definition string) object {
 			"deleted":     boolean,
 			"title":       titleField(),
 			"description": object{"type": "text", "analyzer": "words", "search_analyzer": "words_search", "index_options": "freqs", "norms": false},
-			"refs":        object{"type": "text", "analyzer": "reference", "index_options": "docs", "norms": false},
+			"refs":        lookup,
+			"measures":    lookup,
 			"brand":       keyword,
 			"brand_name": object{
 				"type": "text", "analyzer": "words", "search_analyzer": "words_search", "norms": false,

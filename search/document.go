@@ -4,7 +4,6 @@ import (
 	"encoding/json"
 	"fmt"
 	"math"
-	"slices"
 	"strconv"
 	"time"
 
@@ -22,8 +21,9 @@ type Document struct {
 	Deleted     bool                 `json:"deleted"`
 	Title       string               `json:"title,omitempty"`
 	Description string               `json:"description,omitempty"`
-	Refs        []string             `json:"refs,omitempty"`  // SKUs and GTINs
-	Brand       string               `json:"brand,omitempty"` // id
+	Refs        []string             `json:"refs,omitempty"`     // SKUs and GTINs, see references
+	Measures    []string             `json:"measures,omitempty"` // in the title, see measures
+	Brand       string               `json:"brand,omitempty"`    // id
 	BrandName   string               `json:"brand_name,omitempty"`
 	Categories  []string             `json:"categories,omitempty"` // ids of the product's own categories, not of their parents
 	Keywords    map[string][]string  `json:"keywords,omitempty"`   // keyword attributes; booleans as "true" and "false"
@@ -89,7 +89,7 @@ func FromView(v *view.Offer, lang string, dims *dimension.Set) Document {
 	inStock := v.InStock()
 	doc.Deleted = false
 	doc.Title, doc.Description = text.Title, text.Description
-	doc.Refs = references(v)
+	doc.Refs, doc.Measures = references(v), measures(text.Title)
 	doc.BrandName = v.BrandName
 	if v.Brand != 0 {
 		doc.Brand = key(v.Brand)
@@ -148,16 +148,4 @@ func firstImage(raw json.RawMessage) string {
 		return ""
 	}
 	return images[0].URL
-}
-
-// references are all the codes that a shopper may type in for this product.
-func references(v *view.Offer) []string {
-	refs := make([]string, 0, 2*len(v.Variants)+1)
-	for _, variant := range v.Variants {
-		refs = append(refs, variant.SKU, variant.GTIN)
-	}
-	refs = append(refs, v.GTIN)
-	slices.Sort(refs)
-	refs = slices.Compact(refs)
-	return slices.DeleteFunc(refs, func(s string) bool { return s == "" })
 }

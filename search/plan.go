@@ -30,6 +30,8 @@ type facet struct {
 	label    string
 	children []child // of KindCategory
 	selected []string
+	size     int  // most values
+	single   bool // of KindNumber: single values are counted too
 }
 
 // child is a value of the category facet.
@@ -47,13 +49,14 @@ type selection struct {
 // plan is a query whose names are resolved: it is all that the request is built from.
 type plan struct {
 	q          *Query
+	things     []thing     // that the text names
 	base       []object    // what every count obeys
 	selections []selection // of wanted facets: each obeyed by all counts but its own facet's
 	facets     []facet
 }
 
 // makePlan resolves a valid query against the dimensions.
-func makePlan(q *Query, dims *dimension.Set) (*plan, error) {
+func makePlan(q *Query, dims *dimension.Set, words *lexicon) (*plan, error) {
 	store, ok := dims.Store(q.Store)
 	if !ok {
 		return nil, invalid("store", "there is no store %d", q.Store)
@@ -61,7 +64,7 @@ func makePlan(q *Query, dims *dimension.Set) (*plan, error) {
 	if !slices.Contains(store.Languages, q.Lang) {
 		return nil, invalid("lang", "the store has %v, not %q", store.Languages, q.Lang)
 	}
-	p := &plan{q: q, base: []object{term("store", key(q.Store)), term("deleted", false)}}
+	p := &plan{q: q, base: []object{term("store", key(q.Store)), term("deleted", false)}, things: meaning(q.Text, store, words)}
 	if q.Category != 0 {
 		c, ok := dims.Category(q.Category)
 		if !ok || c.TreeID != store.TreeID || !dims.Shown(q.Category) {
@@ -69,11 +72,17 @@ func makePlan(q *Query, dims *dimension.Set) (*plan, error) {
 		}
 		p.base = append(p.base, terms("categories", keys(dims.Subtree(q.Category))))
 	}
+	conditions, err := where(q.Where, dims)
+	if err != nil {
+		return nil, err
+	}
+	p.base = append(p.base, conditions...)
 	for _, code := range q.Facets {
 		f, err := resolve(code, q, store, dims)
 		if err != nil {
 			return nil, err
 		}
+		f.size, f.single = cmp.Or(q.values, MaxValues), q.NumberValues
 		p.facets = append(p.facets, f)
 	}
 	selections, err := selectionsOf(q, dims)
@@ -105,6 +114,9 @@ func resolve(code string, q *Query, store dimension.Store, dims *dimension.Set) 
 			f.selected = []string{boolean(true)}
 		}
 		return f, nil
+	}
+	if n, ok := levelOf(code); ok {
+		return facet{code: code, kind: KindCategory, field: "categories", children: level(n, q, store, dims)}, nil
 	}
 	a, ok := dims.Attribute(code)
 	if !ok || !a.Facet {
@@ -176,7 +188,8 @@ func selectionsOf(q *Query, dims *dimension.Set) ([]selection, error) {
 }
 
 func reserved(code string) bool {
-	return code == FacetCategory || code == FacetBrand || code == FacetPrice || code == FacetStock
+	_, isLevel := levelOf(code)
+	return isLevel || code == FacetCategory || code == FacetBrand || code == FacetPrice || code == FacetStock
 }
 
 // attributeField is the field that file puts an attribute's values into.
@@ -232,16 +245,22 @@ func (p *plan) refined(code string) bool {
 	return slices.ContainsFunc(p.selections, func(s selection) bool { return s.code == code })
 }
 
-// Facets lists the facets that a store's pages show unless asked otherwise: the four of every store, then the registry's
-// by code, as many as a query may want.
-func Facets(dims *dimension.Set) []string {
+// AllFacets lists every facet there is: the four of every store, then the registry's by code.
+func AllFacets(dims *dimension.Set) []string {
 	codes := []string{FacetCategory, FacetBrand, FacetPrice, FacetStock}
 	for _, a := range dims.Attributes() {
-		if a.Facet && !reserved(a.Code) && len(codes) < MaxFacets {
+		if a.Facet && !reserved(a.Code) {
 			codes = append(codes, a.Code)
 		}
 	}
 	return codes
+}
+
+// Facets lists the facets that a store's pages show unless asked otherwise: the four of every store, then the registry's
+// by code, as many as a query may want.
+func Facets(dims *dimension.Set) []string {
+	codes := AllFacets(dims)
+	return codes[:min(len(codes), MaxFacets)]
 }
 
 // aggName is the name of a facet's aggregation in the request.

@@ -61,6 +61,12 @@ type Query struct {
 	Limit      int      // 0 asks for facets and the total alone
 	Facets     []string // codes of the facets wanted: the constants above and codes of attributes; nil for none
 	StrictText bool     // never the second, typo-tolerant pass
+	// Where are conditions that every count obeys: of each group one has to be so.
+	Where [][]Condition
+	// NumberValues also counts the single values of numeric attributes.
+	NumberValues bool
+
+	values int // of one facet, MaxValues if 0
 }
 
 // Range is a range of numbers, both ends inclusive; nil for no bound.
@@ -103,6 +109,9 @@ func (q *Query) Validate() error {
 		return invalid("offset", "offset plus limit is more than %d", MaxDepth)
 	}
 	if err := q.validateSelections(); err != nil {
+		return err
+	}
+	if err := q.validateWhere(); err != nil {
 		return err
 	}
 	return q.validateFacets()

@@ -86,13 +86,13 @@ func TestPlanRefusesWhatIsNotThere(t *testing.T) {
 	}
 	for field, q := range tests {
 		var bad *Invalid
-		if _, err := makePlan(&q, shop(1)); !errors.As(err, &bad) || bad.Field != field {
+		if _, err := makePlan(&q, shop(1), newLexicon(shop(1), q.Lang)); !errors.As(err, &bad) || bad.Field != field {
 			t.Errorf("%s: %v", field, err)
 		}
 	}
 	for name, id := range map[string]int64{"of another tree": 90, "inactive": 3, "below an inactive one": 31} {
 		q := query(func(q *Query) { q.Category = id })
-		if _, err := makePlan(&q, shop(1)); err == nil {
+		if _, err := makePlan(&q, shop(1), newLexicon(shop(1), q.Lang)); err == nil {
 			t.Errorf("a category %s is accepted", name)
 		}
 	}
@@ -112,7 +112,7 @@ func TestRequests(t *testing.T) {
 			q.Booleans = map[string]bool{"organic": true}
 		}),
 	} {
-		p, err := makePlan(&q, shop(1))
+		p, err := makePlan(&q, shop(1), newLexicon(shop(1), q.Lang))
 		if err != nil {
 			t.Fatalf("%s: %v", name, err)
 		}
@@ -120,24 +120,5 @@ func TestRequests(t *testing.T) {
 		if name == "text" {
 			golden(t, "request-fuzzy", p.request(true, 80, time.Second))
 		}
-	}
-}
-
-func TestWords(t *testing.T) {
-	tests := []struct{ lang, text, needed, minor string }{
-		{"it", "scarpe da corsa", "scarpe corsa", "da"},
-		{"it", "Uno", "Uno", ""},
-		{"en", "  The   Who ", "Who", "The"},
-		{"fr", "l'eau - de  Cologne !", "l'eau Cologne", "de"},
-		{"de", "*** :", "", ""},
-	}
-	for _, tt := range tests {
-		needed, minor := words(tt.text, tt.lang)
-		if strings.Join(needed, " ") != tt.needed || strings.Join(minor, " ") != tt.minor {
-			t.Errorf("%q: %q, %q", tt.text, needed, minor)
-		}
-	}
-	if needed, _ := words(strings.Repeat("a b ", 50), "de"); len(needed) != maxWords {
-		t.Errorf("%d words", len(needed))
 	}
 }

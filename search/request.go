@@ -34,7 +34,7 @@ func (p *plan) query(fuzzy bool, popularityNow float64) object {
 	if !p.q.hasText() {
 		return all(p.base)
 	}
-	matched := object{"bool": object{"filter": p.base, "must": []object{textClause(p.q.Text, p.q.Lang, fuzzy)}}}
+	matched := object{"bool": object{"filter": p.base, "must": []object{textClause(p.q.Text, p.q.Lang, p.things, fuzzy)}}}
 	if p.q.Sort != "" && p.q.Sort != SortRelevance {
 		return matched
 	}
@@ -122,13 +122,14 @@ func (f *facet) aggregate(name string, aggs object) {
 		aggs[name+"_ranges"] = object{"range": object{"field": f.field, "ranges": priceRanges()}}
 	case KindNumber:
 		aggs[name+"_stats"] = object{"stats": object{"field": f.field}}
+		if f.single {
+			f.countValues(name, aggs)
+		}
 	case KindBoolean:
 		both := object{"true": term(f.field, "true"), "false": term(f.field, "false")}
 		aggs[name+"_values"] = object{"filters": object{"filters": both}}
 	case KindBrand, KindKeyword:
-		aggs[name+"_values"] = object{"terms": object{
-			"field": f.field, "size": MaxValues, "order": []object{{"_count": "desc"}, {"_key": "asc"}},
-		}}
+		f.countValues(name, aggs)
 		if len(f.selected) > 0 { // they are shown with their counts however rare they are
 			chosen := object{}
 			for _, v := range f.selected {
@@ -137,6 +138,12 @@ func (f *facet) aggregate(name string, aggs object) {
 			aggs[name+"_selected"] = object{"filters": object{"filters": chosen}}
 		}
 	}
+}
+
+func (f *facet) countValues(name string, aggs object) {
+	aggs[name+"_values"] = object{"terms": object{
+		"field": f.field, "size": f.size, "order": []object{{"_count": "desc"}, {"_key": "asc"}},
+	}}
 }
 
 func priceRanges() []object {

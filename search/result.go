@@ -18,7 +18,9 @@ type Result struct {
 	Facets  []Facet
 	Partial bool // not everything was looked at: a time limit was reached or a shard was away
 	Fuzzy   bool // so little matched as typed that misspellings were allowed for, by a second request
-	Took    time.Duration
+	// DidYouMean is the text with the words that were found in place of misspelt ones, "" where none was.
+	DidYouMean string
+	Took       time.Duration
 }
 
 // Hit is one offer found.
@@ -128,7 +130,9 @@ func (f *facet) read(name string, aggs map[string]json.RawMessage, refined bool)
 			err = readRanges(parts[name+"_ranges"], &out)
 		}
 	case KindNumber:
-		err = readStats(parts[name+"_stats"], &out)
+		if err = readStats(parts[name+"_stats"], &out); err == nil && f.single {
+			err = readNumbers(parts[name+"_values"], &out)
+		}
 	case KindBoolean:
 		err = f.readNamed(parts[name+"_values"], &out, []string{"true", "false"})
 	case KindBrand, KindKeyword:
@@ -207,6 +211,23 @@ func readStats(raw json.RawMessage, out *Facet) error {
 		return err
 	}
 	out.Count, out.Min, out.Max = s.Count, s.Min, s.Max
+	return nil
+}
+
+// readNumbers takes the single values of a number.
+func readNumbers(raw json.RawMessage, out *Facet) error {
+	var agg struct {
+		Buckets []struct {
+			Key   float64 `json:"key"`
+			Count int64   `json:"doc_count"`
+		} `json:"buckets"`
+	}
+	if err := json.Unmarshal(raw, &agg); err != nil {
+		return err
+	}
+	for _, b := range agg.Buckets {
+		out.Values = append(out.Values, Value{Value: strconv.FormatFloat(b.Key, 'f', -1, 64), Count: b.Count})
+	}
 	return nil
 }
 

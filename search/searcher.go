@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
-	"net/url"
 	"strings"
 	"time"
 
@@ -37,6 +36,7 @@ type SearcherConfig struct {
 type Searcher struct {
 	client *Client
 	cfg    SearcherConfig
+	words  lexicons
 }
 
 // NewSearcher returns a searcher over the client.
@@ -57,7 +57,7 @@ func (s *Searcher) Search(ctx context.Context, q Query, dims *dimension.Set) (Re
 	if err := q.Validate(); err != nil {
 		return Result{}, err
 	}
-	p, err := makePlan(&q, dims)
+	p, err := makePlan(&q, dims, s.words.get(dims, q.Lang))
 	if err != nil {
 		return Result{}, err
 	}
@@ -67,7 +67,7 @@ func (s *Searcher) Search(ctx context.Context, q Query, dims *dimension.Set) (Re
 	if err != nil {
 		return Result{}, s.classify(ctx, err)
 	}
-	if !q.hasText() || q.StrictText || strict.Partial || strict.Total >= s.cfg.FuzzyBelow {
+	if !q.hasText() || q.StrictText || strict.Partial || strict.Total >= s.cfg.FuzzyBelow || p.exact(strict.Total) {
 		return strict, nil
 	}
 	fuzzy, err := s.ask(deadline, p, dims, true)
@@ -78,6 +78,7 @@ func (s *Searcher) Search(ctx context.Context, q Query, dims *dimension.Set) (Re
 		return strict, nil
 	}
 	fuzzy.Fuzzy, fuzzy.Took = true, fuzzy.Took+strict.Took
+	fuzzy.DidYouMean = didYouMean(q.Text, q.Lang, fuzzy.Hits)
 	return fuzzy, nil
 }
 
@@ -87,10 +88,9 @@ func popularityAt(t time.Time) float64 {
 }
 
 func (s *Searcher) ask(ctx context.Context, p *plan, dims *dimension.Set, fuzzy bool) (Result, error) {
-	path := "/" + url.PathEscape(Alias(s.cfg.Prefix, p.q.Lang)) + "/_search?routing=" + key(p.q.Store)
 	body := p.request(fuzzy, popularityAt(time.Now()), s.cfg.Timeout*8/10)
 	var a answer
-	if err := s.client.json(ctx, http.MethodPost, path, body, &a); err != nil {
+	if err := s.client.json(ctx, http.MethodPost, s.path(p.q), body, &a); err != nil {
 		return Result{}, err
 	}
 	return p.result(&a, dims)

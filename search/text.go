@@ -1,46 +1,16 @@
 package search
 
 import (
-	"slices"
 	"strings"
-	"unicode"
+	"unicode/utf8"
 )
 
-// maxWords is how many words of a text are looked for. A pasted title is longer, but its first words name the thing.
-const maxWords = 16
-
-// small are the words of each language that need not be in a product's title when the query has others: articles,
-// prepositions and conjunctions. They are still indexed, and a query of nothing else looks for them.
-var small = map[string][]string{
-	"it": strings.Fields("il lo la i gli le un uno una di a da in con su per tra fra e ed o del dello della dei degli delle al allo alla ai agli alle dal dalla dai dalle nel nella nei nelle sul sulla sui sulle"),
-	"fr": strings.Fields("le la les un une des du de d l et ou à a au aux en dans sur pour par avec sans"),
-	"de": strings.Fields("der die das den dem des ein eine einer eines einem einen und oder mit ohne für fuer von vom zu zum zur im in am an auf aus bei"),
-	"es": strings.Fields("el la los las un una unos unas de del a al en con sin por para y e o u sobre"),
-	"en": strings.Fields("the a an of for with without and or in on at to from by"),
-}
-
-// words splits a text at white space into those that must match and those that are small. Splitting here and not in the
-// server makes one clause of each word, over all fields: the words of "nike scarpe" may stand in different fields, each
-// may be misspelt, and later each may have synonyms.
-func words(text, lang string) (needed, minor []string) {
-	for _, word := range strings.Fields(text) {
-		if !strings.ContainsFunc(word, func(r rune) bool { return unicode.IsLetter(r) || unicode.IsDigit(r) }) {
-			continue // punctuation alone has no tokens and would match everything or nothing
-		}
-		if slices.Contains(small[lang], strings.ToLower(word)) {
-			minor = append(minor, word)
-		} else {
-			needed = append(needed, word)
-		}
-	}
-	if len(needed) == 0 {
-		needed, minor = minor, nil
-	}
-	return needed[:min(len(needed), maxWords)], minor
-}
-
-// enough is how many of the words must match: all of up to three, all but one of up to six, then three in four.
-const enough = "3<-1 6<75%"
+// enough is how many of the things a text names must be found: all of up to three, all but one of up to six, then three in
+// four. The second pass is content with one less of three.
+const (
+	enough       = "3<-1 6<75%"
+	enoughForNow = "2<-1 6<75%"
+)
 
 // searchFields are the fields a word may stand in, with their weights.
 var searchFields = []string{"title^3", "title.exact^3.5", "brand_name^2", "description^0.5"}
@@ -48,19 +18,34 @@ var searchFields = []string{"title^3", "title.exact^3.5", "brand_name^2", "descr
 // fuzzyFields leave the description out: among its many words almost any misspelling finds a neighbour.
 var fuzzyFields = []string{"title", "title.exact^1.2", "brand_name.exact"}
 
-// textClause is the query for what the shopper typed: its words anywhere, or the whole of it as a reference. User text is
-// only ever the value of "query" in match clauses.
-func textClause(text, lang string, fuzzy bool) object {
-	needed, _ := words(text, lang)
-	clauses := make([]object, 0, len(needed))
-	for _, word := range needed {
-		clauses = append(clauses, wordClause(word, fuzzy))
+// What it is worth to be what a name in the text names. A word in a title is worth between 5 and 20.
+const (
+	worthReference = 100
+	worthBrand     = 14
+	worthCategory  = 5
+	worthMeasure   = 6
+	worthSynonym   = 0.7 // of the word itself
+)
+
+// textClause is the query for what the shopper typed: the things it names, or the whole of it as a reference. User text is
+// only ever the value of match, term and prefix clauses.
+func textClause(text, lang string, things []thing, fuzzy bool) object {
+	clauses := make([]object, 0, len(things))
+	for i := range things {
+		clauses = append(clauses, things[i].clause(lang, fuzzy))
 	}
 	alternatives := []object{
-		{"match": object{"refs": object{"query": text, "boost": 100}}},
+		{"term": object{"refs": object{"value": reference(text), "boost": worthReference}}},
+	}
+	if ref := asReference(text); ref != "" {
+		alternatives = append(alternatives, prefixOf(ref, worthReference/2))
+	}
+	needed := enough
+	if fuzzy {
+		needed = enoughForNow
 	}
 	if len(clauses) > 0 {
-		alternatives = append(alternatives, object{"bool": object{"should": clauses, "minimum_should_match": enough}})
+		alternatives = append(alternatives, object{"bool": object{"should": clauses, "minimum_should_match": needed}})
 	}
 	return object{"bool": object{
 		"must": []object{{"dis_max": object{"queries": alternatives}}},
@@ -70,8 +55,55 @@ func textClause(text, lang string, fuzzy bool) object {
 	}}
 }
 
-func wordClause(word string, fuzzy bool) object {
-	match := object{"query": word, "type": "best_fields", "operator": "and", "tie_breaker": 0.2, "fields": searchFields}
+// clause finds the thing by its words or by anything else they mean.
+func (t *thing) clause(lang string, fuzzy bool) object {
+	ways := []object{wordsClause(t.text(), fuzzy && t.measure == "")}
+	add := func(clause object) { ways = append(ways, clause) }
+	for _, s := range t.beside {
+		add(wordsClause(s, false))
+	}
+	for _, s := range t.synonyms {
+		add(object{"multi_match": object{
+			"query": s, "type": "phrase", "slop": 1, "boost": worthSynonym, "fields": []string{"title^3", "title.exact^3.5"},
+		}})
+	}
+	if len(t.brands) > 0 {
+		add(constant(terms("brand", t.brands), worthBrand))
+	}
+	if len(t.categories) > 0 {
+		add(constant(terms("categories", t.categories), worthCategory))
+	}
+	if t.measure != "" {
+		add(constant(term("measures", t.measure), worthMeasure))
+	}
+	if t.reference != "" {
+		add(prefixOf(t.reference, worthReference/4))
+	}
+	if parts := compound(t.words, lang); len(parts) > 1 {
+		add(object{"multi_match": object{
+			"query": strings.Join(parts, " "), "type": "best_fields", "operator": "and", "boost": worthSynonym, "fields": []string{"title^3"},
+		}})
+	}
+	if fuzzy {
+		ways = append(ways, apart(t.words)...)
+	}
+	if len(ways) == 1 {
+		return ways[0]
+	}
+	return object{"dis_max": object{"queries": ways, "tie_breaker": 0.3}}
+}
+
+func constant(filter object, boost float64) object {
+	return object{"constant_score": object{"filter": filter, "boost": boost}}
+}
+
+func prefixOf(ref string, boost float64) object {
+	return object{"prefix": object{"refs": object{"value": ref, "boost": boost}}}
+}
+
+// wordsClause finds all the words, in whatever of the fields.
+func wordsClause(words string, fuzzy bool) object {
+	match := object{"query": words, "type": "best_fields", "operator": "and", "tie_breaker": 0.2, "fields": searchFields}
 	if fuzzy {
 		match["fields"] = fuzzyFields
 		match["fuzziness"] = "AUTO:4,8"
@@ -79,4 +111,42 @@ func wordClause(word string, fuzzy bool) object {
 		match["max_expansions"] = 20
 	}
 	return object{"multi_match": match}
+}
+
+// compound splits a German compound noun at the words of the dictionary, nil if it isn't made of them. Titles are split
+// when they are indexed and queries are not, so this finds the "Maschine für Kaffee", and never a machine alone.
+func compound(words []string, lang string) []string {
+	if lang != "de" || len(words) != 1 {
+		return nil
+	}
+	parts, word := germanParts(), foldGerman(words[0])
+	for at := 4; at <= len(word)-4; at++ {
+		rest := word[at:]
+		for _, link := range []string{"", "s", "n", "en", "e"} {
+			if end, ok := strings.CutPrefix(rest, link); ok && parts[word[:at]] && parts[end] {
+				return []string{word[:at], end}
+			}
+		}
+	}
+	return nil
+}
+
+// apart are the ways of writing a word as two: "powerbank" may be a "power bank". Which of them is right the index knows:
+// the others are of words that it doesn't have.
+func apart(words []string) []object {
+	if len(words) != 1 || len(words[0]) > 24 {
+		return nil
+	}
+	word := fold(words[0])
+	var ways []object
+	for at := range word {
+		left, right := word[:at], word[at:]
+		if utf8.RuneCountInString(word) >= 5 && left != "" && utf8.RuneCountInString(right) >= 3 {
+			ways = append(ways, object{"match_phrase": object{"title.exact": object{"query": left + " " + right, "boost": worthSynonym}}})
+		}
+	}
+	if len(word) > 5 && (word[0] == 'd' || word[0] == 'l') { // an article whose apostrophe was left out
+		ways = append(ways, object{"match": object{"title": object{"query": word[1:], "boost": worthSynonym}}})
+	}
+	return ways
 }

@@ -9,11 +9,14 @@
 package read
 
 import (
+	"bytes"
 	"cmp"
 	"context"
 	"fmt"
 	"log/slog"
 	"net/http"
+	"net/url"
+	"strings"
 	"time"
 
 	"github.com/gofiber/fiber/v2"
@@ -45,6 +48,8 @@ type Products interface {
 // Searcher answers queries; search.Searcher does.
 type Searcher interface {
 	Search(ctx context.Context, q search.Query, dims *dimension.Set) (search.Result, error)
+	SearchAll(ctx context.Context, queries []search.Query, dims *dimension.Set) ([]search.Result, error)
+	FacetValues(ctx context.Context, q search.Query, code, text string, limit int, dims *dimension.Set) ([]search.Value, error)
 }
 
 // Dimensions are the loaded small tables; dimension.Cache has them.
@@ -144,6 +149,7 @@ func (s *Shop) Register(server *api.Server) {
 	v1.Get("/orders/:order", s.private(orderStages, s.order, auth.Customer, auth.Support))
 	v1.Get("/track/:order", s.private(orderStages, s.track, auth.Customer, auth.Support))
 	v1.Get("/alerts", s.private(alertStages, s.alerts, auth.Seller, auth.Support))
+	s.registerInstant(server.App())
 }
 
 // The stages whose progress an answer depends on.
@@ -161,6 +167,9 @@ type request struct {
 	query  *query
 	store  string // of the path
 	item   string // the category, product or order of the path
+	index  string // of the path
+	facet  string // of the path
+	body   []byte
 	who    caller
 	accept string // Accept-Language
 	dims   *dimension.Set
@@ -206,12 +215,22 @@ func (s *Shop) answer(c *fiber.Ctx, stages []string, who caller, f handler) erro
 	}
 	answer, err := f(ctx, &request{
 		query: q, store: c.Params("store"), item: cmp.Or(c.Params("category"), c.Params("product"), c.Params("order")), who: who,
+		index: param(c, "index"), facet: param(c, "facet"), body: bytes.Clone(c.Body()),
 		accept: c.Get(fiber.HeaderAcceptLanguage), dims: s.cfg.Dimensions.Get(),
 	})
 	if err != nil {
 		return s.explain(err)
 	}
 	return send(c, who, answer)
+}
+
+// param is a parameter of the path as a value that outlives the request, without the escapes of a URL.
+func param(c *fiber.Ctx, name string) string {
+	raw := strings.Clone(c.Params(name))
+	if text, err := url.PathUnescape(raw); err == nil {
+		return text
+	}
+	return raw
 }
 
 func send(c *fiber.Ctx, who caller, r response) error {

@@ -30,9 +30,11 @@ type ProductList struct {
 // SearchPage is a page of hits with the facets of the whole result.
 type SearchPage struct {
 	ProductList
-	Fuzzy   bool    `json:"fuzzy"`
-	Partial bool    `json:"partial"`
-	Facets  []Facet `json:"facets"`
+	Fuzzy bool `json:"fuzzy"`
+	// DidYouMean is the text that was answered where words of it were misspelt.
+	DidYouMean string  `json:"did_you_mean,omitempty"`
+	Partial    bool    `json:"partial"`
+	Facets     []Facet `json:"facets"`
 }
 
 // Facet is how the result divides by one property.
@@ -101,7 +103,7 @@ func (s *Shop) search(ctx context.Context, r *request) (response, error) {
 		return response{}, err
 	}
 	page := SearchPage{
-		ProductList: productList(st, &q, &result), Fuzzy: result.Fuzzy, Partial: result.Partial, Facets: make([]Facet, len(result.Facets)),
+		ProductList: productList(st, &q, &result), Fuzzy: result.Fuzzy, DidYouMean: result.DidYouMean, Partial: result.Partial, Facets: make([]Facet, len(result.Facets)),
 	}
 	for i, f := range result.Facets {
 		page.Facets[i] = facet(f)

@@ -109,6 +109,22 @@ func (w *world) Alerts(_ context.Context, seller int64, f alert.Filter) ([]alert
 	return found, w.fault
 }
 
+func (w *world) SearchAll(_ context.Context, queries []search.Query, _ *dimension.Set) ([]search.Result, error) {
+	results := make([]search.Result, len(queries))
+	for i := range queries {
+		if err := queries[i].Validate(); err != nil {
+			return nil, err
+		}
+		w.asked, results[i] = queries[i], w.result
+	}
+	return results, w.fault
+}
+
+func (w *world) FacetValues(_ context.Context, q search.Query, _, _ string, _ int, _ *dimension.Set) ([]search.Value, error) {
+	w.asked = q
+	return w.result.Facets[0].Values, w.fault
+}
+
 func (w *world) Get() *dimension.Set { return w.dims }
 
 func (w *world) Refresh(context.Context) error {

@@ -117,12 +117,14 @@ func (c *Cache) version(ctx context.Context) (int64, error) {
 func (c *Cache) load(ctx context.Context) (Rows, error) {
 	var rows Rows
 	for table, into := range map[string]func(json.RawMessage) error{
-		"stores":         appendRow(&rows.Stores),
-		"categories":     appendRow(&rows.Categories),
-		"category_texts": appendRow(&rows.Texts),
-		"brands":         appendRow(&rows.Brands),
-		"sellers":        appendRow(&rows.Sellers),
-		"attribute_defs": appendRow(&rows.Attributes),
+		"stores":          appendRow(&rows.Stores),
+		"categories":      appendRow(&rows.Categories),
+		"category_texts":  appendRow(&rows.Texts),
+		"brands":          appendRow(&rows.Brands),
+		"sellers":         appendRow(&rows.Sellers),
+		"attribute_defs":  appendRow(&rows.Attributes),
+		"search_synonyms": appendRow(&rows.Synonyms),
+		"search_rules":    appendRow(&rows.Rules),
 	} {
 		if err := c.loadTable(ctx, table, into); err != nil {
 			return Rows{}, fmt.Errorf("load dimension %s: %w", table, err)

@@ -1,6 +1,14 @@
 package dimension
 
-import "slices"
+import (
+	"maps"
+	"slices"
+)
+
+// Categories returns all categories by id, shown or not.
+func (s *Set) Categories() []Category {
+	return sorted(slices.Collect(maps.Values(s.categories)), func(c Category) int64 { return c.ID })
+}
 
 // Category returns a category by its id, shown or not.
 func (s *Set) Category(id int64) (Category, bool) { c, ok := s.categories[id]; return c, ok }

@@ -61,6 +61,35 @@ type Attribute struct {
 	Labels      string  `json:"labels"` // JSON object: language to label
 }
 
+// Synonyms is a row of search_synonyms: terms that mean the same, in one store or in all.
+type Synonyms struct {
+	ID      int64    `json:"id"`
+	StoreID *int64   `json:"store_id"` // nil for every store
+	Lang    string   `json:"lang"`
+	Terms   []string `json:"terms"`
+	Active  bool     `json:"active"`
+}
+
+// The actions of a Rule.
+const (
+	ActionPin   = "pin"   // show the product at Place
+	ActionHide  = "hide"  // don't show it
+	ActionBoost = "boost" // multiply its rank by Factor
+)
+
+// Rule is a row of search_rules: what a merchant wants of a product where all that the rule names is so.
+type Rule struct {
+	ID         int64    `json:"id"`
+	StoreID    *int64   `json:"store_id"`    // nil for every store
+	Query      *string  `json:"query"`       // nil for every query, and for none
+	CategoryID *int64   `json:"category_id"` // nil for every category, and for none
+	ProductID  int64    `json:"product_id"`
+	Action     string   `json:"action"`
+	Place      *int64   `json:"place"`  // of a pin, from 1
+	Factor     *float64 `json:"factor"` // of a boost
+	Active     bool     `json:"active"`
+}
+
 // Freshness says how far a loaded Set is: its version in the store, and when it was loaded.
 type Freshness struct {
 	Version int64

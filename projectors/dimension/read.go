@@ -39,8 +39,8 @@ var shapes = map[string]func() any{
 	"brands":          func() any { return new(Brand) },
 	"sellers":         func() any { return new(Seller) },
 	"attribute_defs":  func() any { return new(Attribute) },
-	"search_synonyms": func() any { return new(key) },
-	"search_rules":    func() any { return new(key) },
+	"search_synonyms": func() any { return new(Synonyms) },
+	"search_rules":    func() any { return new(Rule) },
 }
 
 // Read decodes an event and finds out which document it belongs to. The error wraps change.ErrMalformed.

@@ -15,6 +15,8 @@ type Rows struct {
 	Brands     []Brand
 	Sellers    []Seller
 	Attributes []Attribute
+	Synonyms   []Synonyms
+	Rules      []Rule
 }
 
 // Set is the dimensions as they were when it was loaded. It never changes; what its methods return is shared with every
@@ -37,6 +39,9 @@ type Set struct {
 	sellers    map[int64]Seller
 	attributes map[string]Attribute
 	registry   []Attribute
+	brandList  []Brand
+	synonyms   []Synonyms
+	rules      []Rule
 }
 
 // place is where a category stands: its tree and, if it has one, its parent.
@@ -61,8 +66,11 @@ func NewSet(version int64, rows Rows) *Set {
 		sellers:   byKey(rows.Sellers, func(s Seller) int64 { return s.ID }),
 
 		attributes: byKey(rows.Attributes, func(a Attribute) string { return a.Code }),
-		registry:   slices.SortedFunc(slices.Values(rows.Attributes), func(a, b Attribute) int { return cmp.Compare(a.Code, b.Code) }),
-		storeList:  slices.SortedFunc(slices.Values(rows.Stores), func(a, b Store) int { return cmp.Compare(a.ID, b.ID) }),
+		registry:   sorted(rows.Attributes, func(a Attribute) string { return a.Code }),
+		storeList:  sorted(rows.Stores, func(s Store) int64 { return s.ID }),
+		brandList:  sorted(rows.Brands, func(b Brand) int64 { return b.ID }),
+		synonyms:   sorted(rows.Synonyms, func(s Synonyms) int64 { return s.ID }),
+		rules:      sorted(rows.Rules, func(r Rule) int64 { return r.ID }),
 	}
 	for _, st := range s.storeList {
 		s.stores[st.ID] = st
@@ -84,10 +92,10 @@ func (s *Set) grow(categories []Category) {
 	s.children = make(map[place][]Category, len(categories))
 	s.slugs = make(map[slugKey]int64, len(categories))
 	s.shown = make(map[int64]bool, len(categories))
-	sorted := slices.SortedFunc(slices.Values(categories), func(a, b Category) int {
+	ordered := slices.SortedFunc(slices.Values(categories), func(a, b Category) int {
 		return cmp.Or(cmp.Compare(a.Position, b.Position), cmp.Compare(a.ID, b.ID))
 	})
-	for _, c := range sorted {
+	for _, c := range ordered {
 		p := placeOf(c.TreeID, c.ParentID)
 		s.children[p] = append(s.children[p], c)
 		// Two rows that swap their slugs arrive one after the other; until then the lower id keeps the slug.
@@ -129,6 +137,10 @@ func byKey[K comparable, V any](rows []V, key func(V) K) map[K]V {
 	return m
 }
 
+func sorted[K cmp.Ordered, V any](rows []V, key func(V) K) []V {
+	return slices.SortedFunc(slices.Values(rows), func(a, b V) int { return cmp.Compare(key(a), key(b)) })
+}
+
 // Version is the version of the dimensions that the Set holds at least; it may hold some of the next ones' rows too.
 func (s *Set) Version() int64 { return s.freshness.Version }
 
@@ -162,3 +174,12 @@ func (s *Set) Attribute(code string) (Attribute, bool) { a, ok := s.attributes[c
 
 // Attributes returns all attribute definitions by code.
 func (s *Set) Attributes() []Attribute { return s.registry }
+
+// Brands returns all brands by id.
+func (s *Set) Brands() []Brand { return s.brandList }
+
+// Synonyms returns all rows of synonyms by id, the inactive ones too.
+func (s *Set) Synonyms() []Synonyms { return s.synonyms }
+
+// Rules returns all merchandising rules by id, the inactive ones too.
+func (s *Set) Rules() []Rule { return s.rules }

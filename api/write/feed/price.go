@@ -5,25 +5,12 @@ import (
 	"fmt"
 	"strconv"
 	"strings"
+
+	currencies "freshet/api/currency"
 )
 
 // maxAmount is the schema's bound of a price, in minor units.
 const maxAmount = 100_000_000_000
-
-// exponents are the currencies of ISO 4217 whose minor unit is not a hundredth.
-var exponents = map[string]int{
-	"BIF": 0, "CLP": 0, "DJF": 0, "GNF": 0, "ISK": 0, "JPY": 0, "KMF": 0, "KRW": 0, "PYG": 0, "RWF": 0, "UGX": 0, "UYI": 0,
-	"VND": 0, "VUV": 0, "XAF": 0, "XOF": 0, "XPF": 0,
-	"BHD": 3, "IQD": 3, "JOD": 3, "KWD": 3, "LYD": 3, "OMR": 3, "TND": 3,
-	"CLF": 4, "UYW": 4,
-}
-
-func exponent(currency string) int {
-	if e, special := exponents[currency]; special {
-		return e
-	}
-	return 2
-}
 
 // parsePrice reads "15.00 EUR" as minor units and a currency, exactly. A comma is taken as the decimal sign only where it can
 // be nothing else; what might be thousands is refused, since a wrong price is worse than none.
@@ -32,7 +19,7 @@ func parsePrice(s string) (amount int64, currency string, err error) {
 	if err != nil {
 		return 0, "", err
 	}
-	digits := exponent(currency)
+	digits := currencies.Digits(currency)
 	whole, fraction, hasFraction := strings.Cut(number, ".")
 	if !hasFraction {
 		whole, fraction, hasFraction = strings.Cut(number, ",")

@@ -3,6 +3,8 @@ package feed
 import (
 	"strings"
 	"testing"
+
+	currencies "freshet/api/currency"
 )
 
 func TestParsePrice(t *testing.T) {
@@ -87,7 +89,7 @@ func FuzzParsePrice(f *testing.F) {
 
 // spell writes an amount as a feed does.
 func spell(amount int64, currency string) string {
-	digits := exponent(currency)
+	digits := currencies.Digits(currency)
 	text := strings.Repeat("0", digits+1)
 	text += itoa(amount)
 	text = text[:len(text)-digits] + "." + text[len(text)-digits:]

@@ -7,10 +7,17 @@ select t.lang || '/' || v.store_id || ':' || v.product_id as key, jsonb_build_ob
   'popularity', round(v.popularity::numeric, 4), 'boost', v.boost, 'image', v.image,
   'categories', coalesce((select jsonb_agg(pc.category_id::text order by pc.category_id::text collate "C") from product_categories pc
                           where pc.product_id = v.product_id), '[]'),
-  'refs', (select jsonb_agg(distinct x.ref order by x.ref) from (
-      select r.sku collate "C" as ref from prices r where r.store_id = v.store_id and r.product_id = v.product_id
-      union select y.gtin from prices r join variants y on y.sku = r.sku where r.store_id = v.store_id and r.product_id = v.product_id and y.gtin is not null
-      union select p.gtin from products p where p.id = v.product_id and p.gtin is not null) x),
+  -- Without separators, GTINs without the zeros in front; of a SKU also what follows each separator, from four characters on.
+  'refs', (select jsonb_agg(distinct z.ref order by z.ref) from (
+      select case when x.bare ~ '^[0-9]{8,}$' then ltrim(x.bare, '0') else x.bare end collate "C" as ref, x.whole from (
+          select lower(regexp_replace(substr(r.sku, at), '[^A-Za-z0-9]', '', 'g')) as bare, at = 1 as whole
+          from prices r cross join generate_series(1, length(r.sku)) as at
+          where r.store_id = v.store_id and r.product_id = v.product_id
+            and (at = 1 or substr(r.sku, at - 1, 1) ~ '[^A-Za-z0-9]' and substr(r.sku, at, 1) ~ '[A-Za-z0-9]')
+          union all select y.gtin, true from prices r join variants y on y.sku = r.sku
+          where r.store_id = v.store_id and r.product_id = v.product_id and y.gtin is not null
+          union all select p.gtin, true from products p where p.id = v.product_id and p.gtin is not null) x) z
+      where z.whole or length(z.ref) >= 4),
   'keywords', coalesce((select jsonb_agg(k.pair order by k.pair collate "C") from (
       select distinct a.code || '=' || x.value as pair
       from audit_attribute a cross join lateral jsonb_array_elements_text(case jsonb_typeof(a.value) when 'array' then a.value else jsonb_build_array(a.value) end) as x(value)

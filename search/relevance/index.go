@@ -1,0 +1,37 @@
+package relevance
+
+import (
+	"context"
+	"fmt"
+
+	"freshet/search"
+)
+
+// Index makes indices under a prefix of their own on the server and fills them with the catalog. The caller drops them.
+func (c *Catalog) Index(ctx context.Context, client *search.Client, prefix string) error {
+	indices := &search.Indices{Client: client, Prefix: prefix}
+	if err := indices.Ensure(ctx); err != nil {
+		return err
+	}
+	var ops []search.Op
+	for _, lang := range search.Languages() {
+		for _, v := range c.Views {
+			doc := search.FromView(v, lang, c.Dimensions)
+			op, err := doc.Op(search.Alias(prefix, lang))
+			if err != nil {
+				return err
+			}
+			ops = append(ops, op)
+		}
+	}
+	results, err := search.NewWriter(client, search.WriterConfig{}).Publish(ctx, ops)
+	if err != nil {
+		return fmt.Errorf("index the catalog: %w", err)
+	}
+	for i, r := range results {
+		if r.Outcome == search.Refused {
+			return fmt.Errorf("index the catalog: document %s: %w", ops[i].ID, r.Reason)
+		}
+	}
+	return nil
+}
