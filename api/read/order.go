@@ -164,33 +164,33 @@ func (s *Shop) owned(ctx context.Context, r *request) (*order.Order, error) {
 
 func orderPage(o *order.Order, dims *dimension.Set, now time.Time) *OrderPage {
 	page := &OrderPage{
-		OrderHead: orderHead(o, dims), ExpiresAt: instant(o.Row.Expires), Lines: orderLines(o), Payments: []Payment{},
+		OrderHead: orderHead(o, dims), ExpiresAt: timeOf(o.Row.Expires), Lines: orderLines(o), Payments: []Payment{},
 		Shipments: parcels(o, now), Returns: []Return{}, Refunds: []Refund{}, Timeline: []Moment{},
 	}
 	for _, p := range o.Payments {
 		if p.Live() {
 			page.Payments = append(page.Payments, Payment{
 				ID: p.ID, Provider: p.Provider, Reference: p.Reference.Value, State: p.State, Amount: p.Amount, Currency: p.Currency,
-				CreatedAt: instant(p.Created),
+				CreatedAt: timeOf(p.Created),
 			})
 		}
 	}
 	for _, v := range o.Returns {
 		if v.Live() {
 			page.Returns = append(page.Returns, Return{
-				ID: v.ID, Line: v.Line, Quantity: v.Quantity, Reason: v.Reason.Value, State: v.State, CreatedAt: instant(v.Created),
+				ID: v.ID, Line: v.Line, Quantity: v.Quantity, Reason: v.Reason.Value, State: v.State, CreatedAt: timeOf(v.Created),
 			})
 		}
 	}
 	for _, f := range o.Refunds {
 		if f.Live() {
 			page.Refunds = append(page.Refunds, Refund{
-				ID: f.ID, PaymentID: f.Payment, ReturnID: f.Return, Amount: f.Amount, State: f.State, CreatedAt: instant(f.Created),
+				ID: f.ID, PaymentID: f.Payment, ReturnID: f.Return, Amount: f.Amount, State: f.State, CreatedAt: timeOf(f.Created),
 			})
 		}
 	}
 	for _, m := range o.Timeline() {
-		page.Timeline = append(page.Timeline, Moment{At: instant(m.At), Kind: m.Kind, ID: m.ID, State: m.State, Place: m.Place})
+		page.Timeline = append(page.Timeline, Moment{At: timeOf(m.At), Kind: m.Kind, ID: m.ID, State: m.State, Place: m.Place})
 	}
 	return page
 }
@@ -198,7 +198,7 @@ func orderPage(o *order.Order, dims *dimension.Set, now time.Time) *OrderPage {
 func orderHead(o *order.Order, dims *dimension.Set) OrderHead {
 	return OrderHead{
 		ID: o.ID, CustomerID: o.Row.Customer, Store: storeCode(dims, o.Row.Store), Status: o.Row.Status, Currency: o.Row.Currency,
-		Total: o.Row.Total, PlacedAt: instant(o.Row.Placed),
+		Total: o.Row.Total, PlacedAt: timeOf(o.Row.Placed),
 	}
 }
 
@@ -216,19 +216,19 @@ func parcels(o *order.Order, now time.Time) []Parcel {
 	list := []Parcel{}
 	for _, p := range o.Parcels(now) {
 		one := Parcel{
-			ID: p.ID, Carrier: p.Carrier.Value, Tracking: p.Tracking.Value, Status: p.Status, ETA: instant(p.ETA), Estimated: p.Estimated,
-			Late: p.Late, CreatedAt: instant(p.Created), DeliveredAt: instant(p.Delivered), Scans: []Scan{},
+			ID: p.ID, Carrier: p.Carrier.Value, Tracking: p.Tracking.Value, Status: p.Status, ETA: timeOf(p.ETA), Estimated: p.Estimated,
+			Late: p.Late, CreatedAt: timeOf(p.Created), DeliveredAt: timeOf(p.Delivered), Scans: []Scan{},
 		}
 		for _, scan := range p.Scans {
-			one.Scans = append(one.Scans, Scan{Status: scan.Status.Value, Place: scan.Place.Value, At: instant(scan.At)})
+			one.Scans = append(one.Scans, Scan{Status: scan.Status.Value, Place: scan.Place.Value, At: timeOf(scan.At)})
 		}
 		list = append(list, one)
 	}
 	return list
 }
 
-// instant is the zero time for none.
-func instant(i order.Instant) time.Time {
+// timeOf is the zero time for none.
+func timeOf(i order.Instant) time.Time {
 	if i == 0 {
 		return time.Time{}
 	}
