@@ -75,6 +75,20 @@ type CategoryPage struct {
 	Children    []Child  `json:"children"`
 	Count       int      `json:"count"`
 	Cards       []Card   `json:"cards"`
+	Facets      []Count  `json:"facets"`
+}
+
+// Count says how often the values of an attribute occur in a category.
+type Count struct {
+	Code   string       `json:"code"`
+	Label  string       `json:"label"`
+	Values []ValueCount `json:"values"`
+}
+
+// ValueCount is a value and how many offers have it.
+type ValueCount struct {
+	Value string `json:"value"`
+	Count int    `json:"count"`
 }
 
 // Crumb is a category on the way from the root.
@@ -146,6 +160,7 @@ func (s *Shop) category(ctx context.Context, r *request) (response, error) {
 	page := CategoryPage{
 		Store: ref(st), Lang: lang, ID: n.Category, Slug: n.Slug, Name: n.Name, Count: n.Count, Cards: cards(n.Cards),
 		Breadcrumbs: make([]Crumb, len(n.Breadcrumbs)), Children: make([]Child, len(n.Children)),
+		Facets: counts(n.Facets, lang, r.dims),
 	}
 	for i, c := range n.Breadcrumbs {
 		page.Breadcrumbs[i] = Crumb(c)
@@ -154,6 +169,24 @@ func (s *Shop) category(ctx context.Context, r *request) (response, error) {
 		page.Children[i] = Child(c)
 	}
 	return response{document: page, lang: lang}, nil
+}
+
+// counts labels the facets in the language. An attribute that the registry no longer has is gone with the next version of the
+// page, and left out until then.
+func counts(facets []tree.Facet, lang string, dims *dimension.Set) []Count {
+	list := make([]Count, 0, len(facets))
+	for _, f := range facets {
+		def, ok := dims.Attribute(f.Code)
+		if !ok {
+			continue
+		}
+		c := Count{Code: f.Code, Label: label(def, lang), Values: make([]ValueCount, len(f.Values))}
+		for i, v := range f.Values {
+			c.Values[i] = ValueCount(v)
+		}
+		list = append(list, c)
+	}
+	return list
 }
 
 // front finds the open store of that name and chooses the language.

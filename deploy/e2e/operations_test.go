@@ -28,6 +28,7 @@ const (
 	aStore    = "(select id from stores order by md5(id::text || $1) limit 1)"
 	aCategory = "(select id from categories order by md5(id::text || $1) limit 1)"
 	aBrand    = "(select id from brands order by md5(id::text || $1) limit 1)"
+	aRule     = "(select id from search_rules order by md5(id::text || $1) limit 1)"
 	aReview   = "(select id from reviews order by md5(id::text || $1) limit 1)"
 	aPrice    = "(select ctid from prices order by md5(store_id || sku || $1) limit 1)"
 	anOffer   = "(select ctid from offers order by md5(store_id || ':' || product_id || $1) limit 1)"
@@ -109,6 +110,22 @@ var shopOperations = []operation{
 		return one("update reviews set product_id = "+aProduct+" where id = "+aReview, n.salt())
 	}},
 	{"review deleted", 2, func(n *nemesis) []statement { return one("delete from reviews where id = "+aReview, n.salt()) }},
+	{"merchandising rule", 4, func(n *nemesis) []statement {
+		action := []string{"pin", "pin", "hide", "boost"}[n.rng.IntN(4)]
+		var place, factor any
+		if action == "pin" {
+			place = 1 + n.rng.IntN(30)
+		} else if action == "boost" {
+			factor = 0.25 + float64(n.rng.IntN(12))/2
+		}
+		return one(`insert into search_rules (id, store_id, category_id, query, product_id, action, place, factor)
+			select $2::bigint, `+[]string{"null", aStore}[n.rng.IntN(2)]+", "+[]string{"null", aCategory}[n.rng.IntN(2)]+
+			`, nullif($3, ''), `+aProduct+`, $4, $5::int, $6::float8`, n.salt(), n.id(), []string{"", "", "", "pasta"}[n.rng.IntN(4)], action, place, factor)
+	}},
+	{"rule changed", 3, func(n *nemesis) []statement {
+		return one("update search_rules set active = $2, store_id = nullif("+aStore+", $3) where id = "+aRule, n.salt(), n.rng.IntN(3) > 0, n.rng.Int64N(5))
+	}},
+	{"rule deleted", 2, func(n *nemesis) []statement { return one("delete from search_rules where id = "+aRule, n.salt()) }},
 	{"offer removed", 2, func(n *nemesis) []statement { return one("delete from offers where ctid = "+anOffer, n.salt()) }},
 	{"offer added", 4, func(n *nemesis) []statement {
 		return one(`insert into offers (store_id, product_id) select s.id, p.id from stores s, products p

@@ -206,7 +206,7 @@ func canonicalLevel(s *alert.Stock) (string, any, bool, error) {
 func canonicalNode(n *tree.Node) (string, any, bool, error) {
 	return n.ID, map[string]any{
 		"slug": n.Slug, "name": n.Name, "breadcrumbs": list(n.Breadcrumbs), "children": list(n.Children),
-		"count": n.Count, "cards": cards(n.Cards),
+		"count": n.Count, "cards": cards(n.Cards), "facets": list(n.Facets),
 	}, !n.Deleted, nil
 }
 

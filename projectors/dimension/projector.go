@@ -121,6 +121,14 @@ func (p *Projector) concerned(ctx context.Context, docs map[string]*Row) (map[in
 			categories = append(categories, numbered("categories", number))
 		case "attribute_defs":
 			everybody, err = id, nil
+		case "search_rules":
+			for _, store := range doc.Stores {
+				if store == everyStore {
+					everybody = id
+				} else {
+					stores[store] = id
+				}
+			}
 		}
 		if err != nil {
 			return nil, fmt.Errorf("id %s: %w", id, err)

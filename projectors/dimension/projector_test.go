@@ -113,7 +113,8 @@ func TestProjectorTellsTheStoresConcerned(t *testing.T) {
 		{[]projectors.Record{f.record("c", "stores", store(1, 1)), f.record("c", "stores", store(2, 1)), f.record("c", "stores", store(3, 2))}, []int64{1, 2, 3}},
 		{[]projectors.Record{f.record("u", "category_texts", `{"category_id":10,"lang":"it","name":"Piatti"}`)}, []int64{1, 2}},
 		{[]projectors.Record{f.record("c", "brands", `{"id":4,"name":"B","slug":"b"}`), f.record("c", "sellers", `{"id":4,"name":"B","slug":"b"}`)}, nil},
-		{[]projectors.Record{f.record("c", "search_rules", `{"id":4,"store_id":1}`), f.record("c", "search_synonyms", `{"id":4}`)}, nil},
+		{[]projectors.Record{f.record("c", "search_synonyms", `{"id":4}`)}, nil},
+		{[]projectors.Record{f.record("c", "search_rules", `{"id":4,"store_id":1,"product_id":9,"action":"hide","active":true}`)}, []int64{1}},
 		{[]projectors.Record{f.record("c", "attribute_defs", `{"code":"size","kind":"keyword","facet":true,"numeric_slot":null,"unit":null,"labels":"{}"}`)}, []int64{1, 2, 3}},
 		{[]projectors.Record{f.record("u", "category_trees", `{"id":2,"code":"t","name":"T"}`)}, []int64{3}},
 		// A move concerns both trees, also when it is delivered again.

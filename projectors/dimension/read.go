@@ -19,8 +19,12 @@ type Edit struct {
 	Row   string // id of the document
 	table string
 	tree  int64 // of a row of categories, 0 when not known
+	store int64 // of a row of search_rules, everyStore for one of all, 0 when not known
 	ev    change.Event
 }
+
+// everyStore stands in Row.Stores for a rule of no store in particular.
+const everyStore = -1
 
 // key holds what the primary keys of the tables are made of.
 type key struct {
@@ -69,8 +73,13 @@ func Read(ev change.Event) (Edit, error) {
 	if err := ev.Row(row); err != nil {
 		return Edit{}, err
 	}
-	if c, ok := row.(*Category); ok {
-		e.tree = c.TreeID
+	switch row := row.(type) {
+	case *Category:
+		e.tree = row.TreeID
+	case *Rule:
+		if e.store = everyStore; row.StoreID != nil {
+			e.store = *row.StoreID
+		}
 	}
 	return e, nil
 }

@@ -20,6 +20,8 @@ type Row struct {
 	// Trees are all the category trees that a row of categories was ever seen in. A category that moves concerns the stores
 	// of the tree it left too, also when the move is delivered again and the document says already where it is.
 	Trees []int64 `bson:"trees,omitempty"`
+	// Stores are likewise all the stores that a row of search_rules was ever seen in.
+	Stores []int64 `bson:"stores,omitempty"`
 }
 
 // Held is a column of a Row and the position its value is from.
@@ -40,7 +42,7 @@ func (r *Row) Fold(e Edit) bool {
 	if !e.ev.Position.After(r.Pos) {
 		return r.fill(e)
 	}
-	r.addTree(e.tree)
+	r.place(e)
 	old, held := r.columns(), r.Held
 	since := r.Pos
 	r.Pos, r.Deleted, r.Row, r.Held = e.ev.Position, e.ev.Op == change.Delete, e.ev.After, nil
@@ -68,7 +70,7 @@ func (r *Row) Fold(e Edit) bool {
 
 // fill takes the values that a later update left out from an older event.
 func (r *Row) fill(e Edit) bool {
-	changed := r.addTree(e.tree)
+	changed := r.place(e)
 	var columns, values map[string]json.RawMessage
 	for i := range r.Held {
 		h := &r.Held[i]
@@ -87,12 +89,19 @@ func (r *Row) fill(e Edit) bool {
 	return true
 }
 
-func (r *Row) addTree(tree int64) bool {
-	i, found := slices.BinarySearch(r.Trees, tree)
-	if tree == 0 || found {
+// place notes where the row was seen.
+func (r *Row) place(e Edit) bool {
+	tree, store := include(&r.Trees, e.tree), include(&r.Stores, e.store)
+	return tree || store
+}
+
+// include adds a number to a sorted list; 0 is none.
+func include(list *[]int64, n int64) bool {
+	i, found := slices.BinarySearch(*list, n)
+	if n == 0 || found {
 		return false
 	}
-	r.Trees = slices.Insert(r.Trees, i, tree)
+	*list = slices.Insert(*list, i, n)
 	return true
 }
 

@@ -2,7 +2,6 @@ package tree
 
 import (
 	"encoding/json"
-	"math"
 	"slices"
 
 	"freshet/ingest/change"
@@ -17,13 +16,16 @@ type Assortment struct {
 	plan    *plan
 	items   map[int64]*item
 	members map[int64][]*item // visible offers that stand in the category itself
-	ranks   map[int64]*rank   // as last computed
-	marked  map[int64]bool    // categories whose rank may have changed since
+	ranks   map[int64]*rank   // of every category of the plan
+	marked  map[int64]bool    // categories whose rank may have changed since pages were last built
 	changed map[int64]bool    // categories whose pages are to be built
 	home    bool              // the home pages are to be built
 	brands  map[string]string // one copy of each name
+	numbers map[facetValue]uint32
+	values  []facetValue      // by number
 	source  change.Provenance // newest of the views applied
-	round   uint32            // of the last count of distinct offers
+	round   uint32            // of the last look through members
+	rescans int               // how often members were looked through
 	bytes   int64
 }
 
@@ -42,6 +44,7 @@ type item struct {
 	reviews  int64
 	image    string
 	brand    string
+	facets   []uint32
 	texts    []text // per language of the plan
 	places   []slot
 }
@@ -58,20 +61,43 @@ type slot struct {
 func newAssortment(p *plan) *Assortment {
 	a := &Assortment{
 		items: map[int64]*item{}, members: map[int64][]*item{}, brands: map[string]string{},
+		numbers: map[facetValue]uint32{}, ranks: map[int64]*rank{},
 		marked: map[int64]bool{}, changed: map[int64]bool{},
 	}
 	a.replan(p)
 	return a
 }
 
-// replan takes other dimensions: every page is to be built. The plan must have the languages of the one before, since items
-// keep no other texts.
+// replan takes other dimensions: every page is to be built. Items made under the plan before must serve the new one.
 func (a *Assortment) replan(p *plan) {
-	a.plan, a.ranks, a.home = p, make(map[int64]*rank, len(p.places)), true
+	grown := a.plan != nil && p.sameShape(a.plan)
+	a.plan, a.home = p, true
+	if grown {
+		for id, r := range a.ranks {
+			r.place = p.places[id]
+		}
+	} else {
+		a.grow()
+	}
 	clear(a.marked)
 	clear(a.changed)
 	for id := range p.places {
 		a.changed[id] = true
+	}
+}
+
+// grow ranks all items anew.
+func (a *Assortment) grow() {
+	a.bytes -= int64(len(a.ranks)) * rankSize
+	clear(a.ranks)
+	for id, pl := range a.plan.places {
+		a.ranks[id] = &rank{place: pl, facets: map[uint32]int{}}
+	}
+	a.bytes += int64(len(a.ranks)) * rankSize
+	for _, it := range a.items {
+		for _, pl := range a.above(it) {
+			a.ranks[pl.id].swap(nil, it)
+		}
 	}
 }
 
@@ -91,28 +117,57 @@ func (a *Assortment) Apply(v *view.Offer) bool {
 		old.version = next.version
 		return true
 	}
+	var left []*place
 	if old != nil {
-		if !failpoint.Enabled("forget-withdraw") {
-			a.withdraw(old)
-		}
+		left = a.above(old)
+		a.withdraw(old)
 	}
 	a.items[v.Product] = next
 	a.bytes += next.size()
 	a.enter(next, categories)
+	for _, pl := range a.above(next) {
+		if i := slices.Index(left, pl); i >= 0 {
+			left = slices.Delete(left, i, i+1)
+			a.ranks[pl.id].swap(old, next)
+		} else {
+			a.ranks[pl.id].swap(nil, next)
+		}
+		a.marked[pl.id] = true
+	}
+	if failpoint.Enabled("forget-withdraw") {
+		return true
+	}
+	for _, pl := range left {
+		a.ranks[pl.id].swap(old, nil)
+		a.marked[pl.id] = true
+	}
 	return true
 }
 
-// enter makes the item a member of the categories and marks them.
+// above lists the categories that the item stands in or below, each once.
+func (a *Assortment) above(it *item) []*place {
+	var list []*place
+	for _, s := range it.places {
+		for at := a.plan.places[s.category]; at != nil && !slices.Contains(list, at); at = at.parent {
+			list = append(list, at)
+			if failpoint.Enabled("forget-ancestors") {
+				break
+			}
+		}
+	}
+	return list
+}
+
+// enter makes the item a member of the categories.
 func (a *Assortment) enter(it *item, categories []int64) {
 	for _, c := range categories {
 		it.places = append(it.places, slot{c, len(a.members[c])})
 		a.members[c] = append(a.members[c], it)
 		a.bytes += slotSize
-		a.mark(c)
 	}
 }
 
-// withdraw takes the item out of its categories and marks them. The last member takes the free slot.
+// withdraw takes the item out of its categories. The last member takes the free slot.
 func (a *Assortment) withdraw(it *item) {
 	for _, s := range it.places {
 		list := a.members[s.category]
@@ -126,40 +181,30 @@ func (a *Assortment) withdraw(it *item) {
 		list[len(list)-1] = nil
 		a.members[s.category] = list[:len(list)-1]
 		a.bytes -= slotSize
-		a.mark(s.category)
 	}
 	it.places = nil
 	a.bytes -= it.size()
 }
 
-// mark notes that the ranks of the category and of all above may have changed.
-func (a *Assortment) mark(category int64) {
-	for at := a.plan.places[category]; at != nil; at = at.parent {
-		a.marked[at.id] = true
-		if failpoint.Enabled("forget-ancestors") {
-			return
-		}
-	}
-}
-
-// settle ranks the marked categories again and notes which pages that changes: of a category with other members or other
-// best ones, and of its parent, which shows how many there are. Most changes are of offers that are among the best of
+// settle notes which pages the marked categories change: their own where other members, other best ones or other facets are
+// to be shown, and that of the parent, which shows how many there are. Most changes are of offers that are among the best of
 // nothing, and build no page.
 func (a *Assortment) settle() {
 	for id := range a.marked {
-		pl, old := a.plan.places[id], a.ranks[id]
-		if !failpoint.Enabled("keep-ranks") {
-			delete(a.ranks, id)
+		r := a.ranks[id]
+		old := r.shown
+		now := old
+		if !old.built || !failpoint.Enabled("keep-ranks") {
+			now = a.show(r)
 		}
-		now := a.rankOf(pl)
-		if old.same(now, NodeCards) {
+		if old.same(now, NodeCards) && old.turns == now.turns {
 			continue
 		}
 		a.changed[id] = true
-		if pl.parent == nil {
+		if r.place.parent == nil {
 			a.home = a.home || !old.same(now, HomeCards)
-		} else if old == nil || old.count != now.count {
-			a.changed[pl.parent.id] = true
+		} else if !old.built || old.count != now.count {
+			a.changed[r.place.parent.id] = true
 		}
 	}
 	clear(a.marked)
@@ -180,7 +225,8 @@ func (a *Assortment) item(v *view.Offer) (*item, []int64) {
 	it.visible, it.inStock = true, v.InStock()
 	it.lowStock = slices.ContainsFunc(v.Variants, func(x view.Variant) bool { return x.LowStock })
 	it.price, it.list = v.Price, v.ListPrice
-	it.score = math.Round(v.Popularity*v.Boost*1e6) / 1e6
+	it.score = millionth(v.Popularity * v.Boost)
+	it.facets = a.facets(v)
 	it.rating, it.reviews = v.Reviews.Rating(), v.Reviews.Count
 	it.image, it.brand = firstImage(v.Images), a.intern(v.BrandName)
 	it.texts = make([]text, len(a.plan.langs))
@@ -209,7 +255,7 @@ func (a *Assortment) intern(s string) string {
 func (it *item) shows(next *item, categories []int64) bool {
 	if it.visible != next.visible || it.inStock != next.inStock || it.lowStock != next.lowStock || it.price != next.price ||
 		it.list != next.list || it.rating != next.rating || it.reviews != next.reviews || it.score != next.score || it.image != next.image || it.brand != next.brand ||
-		len(it.places) != len(categories) || !slices.Equal(it.texts, next.texts) {
+		len(it.places) != len(categories) || !slices.Equal(it.facets, next.facets) || !slices.Equal(it.texts, next.texts) {
 		return false
 	}
 	for i, s := range it.places { // places are in the order of categories, which is by id

@@ -3,6 +3,7 @@ package tree
 import (
 	"encoding/json"
 	"maps"
+	"math/rand/v2"
 	"slices"
 	"testing"
 
@@ -30,6 +31,8 @@ func TestApplyMarks(t *testing.T) {
 		"no image":      {func(v *view.Offer) { v.Images = nil }, marked},
 		"brand":         {func(v *view.Offer) { v.BrandName = "Fornaio" }, marked},
 		"reviews":       {func(v *view.Offer) { v.Reviews = view.Reviews{Count: 1, Sum: 5} }, marked},
+		"facet":         {func(v *view.Offer) { v.Attributes = json.RawMessage(`{"colour":"rosso"}`) }, marked},
+		"no facet":      {func(v *view.Offer) { v.Attributes = json.RawMessage(`{"note":"x","weight":5,"colour":7}`) }, nil},
 		"title":         {func(v *view.Offer) { v.Texts[0].Title = "Altro" }, marked},
 		"slug":          {func(v *view.Offer) { v.Texts[0].Slug = "altro" }, marked},
 		"hidden":        {func(v *view.Offer) { v.Visible = false }, marked},
@@ -85,7 +88,7 @@ func TestApplyOrder(t *testing.T) {
 	gone := &view.Offer{Version: 4, Store: 7, Product: 1, Deleted: true}
 	st.Apply(gone)
 	st.settle()
-	if st.Apply(newer) || st.rankOf(st.plan.places[1]).count != 0 {
+	if st.Apply(newer) || st.ranks[1].count != 0 {
 		t.Error("a deleted offer came back with an older view")
 	}
 }
@@ -99,7 +102,7 @@ func TestBytesBalance(t *testing.T) {
 		st.Apply(v)
 		st.Apply(&view.Offer{Version: 2*round + 2, Store: 7, Product: 1, Deleted: true})
 		tombstone := st.items[1].size()
-		if want := tombstone + stringSize + int64(len("Mulino")); st.bytes != want {
+		if want := tombstone + stringSize + int64(len("Mulino")) + int64(len(st.ranks))*rankSize; st.bytes != want {
 			t.Fatalf("round %d: %d bytes, want %d", round, st.bytes, want)
 		}
 	}
@@ -115,12 +118,12 @@ func TestRankKeepsTheBest(t *testing.T) {
 		v.Popularity = float64(product / 10)
 		st.Apply(v)
 	}
-	r := st.rankOf(st.plan.places[1])
-	if r.count != 100 || len(r.best) != NodeCards {
-		t.Fatalf("%d members and %d cards, want 100 and %d", r.count, len(r.best), NodeCards)
+	r := st.show(st.ranks[1])
+	if r.count != 100 || len(r.cards) != NodeCards {
+		t.Fatalf("%d members and %d cards, want 100 and %d", r.count, len(r.cards), NodeCards)
 	}
 	var got []int64
-	for _, it := range r.best {
+	for _, it := range r.cards {
 		got = append(got, it.product)
 	}
 	want := []int64{90, 91, 92, 93, 94, 95, 80, 81, 82, 83, 84, 85, 86, 87, 88, 89, 70, 71, 72, 73, 74, 75, 76, 77}
@@ -129,15 +132,49 @@ func TestRankKeepsTheBest(t *testing.T) {
 	}
 }
 
-// A count may start again from zero after four billion rounds: offers counted long ago must not look counted.
+// A look through members may start again from zero after four billion rounds: those seen long ago must not look seen.
 func TestRoundsWrap(t *testing.T) {
 	st := newState(newWorld(), 7)
 	st.Apply(offering(1, 11))
-	st.rankOf(st.plan.places[11])
+	st.rescan(st.ranks[11])
 	st.round = 1<<32 - 1
-	clear(st.ranks)
-	if n := st.rankOf(st.plan.places[11]).count; n != 1 {
-		t.Errorf("count %d after the wrap, want 1", n)
+	st.rescan(st.ranks[11])
+	if n := len(st.ranks[11].best); n != 1 {
+		t.Errorf("%d are ranked after the wrap, want 1", n)
+	}
+}
+
+// A store with many more offers than cards is not looked through for the changes that come all the time.
+func TestChangesLookThroughNothing(t *testing.T) {
+	r := rand.New(rand.NewPCG(4, 4))
+	st := newState(newWorld(), 7)
+	views := make([]*view.Offer, 5000)
+	for i := range views {
+		views[i] = offering(int64(i)+1, 111)
+		views[i].Popularity = r.Float64()
+		st.Apply(views[i])
+	}
+	if st.rescans > 0 {
+		t.Errorf("%d looks while the store was loaded", st.rescans)
+	}
+	for i := range 20_000 {
+		v := views[r.IntN(len(views))]
+		if i%2 == 0 { // one of the best, whose changes come most often
+			v = views[int(st.ranks[1].best[r.IntN(len(st.ranks[1].best))].product)-1]
+		}
+		v.Version++
+		switch v.Price++; r.IntN(20) {
+		case 0:
+			v.Available = 5 - v.Available // sold out, and in again
+		case 1:
+			v.Popularity += 0.01
+		}
+		st.Apply(v)
+		st.settle()
+	}
+	// 500 of the best sold out, and half of them came in again.
+	if st.rescans > 100 {
+		t.Errorf("%d looks for 20,000 changes", st.rescans)
 	}
 }
 

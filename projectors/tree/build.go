@@ -3,17 +3,18 @@ package tree
 // node builds the page of a category in the plan's lang-th language. Which version it is, and of what time, is the
 // writer's to fill in.
 func (a *Assortment) node(pl *place, lang int) Node {
-	r := a.rankOf(pl)
+	r := a.ranks[pl.id]
 	n := Node{
 		ID: NodeID(a.plan.store, pl.id, a.plan.langs[lang]), Store: a.plan.store, Category: pl.id, Lang: a.plan.langs[lang],
-		Slug: pl.slug, Name: pl.names[lang], Count: r.count, Cards: cards(r.best, lang),
+		Slug: pl.slug, Name: pl.names[lang], Count: r.count, Cards: cards(a.show(r).cards, lang),
+		Facets:      a.summary(r),
 		Breadcrumbs: []Crumb{}, Children: make([]Child, 0, len(pl.children)),
 	}
 	for _, at := range pl.path() {
 		n.Breadcrumbs = append(n.Breadcrumbs, Crumb{ID: at.id, Slug: at.slug, Name: at.names[lang]})
 	}
 	for _, c := range pl.children {
-		n.Children = append(n.Children, Child{ID: c.id, Slug: c.slug, Name: c.names[lang], Count: a.rankOf(c).count})
+		n.Children = append(n.Children, Child{ID: c.id, Slug: c.slug, Name: c.names[lang], Count: a.ranks[c.id].count})
 	}
 	return n
 }
@@ -25,10 +26,11 @@ func (a *Assortment) homePage(lang int) Home {
 		Categories: make([]Section, 0, len(a.plan.top)),
 	}
 	for _, pl := range a.plan.top {
-		r := a.rankOf(pl)
+		r := a.ranks[pl.id]
+		best := a.show(r).cards
 		h.Categories = append(h.Categories, Section{
 			ID: pl.id, Slug: pl.slug, Name: pl.names[lang], Count: r.count,
-			Cards: cards(r.best[:min(HomeCards, len(r.best))], lang),
+			Cards: cards(best[:min(HomeCards, len(best))], lang),
 		})
 	}
 	return h

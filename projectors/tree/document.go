@@ -62,10 +62,23 @@ type Node struct {
 	Name        string            `bson:"name" json:"name"`
 	Breadcrumbs []Crumb           `bson:"breadcrumbs" json:"breadcrumbs"` // root first, the category itself last
 	Children    []Child           `bson:"children" json:"children"`       // shown ones by position, also without offers
-	Count       int               `bson:"count" json:"count"`             // distinct visible offers in or below the category
+	Count       int               `bson:"count" json:"count"`             // distinct visible offers in or below the category, less those its rules hide
 	Cards       []Card            `bson:"cards" json:"cards"`
-	LeftOut     int               `bson:"left_out,omitempty" json:"left_out,omitempty"` // cards and children past NodeCap
+	Facets      []Facet           `bson:"facets" json:"facets"`
+	LeftOut     int               `bson:"left_out,omitempty" json:"left_out,omitempty"` // cards and children past NodeCap; facets too
 	Source      change.Provenance `bson:"source" json:"source"`
+}
+
+// Facet is how often the values of an attribute occur among the offers in or below the category.
+type Facet struct {
+	Code   string       `bson:"code" json:"code"`
+	Values []FacetValue `bson:"values" json:"values"` // the most frequent first
+}
+
+// FacetValue is a value and how many offers have it.
+type FacetValue struct {
+	Value string `bson:"value" json:"value"`
+	Count int    `bson:"count" json:"count"`
 }
 
 // Crumb is a category on the way from the root.

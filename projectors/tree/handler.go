@@ -194,7 +194,7 @@ func (h *Handler) verify(ctx context.Context, tasks []*task) error {
 }
 
 // ready returns the store's state as the commands want it. A store that is not in memory is loaded and compared with what
-// is stored; so is one whose languages changed or that opens, since its items lack the texts.
+// is stored; so is one whose languages or facets changed or that opens, since its items lack them.
 func (h *Handler) ready(ctx context.Context, t *task) (*state, error) {
 	h.clock++
 	st := h.states[t.store]
@@ -204,7 +204,7 @@ func (h *Handler) ready(ctx context.Context, t *task) (*state, error) {
 	if st != nil && t.dims > 0 {
 		if p := newPlan(h.dims.Get(), t.store); failpoint.Enabled("ignore-dimensions") {
 			return st, nil
-		} else if p.sameLanguages(st.plan) {
+		} else if p.sameItems(st.plan) {
 			st.replan(p)
 		} else {
 			st = nil

@@ -90,9 +90,9 @@ func (s *Store) join(ctx context.Context, a *Assortment, offers []*offer.Offer) 
 	for i, o := range offers {
 		ids[i] = o.Product
 	}
-	// A page shows neither descriptions nor attributes, and they are most of a product.
+	// No page shows descriptions, and they are most of a product.
 	cur, err := s.products.Find(ctx, bson.D{{Key: "_id", Value: bson.D{{Key: "$in", Value: ids}}}},
-		options.Find().SetBatchSize(loadBatch).SetProjection(bson.D{{Key: "texts.description", Value: 0}, {Key: "attributes.value", Value: 0}}))
+		options.Find().SetBatchSize(loadBatch).SetProjection(bson.D{{Key: "texts.description", Value: 0}}))
 	if err != nil {
 		return fmt.Errorf("read products of store %d: %w", a.plan.store, err)
 	}

@@ -20,6 +20,9 @@ func (n Node) shrink(by int) page {
 	kept := max(0, len(n.Cards)-by)
 	by -= len(n.Cards) - kept
 	n.Cards = n.Cards[:kept]
+	kept = max(0, len(n.Facets)-by)
+	by -= len(n.Facets) - kept
+	n.Facets = n.Facets[:kept]
 	n.Children = n.Children[:max(0, len(n.Children)-by)]
 	return n
 }
@@ -66,7 +69,7 @@ func sealed(p page, limit, parts int) (sheet, int, error) {
 	return s, dropped, nil
 }
 
-func (n Node) parts() int { return len(n.Cards) + len(n.Children) }
+func (n Node) parts() int { return len(n.Cards) + len(n.Facets) + len(n.Children) }
 
 func (h Home) parts() int {
 	n := len(h.Categories)

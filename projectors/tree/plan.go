@@ -1,6 +1,7 @@
 package tree
 
 import (
+	"maps"
 	"slices"
 
 	"freshet/projectors/dimension"
@@ -12,14 +13,18 @@ type dimensions interface {
 	Store(id int64) (dimension.Store, bool)
 	Children(treeID int64, parentID *int64) []dimension.Category
 	CategoryName(categoryID int64, langs ...string) string
+	Attributes() []dimension.Attribute
+	Rules() []dimension.Rule
 }
 
-// plan is what the dimensions say of one store: its languages and shown categories. It is a copy of that small part, not a
+// plan is what the dimensions say of one store: its languages, its facets and its shown categories with
+// their rules. It is a copy of that small part, not a
 // reference to the Set, so that every page of a store is made from one version of the dimensions and a store that nobody
 // touches doesn't keep an old Set in memory. An inactive or unknown store has an empty plan.
 type plan struct {
 	store  int64
-	langs  []string // as the store lists them
+	langs  []string          // as the store lists them
+	facets map[string]string // kind by code
 	places map[int64]*place
 	top    []*place // the shown categories without a parent, in order
 }
@@ -31,6 +36,7 @@ type place struct {
 	names    []string // per language of the plan
 	parent   *place
 	children []*place // shown ones, in order
+	rules    rules
 }
 
 // newPlan copies what concerns the store out of the dimensions.
@@ -45,7 +51,12 @@ func newPlan(dims dimensions, store int64) *plan {
 			p.langs = append(p.langs, lang)
 		}
 	}
+	p.facets = facetKinds(dims.Attributes())
 	p.top = p.descend(dims, s.TreeID, nil)
+	byCategory := rulesOf(dims, store)
+	for id, pl := range p.places {
+		pl.rules = byCategory[id].and(byCategory[0])
+	}
 	return p
 }
 
@@ -93,5 +104,30 @@ func (pl *place) each(f func(*place)) {
 	}
 }
 
-// sameLanguages says whether items made under one plan serve the other.
-func (p *plan) sameLanguages(q *plan) bool { return slices.Equal(p.langs, q.langs) }
+// sameItems says whether items made under one plan serve the other.
+func (p *plan) sameItems(q *plan) bool {
+	return slices.Equal(p.langs, q.langs) && maps.Equal(p.facets, q.facets)
+}
+
+// sameShape says whether the same categories stand in the same places, under the same rules: then the ranks of one plan serve
+// the other, whatever the categories are called.
+func (p *plan) sameShape(q *plan) bool {
+	if len(p.places) != len(q.places) {
+		return false
+	}
+	for id, pl := range p.places {
+		other := q.places[id]
+		if other == nil || pl.parentID() != other.parentID() || !pl.rules.equal(other.rules) {
+			return false
+		}
+	}
+	return true
+}
+
+// parentID is 0 at the top.
+func (pl *place) parentID() int64 {
+	if pl.parent == nil {
+		return 0
+	}
+	return pl.parent.id
+}

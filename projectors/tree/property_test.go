@@ -72,10 +72,10 @@ func TestIncrementalEqualsScratchBeyondTheCards(t *testing.T) {
 	}
 }
 
-// redo does with other dimensions what the handler does: it loads the store again where the languages changed.
+// redo does with other dimensions what the handler does: it loads the store again where the languages or facets changed.
 func redo(st *state, w *world, newest map[int64]*view.Offer) *state {
 	p := newPlan(w, 7)
-	if p.sameLanguages(st.plan) {
+	if p.sameItems(st.plan) {
 		st.replan(p)
 		return st
 	}
@@ -106,9 +106,10 @@ func drawView(t *rapid.T, product, version int64) *view.Offer {
 		Price: rapid.Int64Range(1, 3).Draw(t, "price"), Available: rapid.Int64Range(0, 2).Draw(t, "available"),
 		BrandName: rapid.SampledFrom([]string{"", "Mulino"}).Draw(t, "brand"),
 		Reviews:   view.Reviews{Count: 2, Sum: rapid.Int64Range(2, 10).Draw(t, "ratings")},
-		Variants:  []view.Variant{{SKU: "a", LowStock: rapid.Bool().Draw(t, "low")}},
+		Variants:  []view.Variant{{SKU: "a", LowStock: rapid.Bool().Draw(t, "low"), Options: json.RawMessage(rapid.SampledFrom([]string{"", `{"colour":"blu"}`}).Draw(t, "options"))}},
 		Images:    json.RawMessage(rapid.SampledFrom([]string{"", "[]", "{}", `[{"url":"u"}]`}).Draw(t, "images")),
 	}
+	v.Attributes = json.RawMessage(rapid.SampledFrom([]string{"", `{"colour":"rosso","organic":true}`, `{"colour":["blu","rosso","blu"],"note":"x"}`, `{"colour":[1],"organic":"si"}`}).Draw(t, "attributes"))
 	if !v.Visible {
 		v.Deleted = rapid.Bool().Draw(t, "deleted")
 	}
@@ -130,10 +131,45 @@ func drawDimensions(t *rapid.T, w *world) {
 		w.stores[7] = s
 		return
 	}
+	if rapid.IntRange(0, 2).Draw(t, "dimension") == 0 {
+		drawRule(t, w)
+		return
+	}
 	// A parent has a lower id than its child here, so there are no circles.
 	id := rapid.SampledFrom([]int64{1, 2, 11, 12, 111}).Draw(t, "category")
 	parent := rapid.SampledFrom(slices.DeleteFunc([]int64{0, 1, 2, 11, 12}, func(p int64) bool { return p >= id })).Draw(t, "parent")
 	w.put(id, parent, rapid.Int64Range(0, 2).Draw(t, "position"), rapid.IntRange(0, 3).Draw(t, "shown") > 0, rapid.StringMatching(`[A-Z][a-z]{2}`).Draw(t, "name"))
+}
+
+// drawRule adds, changes or takes away a rule.
+func drawRule(t *rapid.T, w *world) {
+	w.version++
+	w.rules = slices.Clone(w.rules)
+	if len(w.rules) > 4 || (len(w.rules) > 0 && rapid.IntRange(0, 3).Draw(t, "take") == 0) {
+		i := rapid.IntRange(0, len(w.rules)-1).Draw(t, "which")
+		w.rules = slices.Delete(w.rules, i, i+1)
+		return
+	}
+	pointer := func(n int64) *int64 { return &n }
+	r := dimension.Rule{ID: w.version, ProductID: rapid.Int64Range(1, 6).Draw(t, "product"), Active: rapid.IntRange(0, 5).Draw(t, "active") > 0}
+	if rapid.Bool().Draw(t, "of a store") {
+		r.StoreID = pointer(rapid.SampledFrom([]int64{7, 7, 8}).Draw(t, "store"))
+	}
+	if rapid.Bool().Draw(t, "of a category") {
+		r.CategoryID = pointer(rapid.SampledFrom([]int64{1, 11, 111}).Draw(t, "category"))
+	}
+	if rapid.IntRange(0, 5).Draw(t, "of a query") == 0 {
+		query := "pasta"
+		r.Query = &query
+	}
+	switch r.Action = rapid.SampledFrom([]string{dimension.ActionPin, dimension.ActionHide, dimension.ActionBoost}).Draw(t, "action"); r.Action {
+	case dimension.ActionPin:
+		r.Place = pointer(rapid.Int64Range(1, 6).Draw(t, "place"))
+	case dimension.ActionBoost:
+		factor := rapid.SampledFrom([]float64{0.1, 3, 7}).Draw(t, "factor")
+		r.Factor = &factor
+	}
+	w.rules = append(w.rules, r)
 }
 
 // differ describes the first difference of two shelves, "" for none.

@@ -35,6 +35,7 @@ type nodeContent struct {
 	Children    []Child `json:"children"`
 	Count       int     `json:"count"`
 	Cards       []Card  `json:"cards"`
+	Facets      []Facet `json:"facets"`
 	LeftOut     int     `json:"left_out,omitempty"`
 }
 
@@ -45,7 +46,7 @@ type homeContent struct {
 }
 
 func (n Node) content() any {
-	return nodeContent{n.Slug, n.Name, n.Breadcrumbs, n.Children, n.Count, n.Cards, n.LeftOut}
+	return nodeContent{n.Slug, n.Name, n.Breadcrumbs, n.Children, n.Count, n.Cards, n.Facets, n.LeftOut}
 }
 
 func (n Node) blank() sheet {
@@ -91,7 +92,7 @@ func (n *Node) UnmarshalBSON(raw []byte) error {
 	s, err := unmarshal(raw, &c)
 	*n = Node{
 		ID: s.ID, Ver: s.Ver, Hash: s.Hash, Deleted: s.Deleted, Store: s.Store, Category: s.Category, Lang: s.Lang, Source: s.Source,
-		Slug: c.Slug, Name: c.Name, Breadcrumbs: c.Breadcrumbs, Children: c.Children, Count: c.Count, Cards: c.Cards, LeftOut: c.LeftOut,
+		Slug: c.Slug, Name: c.Name, Breadcrumbs: c.Breadcrumbs, Children: c.Children, Count: c.Count, Cards: c.Cards, Facets: c.Facets, LeftOut: c.LeftOut,
 	}
 	return err
 }

@@ -133,6 +133,11 @@ func (s *state) next() int64 {
 	return s.epoch<<seqBits | s.seq
 }
 
+// Given returns how many versions a store's pages were given between two of them, if one loading of the store gave both.
+func Given(from, to int64) (n int64, ok bool) {
+	return to - from, to>>seqBits == from>>seqBits && to >= from
+}
+
 // replan takes other dimensions, or the same to have every page compared again.
 func (s *state) replan(p *plan) {
 	s.Assortment.replan(p)

@@ -21,11 +21,16 @@ type world struct {
 	stores     map[int64]dimension.Store
 	categories map[int64]dimension.Category
 	names      map[int64]map[string]string
+	attributes []dimension.Attribute
+	rules      []dimension.Rule
 }
 
 func (w *world) Get() dimensions               { return w }
 func (w *world) Refresh(context.Context) error { return nil }
 func (w *world) Version() int64                { return w.version }
+func (w *world) Rules() []dimension.Rule       { return w.rules }
+
+func (w *world) Attributes() []dimension.Attribute { return w.attributes }
 
 func (w *world) Store(id int64) (dimension.Store, bool) {
 	s, ok := w.stores[id]
@@ -72,6 +77,10 @@ func newWorld() *world {
 			7: {ID: 7, Code: "centro", Languages: []string{"it", "de"}, TreeID: 1, Active: true},
 		},
 		categories: map[int64]dimension.Category{}, names: map[int64]map[string]string{},
+		attributes: []dimension.Attribute{
+			{Code: "colour", Kind: "keyword", Facet: true}, {Code: "organic", Kind: "boolean", Facet: true},
+			{Code: "note", Kind: "keyword"}, {Code: "weight", Kind: "number", Facet: true},
+		},
 	}
 	w.put(1, 0, 0, true, "Alimentari")
 	w.put(2, 0, 1, true, "Casa")
@@ -178,7 +187,22 @@ func (w *world) grow(pages shelf, store int64, lang string, c dimension.Category
 			members = append(members, v)
 		}
 	}
-	score := func(v *view.Offer) float64 { return math.Round(v.Popularity*v.Boost*1e6) / 1e6 }
+	pins := w.ruled(store, c.ID, dimension.ActionPin)
+	for _, rule := range w.ruled(store, c.ID, dimension.ActionHide) {
+		members = slices.DeleteFunc(members, func(v *view.Offer) bool { return v.Product == rule.ProductID })
+	}
+	score := func(v *view.Offer) float64 {
+		score := math.Round(v.Popularity*v.Boost*1e6) / 1e6
+		boosts := w.ruled(store, c.ID, dimension.ActionBoost)
+		if boosts = slices.DeleteFunc(boosts, func(r dimension.Rule) bool { return r.ProductID != v.Product }); len(boosts) > 0 {
+			factor := 1.0
+			for _, r := range boosts {
+				factor *= *r.Factor
+			}
+			score = math.Round(score*factor*1e6) / 1e6
+		}
+		return score
+	}
 	slices.SortFunc(members, func(a, b *view.Offer) int {
 		if a.InStock() != b.InStock() {
 			return map[bool]int{true: -1, false: 1}[a.InStock()]
@@ -186,6 +210,8 @@ func (w *world) grow(pages shelf, store int64, lang string, c dimension.Category
 		return cmp.Or(cmp.Compare(score(b), score(a)), cmp.Compare(a.Product, b.Product))
 	})
 	n.Count = len(members)
+	n.Facets = w.tally(members)
+	members = moveUp(members, pins)
 	for _, v := range members[:min(24, len(members))] {
 		t := v.TextIn(lang)
 		card := Card{Product: v.Product, Title: t.Title, Slug: t.Slug, Price: v.Price, ListPrice: v.ListPrice, Brand: v.BrandName, InStock: v.Available > 0}
@@ -201,6 +227,98 @@ func (w *world) grow(pages shelf, store int64, lang string, c dimension.Category
 	}
 	pages[n.ID] = n
 	return n
+}
+
+// ruled lists the rules of an action for a category's page: pins by place and id.
+func (w *world) ruled(store, category int64, action string) []dimension.Rule {
+	var list []dimension.Rule
+	for _, r := range w.rules {
+		if r.Active && r.Action == action && r.Query == nil && (r.StoreID == nil || *r.StoreID == store) && (r.CategoryID == nil || *r.CategoryID == category) {
+			list = append(list, r)
+		}
+	}
+	slices.SortFunc(list, func(a, b dimension.Rule) int {
+		if action != dimension.ActionPin {
+			return cmp.Compare(a.ID, b.ID)
+		}
+		return cmp.Or(cmp.Compare(*a.Place, *b.Place), cmp.Compare(a.ID, b.ID))
+	})
+	return list
+}
+
+// moveUp puts pinned offers that can be had at their places, one after the other.
+func moveUp(members []*view.Offer, pins []dimension.Rule) []*view.Offer {
+	var pinned []*view.Offer
+	var places []int
+	for _, pin := range pins {
+		i := slices.IndexFunc(members, func(v *view.Offer) bool { return v.Product == pin.ProductID && v.InStock() })
+		if i < 0 {
+			continue
+		}
+		pinned, places = append(pinned, members[i]), append(places, int(*pin.Place)-1)
+		members = slices.Delete(slices.Clone(members), i, i+1)
+	}
+	for i, v := range pinned {
+		at := places[i]
+		if i > 0 {
+			at = max(at, places[i-1]+1)
+		}
+		places[i] = at
+		members = slices.Insert(slices.Clone(members), min(at, len(members)), v)
+	}
+	return members
+}
+
+// tally counts facet values by asking each offer for each of them.
+func (w *world) tally(members []*view.Offer) []Facet {
+	list := []Facet{}
+	total := map[string]int{}
+	for _, code := range []string{"colour", "organic"} {
+		counts := map[string]int{}
+		for _, v := range members {
+			has := map[string]bool{}
+			for _, raw := range append([]json.RawMessage{v.Attributes}, optionsOf(v)...) {
+				var values map[string]any
+				if json.Unmarshal(raw, &values) != nil {
+					continue
+				}
+				many, isList := values[code].([]any)
+				if !isList {
+					many = []any{values[code]}
+				}
+				for _, one := range many {
+					if text, ok := one.(string); ok && code == "colour" {
+						has[text] = true
+					} else if yes, ok := one.(bool); ok && code == "organic" {
+						has[fmt.Sprint(yes)] = true
+					}
+				}
+			}
+			for value := range has {
+				counts[value]++
+				total[code]++
+			}
+		}
+		f := Facet{Code: code}
+		for value, n := range counts {
+			f.Values = append(f.Values, FacetValue{value, n})
+		}
+		slices.SortFunc(f.Values, func(a, b FacetValue) int { return cmp.Or(cmp.Compare(b.Count, a.Count), cmp.Compare(a.Value, b.Value)) })
+		if f.Values = f.Values[:min(10, len(f.Values))]; len(f.Values) > 0 {
+			list = append(list, f)
+		}
+	}
+	slices.SortFunc(list, func(a, b Facet) int {
+		return cmp.Or(cmp.Compare(total[b.Code], total[a.Code]), cmp.Compare(a.Code, b.Code))
+	})
+	return list
+}
+
+func optionsOf(v *view.Offer) (list []json.RawMessage) {
+	for _, variant := range v.Variants {
+		list = append(list, variant.Options)
+	}
+	return list
 }
 
 // below says whether the category is shown and stands in or below the other.

@@ -10,7 +10,9 @@ select f.store_id || ':' || c.id || ':' || f.lang as key, jsonb_build_object(
                         where k.parent_id = c.id), '[]'),
   'count', coalesce(ac.n, 0),
   'cards', coalesce((select jsonb_agg(d.card order by d.rank) from audit_card d
-                     where d.store_id = f.store_id and d.category_id = c.id and d.lang = f.lang), '[]')) as document
+                     where d.store_id = f.store_id and d.category_id = c.id and d.lang = f.lang), '[]'),
+  'facets', coalesce((select jsonb_agg(x.facet order by x.place) from audit_facet x
+                      where x.store_id = f.store_id and x.category_id = c.id and x.place <= 12), '[]')) as document
 from audit_front f
 join audit_shown c on c.tree_id = f.tree_id
 join audit_name n on n.id = c.id and n.lang = f.lang

@@ -1,0 +1,102 @@
+package tree
+
+import (
+	"cmp"
+	"encoding/json"
+	"slices"
+
+	"freshet/projectors/dimension"
+	"freshet/projectors/view"
+)
+
+// How much of its facets a category's page shows.
+const (
+	NodeFacets  = 12
+	FacetValues = 10
+)
+
+// maxFacetValue is the longest value that is a facet's, in bytes, as in the search index.
+const maxFacetValue = 256
+
+// facetValue is a value of an attribute; items know it by its number in the assortment.
+type facetValue struct{ code, value string }
+
+// facetKinds are the attributes that make facets: those that the registry says, except numbers, whose bounds only the search
+// knows.
+func facetKinds(attributes []dimension.Attribute) map[string]string {
+	kinds := map[string]string{}
+	for _, a := range attributes {
+		if a.Facet && (a.Kind == "keyword" || a.Kind == "boolean") {
+			kinds[a.Code] = a.Kind
+		}
+	}
+	return kinds
+}
+
+// facets returns the numbers of the offer's facet values, ascending, each once.
+func (a *Assortment) facets(v *view.Offer) []uint32 {
+	var numbers []uint32
+	v.EachAttribute(func(code string, raw json.RawMessage) {
+		for _, value := range view.Keywords(a.plan.facets[code], raw) {
+			if value != "" && len(value) <= maxFacetValue {
+				numbers = append(numbers, a.facetNumber(facetValue{code, value}))
+			}
+		}
+	})
+	slices.Sort(numbers)
+	return slices.Clip(slices.Compact(numbers))
+}
+
+func (a *Assortment) facetNumber(f facetValue) uint32 {
+	number, known := a.numbers[f]
+	if !known {
+		number = uint32(len(a.values))
+		a.numbers[f], a.values = number, append(a.values, f)
+		a.bytes += 2*stringSize + int64(len(f.code)+len(f.value))
+	}
+	return number
+}
+
+// countFacets counts the values of an item that enters or leaves.
+func (r *rank) countFacets(old, next *item) {
+	var out, in []uint32
+	if old != nil {
+		out = old.facets
+	}
+	if next != nil {
+		in = next.facets
+	}
+	if slices.Equal(out, in) {
+		return
+	}
+	r.turns++
+	for _, f := range out {
+		if r.facets[f]--; r.facets[f] == 0 {
+			delete(r.facets, f)
+		}
+	}
+	for _, f := range in {
+		r.facets[f]++
+	}
+}
+
+// summary lists the facets that most of the category's offers have, and their most frequent values.
+func (a *Assortment) summary(r *rank) []Facet {
+	byCode, total := map[string][]FacetValue{}, map[string]int{}
+	for number, count := range r.facets {
+		f := a.values[number]
+		byCode[f.code] = append(byCode[f.code], FacetValue{Value: f.value, Count: count})
+		total[f.code] += count
+	}
+	list := make([]Facet, 0, len(byCode))
+	for code, values := range byCode {
+		slices.SortFunc(values, func(x, y FacetValue) int {
+			return cmp.Or(cmp.Compare(y.Count, x.Count), cmp.Compare(x.Value, y.Value))
+		})
+		list = append(list, Facet{Code: code, Values: values[:min(FacetValues, len(values))]})
+	}
+	slices.SortFunc(list, func(x, y Facet) int {
+		return cmp.Or(cmp.Compare(total[y.Code], total[x.Code]), cmp.Compare(x.Code, y.Code))
+	})
+	return list[:min(NodeFacets, len(list))]
+}
