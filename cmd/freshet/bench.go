@@ -42,6 +42,7 @@ var benchmarks = []benchmark{
 	{name: "browse", short: "Home, category and product pages under a load", rates: []float64{1000}, duration: 30 * time.Second, run: benchBrowse},
 	{name: "search", short: "Searches with facets under a load", rates: []float64{50}, duration: 30 * time.Second, run: benchSearch},
 	{name: "rebuild", short: "Make all pages of the largest store again, while live", rates: []float64{100}, run: benchRebuild},
+	{name: "amplification", short: "What a change of each kind makes the system write", run: benchAmplification},
 	{name: "ingest", short: "Drain a slot into Kafka, beside readers that only read it", run: benchIngest},
 	{name: "latency", short: "From a row's commit to the hands of a consumer of its topic", rates: []float64{1000, 3000}, duration: 30 * time.Second, run: benchLatency},
 }
@@ -101,6 +102,8 @@ func newBenchmarkCommand(s *settings, b benchmark) *cobra.Command {
 	case "rebuild":
 		flags.IntVar(&o.times, "times", 3, "how often")
 		s.bindAdminToken(cmd, &o)
+	case "amplification":
+		flags.IntVar(&o.times, "times", 10, "changes of each kind")
 	case "ingest":
 		flags.IntVar(&o.rows, "rows", 200_000, "changes of the largest cases")
 		flags.IntSliceVar(&o.topicPartitions, "topic-partitions", []int{1, 12}, "partitions of the topics, each count measured by itself")
@@ -191,7 +194,7 @@ func (s *settings) printReports(o benchOptions, reports ...*bench.Report) error 
 func (s *settings) benchTarget(o benchOptions) bench.Target {
 	return bench.Target{
 		Read: "http://" + s.readListen, Admin: "http://" + s.adminListen, Token: o.token,
-		PostgresURL: s.postgresURL, Brokers: s.kafka, Security: s.security, MongoURL: s.mongoURL, MongoDatabase: s.mongoDatabase, ElasticURL: s.elasticURL,
+		PostgresURL: s.postgresURL, Brokers: s.kafka, Security: s.security, MongoURL: s.mongoURL, MongoDatabase: s.mongoDatabase, ElasticURL: s.elasticURL, Prefix: s.prefix,
 		Version: version,
 		// A progress line that can't be written is no reason to stop.
 		Note: func(format string, args ...any) { _, _ = fmt.Fprintf(s.stderr, format+"\n", args...) },
@@ -226,6 +229,10 @@ func benchRebuild(ctx context.Context, t bench.Target, o benchOptions) (*bench.R
 		return nil, err
 	}
 	return bench.Rebuild(ctx, t, bench.RebuildConfig{Times: o.times, Rate: cfg.Rate})
+}
+
+func benchAmplification(ctx context.Context, t bench.Target, o benchOptions) (*bench.Report, error) {
+	return bench.Amplification(ctx, t, bench.AmplificationConfig{Times: o.times})
 }
 
 func benchIngest(ctx context.Context, t bench.Target, o benchOptions) (*bench.Report, error) {

@@ -26,6 +26,7 @@ type Target struct {
 	MongoURL      string
 	MongoDatabase string
 	ElasticURL    string
+	Prefix        string // of the topics and the indices
 
 	Version string                           // of Freshet, for the report
 	Note    func(format string, args ...any) // told of the progress, for people; required
