@@ -184,7 +184,7 @@ func newWorld() *world {
 			Attributes: catalog.Attributes{Pos: at, Value: json.RawMessage(`{"weight":1.2,"colour":["nero","rosso"],"vegan":false,"secret":"x"}`)},
 			Images:     catalog.Images{Pos: at, Value: json.RawMessage(`[{"url":"https://img.example.org/7.jpg","alt":"Stivale"},"no picture",{"url":7},null]`)},
 			Brand:      catalog.Brand{ID: 5, Pos: at, Name: "Lupo"},
-			Reviews:    catalog.Reviews{Seq: 6, Count: 4, Sum: 17},
+			Reviews:    []catalog.Tally{{Rev: 6, Count: 4, Sum: 17}},
 			Texts:      []catalog.Text{{Lang: "en", Pos: at, Title: "Boot", Slug: "boot"}, {Lang: "it", Pos: at, Title: "Stivale", Slug: "stivale", Description: "Caldo & nero."}},
 			Variants:   []catalog.Variant{{SKU: "A-41", Pos: at, Options: json.RawMessage(`{"size":41}`)}, {SKU: "A-42", Pos: at}, {SKU: "A-43", Pos: at}},
 			Categories: []catalog.Category{{ID: 2, Pos: at}, {ID: 3, Pos: at}, {ID: 9, Pos: at}},

@@ -139,6 +139,10 @@ func canonicalProduct(p *catalog.Product) (string, any, bool, error) {
 	if err != nil {
 		return key, nil, false, err
 	}
+	var count, sum int64
+	for _, t := range p.Reviews {
+		count, sum = count+t.Count, sum+t.Sum
+	}
 	texts, variants, categories := map[string]any{}, map[string]any{}, map[string]any{}
 	for _, t := range p.Texts {
 		if !t.Deleted {
@@ -158,7 +162,7 @@ func canonicalProduct(p *catalog.Product) (string, any, bool, error) {
 	return key, map[string]any{
 		"seller": p.Row.SellerID, "brand": p.Row.BrandID, "brand_name": p.Brand.Name, "type": p.Row.Type,
 		"status": p.Row.Status, "gtin": p.Row.GTIN, "created_at": created, "attributes": p.Attributes.Value,
-		"images": p.Images.Value, "reviews": p.Reviews.Count, "ratings": p.Reviews.Sum, "texts": texts, "variants": variants, "categories": categories,
+		"images": p.Images.Value, "reviews": count, "ratings": sum, "texts": texts, "variants": variants, "categories": categories,
 	}, true, nil
 }
 

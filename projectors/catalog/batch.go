@@ -16,7 +16,7 @@ var errLost = errors.New("the row moved here from another product, and the log d
 type batch struct {
 	edits    map[int64][]Edit
 	names    map[int64][]BrandName
-	reviews  map[string][]Review
+	reviews  map[string][]judgement        // by document
 	records  map[int64][]projectors.Record // of the edits, by product
 	reviewed map[int64][]projectors.Record // of the reviews, by product
 	renames  []projectors.Record
@@ -25,7 +25,7 @@ type batch struct {
 // read decodes all records before anything is applied. The error is a projectors.Poison that names those that can't be.
 func read(records []projectors.Record) (*batch, error) {
 	b := &batch{
-		edits: map[int64][]Edit{}, names: map[int64][]BrandName{}, reviews: map[string][]Review{},
+		edits: map[int64][]Edit{}, names: map[int64][]BrandName{}, reviews: map[string][]judgement{},
 		records: map[int64][]projectors.Record{}, reviewed: map[int64][]projectors.Record{},
 	}
 	return b, projectors.ReadAll(records, b.add)
@@ -42,12 +42,12 @@ func (b *batch) add(r projectors.Record, ev change.Event) error {
 		return nil
 	}
 	if ev.Table == "public.reviews" {
-		review, err := ReadReview(ev)
+		j, err := readReview(ev)
 		if err != nil {
 			return err
 		}
-		b.reviews[review.ID] = append(b.reviews[review.ID], review)
-		b.reviewed[review.Product] = append(b.reviewed[review.Product], r)
+		b.reviews[j.document()] = append(b.reviews[j.document()], j)
+		b.reviewed[j.product] = append(b.reviewed[j.product], r)
 		return nil
 	}
 	e, err := Read(ev)

@@ -21,7 +21,7 @@ type Product struct {
 	Attributes Attributes        `bson:"attributes"`
 	Images     Images            `bson:"images"`
 	Brand      Brand             `bson:"brand"`
-	Reviews    Reviews           `bson:"reviews"`
+	Reviews    []Tally           `bson:"reviews"`    // by part
 	Texts      []Text            `bson:"texts"`      // by language
 	Variants   []Variant         `bson:"variants"`   // by SKU
 	Categories []Category        `bson:"categories"` // by category id

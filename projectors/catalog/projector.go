@@ -16,9 +16,9 @@ import (
 
 // Names of the collections.
 const (
-	CollectionName       = "products"
-	BrandCollectionName  = "brand_names"
-	ReviewCollectionName = "reviews"
+	CollectionName      = "products"
+	BrandCollectionName = "brand_names"
+	ratingCollection    = "ratings"
 )
 
 // Tables are the tables that the projector folds. brands has one partition, which the worker of partition 0 gets.
@@ -27,21 +27,14 @@ var Tables = []string{"products", "product_texts", "product_categories", "varian
 // renameGroup is how many products of a renamed brand are changed and published at a time.
 const renameGroup = 500
 
-// countGroup is how many products' reviews are counted at a time.
-const countGroup = 500
-
 // Open returns the collection of product documents.
 func Open(db *mongo.Database, config document.Config) *document.Collection[int64, Product] {
 	return document.Open[int64, Product](db, CollectionName, config)
 }
 
-// EnsureIndexes creates the indexes by which a brand finds its products, and a product its reviews.
+// EnsureIndexes creates the index by which a brand finds its products.
 func EnsureIndexes(ctx context.Context, db *mongo.Database) error {
-	return errors.Join(Open(db, document.Config{}).EnsureIndex(ctx, "row.brand_id"), openReviews(db, document.Config{}).EnsureIndex(ctx, "product"))
-}
-
-func openReviews(db *mongo.Database, config document.Config) *document.Collection[string, Review] {
-	return document.Open[string, Review](db, ReviewCollectionName, config)
+	return Open(db, document.Config{}).EnsureIndex(ctx, "row.brand_id")
 }
 
 // publisher publishes the views of all offers of the products.
@@ -54,7 +47,7 @@ type publisher interface {
 type Projector struct {
 	products *document.Collection[int64, Product]
 	brands   *document.Collection[int64, BrandName]
-	reviews  *document.Collection[string, Review]
+	ratings  *document.Collection[string, Ratings]
 	out      publisher
 	hints    map[int64]*BrandName // brands as last seen: they spare a second swap, and are never trusted to be the newest
 }
@@ -64,7 +57,7 @@ func NewProjector(db *mongo.Database, config document.Config, out publisher) *Pr
 	return &Projector{
 		products: Open(db, config),
 		brands:   document.Open[int64, BrandName](db, BrandCollectionName, config),
-		reviews:  openReviews(db, config),
+		ratings:  document.Open[string, Ratings](db, ratingCollection, config),
 		out:      out,
 		hints:    make(map[int64]*BrandName),
 	}
@@ -88,12 +81,15 @@ func (p *Projector) Handle(ctx context.Context, records []projectors.Record) err
 		return err
 	}
 	maps.Copy(p.hints, brands)
-	summaries, err := p.review(ctx, b)
+	tallies, err := p.review(ctx, b)
 	if err != nil {
 		return err
 	}
 	docs, err := p.products.Update(ctx, b.products(), func(id int64, doc *Product) bool {
-		changed := FoldReviews(doc, summaries[id])
+		changed := false
+		for _, t := range tallies[id] {
+			changed = doc.take(t) || changed
+		}
 		for _, e := range b.edits[id] {
 			changed = e.Fold(doc) || changed
 		}
@@ -117,36 +113,25 @@ func (p *Projector) Handle(ctx context.Context, records []projectors.Record) err
 	return poison.Err()
 }
 
-// review stores what the batch says of reviews, and then counts those of the products concerned. Whoever stores the last
-// change of a product's reviews counts all of them, and its count has the highest Seq.
-func (p *Projector) review(ctx context.Context, b *batch) (map[int64]Reviews, error) {
-	if len(b.reviews) == 0 {
-		return nil, nil
-	}
-	_, err := p.reviews.Update(ctx, slices.Collect(maps.Keys(b.reviews)), func(id string, doc *Review) bool {
+// review stores what the batch says of reviews, and returns what they count for by product.
+func (p *Projector) review(ctx context.Context, b *batch) (map[int64][]Tally, error) {
+	docs, err := p.ratings.Update(ctx, slices.Collect(maps.Keys(b.reviews)), func(id string, doc *Ratings) bool {
 		changed := false
-		for _, r := range b.reviews[id] {
-			changed = doc.Fold(r) || changed
+		for _, j := range b.reviews[id] {
+			changed = doc.fold(j) || changed
 		}
 		return changed
 	})
 	if err != nil {
 		return nil, err
 	}
-	failpoint.Hit("catalog-after-reviews-before-summary")
-	summaries := make(map[int64]Reviews, len(b.reviewed))
-	for products := range slices.Chunk(slices.Collect(maps.Keys(b.reviewed)), countGroup) {
-		err := p.reviews.Where(ctx, "product", products, func(r *Review) error {
-			s := summaries[r.Product]
-			s.count(r)
-			summaries[r.Product] = s
-			return nil
-		})
-		if err != nil {
-			return nil, err
-		}
+	failpoint.Hit("catalog-after-reviews-before-tally")
+	tallies := make(map[int64][]Tally, len(b.reviewed))
+	for id, doc := range docs {
+		j := b.reviews[id][0]
+		tallies[j.product] = append(tallies[j.product], doc.tally(j.part))
 	}
-	return summaries, nil
+	return tallies, nil
 }
 
 // name gives the products, which are stored, the names of their brands.

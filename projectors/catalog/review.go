@@ -6,36 +6,54 @@ import (
 	"freshet/ingest/change"
 )
 
-// Review is the document reviews/{product id}:{review id}: the part of a row that its product's summary is counted from. The
-// product is in the id, so that a review that moves to another product leaves a tombstone where it was.
+// ratingParts is how many documents the reviews of a product are spread over, so that one of a hundred thousand reviews does
+// not rewrite all the others.
+const ratingParts = 16
+
+// Ratings is the document ratings/{product id}:{part}: what a part of a product's reviews count for.
+type Ratings struct {
+	ID      string   `bson:"_id"`
+	Rev     int64    `bson:"rev"`
+	Reviews []Review `bson:"reviews"` // by id
+}
+
+// Review is the section of a reviews row. The log does not tell what a review was before, so each keeps what it counts for.
 type Review struct {
-	ID      string          `bson:"_id"`
-	Rev     int64           `bson:"rev"`
-	Product int64           `bson:"product"`
-	Pos     change.Position `bson:"pos"`
-	Rating  int64           `bson:"rating"` // 1 to 5; 0 of one that is deleted or not published
+	ID     int64           `bson:"id"`
+	Pos    change.Position `bson:"pos"`
+	Rating int64           `bson:"rating"` // 1 to 5; 0 of one that is deleted, not published, or another product's by now
+}
+
+// Tally is the section of a product that one of its Ratings makes: how many of the reviews in it are published, and the sum of
+// their ratings. The revision of that document orders tallies.
+type Tally struct {
+	Part  int64 `bson:"part"`
+	Rev   int64 `bson:"rev"`
+	Count int64 `bson:"count"`
+	Sum   int64 `bson:"sum"`
 }
 
 // DocumentID is the field stored as _id.
-func (r *Review) DocumentID() *string { return &r.ID }
+func (r *Ratings) DocumentID() *string { return &r.ID }
 
 // Revision is the field stored as rev.
-func (r *Review) Revision() *int64 { return &r.Rev }
+func (r *Ratings) Revision() *int64 { return &r.Rev }
 
-// Reviews is the section of what a product's published reviews say. Seq is the sum of the reviews' revisions: none of them
-// ever goes back, so of two counts the one that has seen more changes is the higher, whoever counted.
-type Reviews struct {
-	Seq   int64 `bson:"seq"`
-	Count int64 `bson:"count"`
-	Sum   int64 `bson:"sum"` // of the ratings
+// judgement is an event of reviews made ready to be folded.
+type judgement struct {
+	product, part int64
+	review        Review
 }
 
-// ReadReview decodes an event of reviews; Rev is left 0.
-func ReadReview(ev change.Event) (Review, error) {
+// document is the id of the Ratings that the review belongs to.
+func (j judgement) document() string { return fmt.Sprintf("%d:%d", j.product, j.part) }
+
+// readReview decodes an event of reviews.
+func readReview(ev change.Event) (judgement, error) {
 	switch ev.Op {
 	case change.Create, change.Update, change.Delete, change.Read:
 	default:
-		return Review{}, fmt.Errorf("%w: op %q on %s", change.ErrMalformed, rune(ev.Op), ev.Table)
+		return judgement{}, fmt.Errorf("%w: op %q on %s", change.ErrMalformed, rune(ev.Op), ev.Table)
 	}
 	var row struct {
 		ID        int64  `json:"id"`
@@ -44,41 +62,46 @@ func ReadReview(ev change.Event) (Review, error) {
 		Status    string `json:"status"`
 	}
 	if err := ev.Row(&row); err != nil {
-		return Review{}, err
+		return judgement{}, err
 	}
-	if row.ID == 0 || row.ProductID == 0 || ev.Position.IsZero() {
-		return Review{}, fmt.Errorf("%w: %s of %s does not say its id, product and position", change.ErrMalformed, string(ev.Op), ev.Table)
+	if row.ID <= 0 || row.ProductID == 0 || ev.Position.IsZero() {
+		return judgement{}, fmt.Errorf("%w: %s of %s does not say its id, product and position", change.ErrMalformed, string(ev.Op), ev.Table)
 	}
-	r := Review{ID: fmt.Sprintf("%d:%d", row.ProductID, row.ID), Product: row.ProductID, Pos: ev.Position}
+	j := judgement{product: row.ProductID, part: row.ID % ratingParts, review: Review{ID: row.ID, Pos: ev.Position}}
 	if ev.Op != change.Delete && row.Status == "published" {
-		r.Rating = row.Rating
+		j.review.Rating = row.Rating
 	}
-	return r, nil
+	return j, nil
 }
 
-// Fold takes over what a later event says, and says whether that changed the document.
-func (r *Review) Fold(later Review) bool {
-	if !later.Pos.After(r.Pos) {
+// fold takes over what a later event says of a review, and says whether that changed the document.
+func (r *Ratings) fold(j judgement) bool {
+	section := at(&r.Reviews, j.review.ID, func(v Review) int64 { return v.ID }, Review{ID: j.review.ID})
+	if !j.review.Pos.After(section.Pos) {
 		return false
 	}
-	r.Product, r.Pos, r.Rating = later.Product, later.Pos, later.Rating
+	*section = j.review
 	return true
 }
 
-// count adds a review to the summary.
-func (s *Reviews) count(r *Review) {
-	s.Seq += r.Rev
-	if r.Rating > 0 {
-		s.Count++
-		s.Sum += r.Rating
+// tally counts the reviews.
+func (r *Ratings) tally(part int64) Tally {
+	t := Tally{Part: part, Rev: r.Rev}
+	for i := range r.Reviews {
+		if rating := r.Reviews[i].Rating; rating > 0 {
+			t.Count++
+			t.Sum += rating
+		}
 	}
+	return t
 }
 
-// FoldReviews gives the product a summary of its reviews, if it has seen more of them than the one it has.
-func FoldReviews(p *Product, s Reviews) bool {
-	if s.Seq <= p.Reviews.Seq {
+// take gives the product a tally, if it is newer than the one it has of that part.
+func (p *Product) take(t Tally) bool {
+	section := at(&p.Reviews, t.Part, func(t Tally) int64 { return t.Part }, Tally{Part: t.Part})
+	if t.Rev <= section.Rev {
 		return false
 	}
-	p.Reviews = s
+	*section = t
 	return true
 }

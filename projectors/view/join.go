@@ -40,7 +40,9 @@ func (o *Offer) describe(p *catalog.Product) {
 	o.Seller, o.Brand, o.BrandName = p.Row.SellerID, p.Row.BrandID, p.Brand.Name
 	o.Type, o.GTIN, o.CreatedAt = p.Row.Type, p.Row.GTIN, p.Row.CreatedAt
 	o.Attributes, o.Images = p.Attributes.Value, p.Images.Value
-	o.Reviews = Reviews{Count: p.Reviews.Count, Sum: p.Reviews.Sum}
+	for _, t := range p.Reviews {
+		o.Reviews.Count, o.Reviews.Sum = o.Reviews.Count+t.Count, o.Reviews.Sum+t.Sum
+	}
 	for _, c := range p.Categories {
 		if !c.Deleted {
 			o.Categories = append(o.Categories, Category{ID: c.ID, Position: c.Position})

@@ -14,7 +14,7 @@ var some = change.Position{Commit: 1, Index: 1}
 
 func mug() *catalog.Product {
 	return &catalog.Product{
-		ID: 7, Rev: 5, Row: catalog.Row{Pos: some, Status: "active", SellerID: 3, BrandID: 4}, Brand: catalog.Brand{ID: 4, Name: "Bialetti"}, Reviews: catalog.Reviews{Seq: 9, Count: 4, Sum: 17},
+		ID: 7, Rev: 5, Row: catalog.Row{Pos: some, Status: "active", SellerID: 3, BrandID: 4}, Brand: catalog.Brand{ID: 4, Name: "Bialetti"}, Reviews: []catalog.Tally{{Part: 1, Rev: 9, Count: 3, Sum: 12}, {Part: 4, Rev: 1, Count: 1, Sum: 5}},
 		Texts:      []catalog.Text{{Lang: "de", Title: "Becher"}, {Lang: "en", Title: "Mug", Deleted: true}, {Lang: "it", Title: "Tazza"}},
 		Variants:   []catalog.Variant{{SKU: "A"}, {SKU: "B"}, {SKU: "C"}, {SKU: "D", Deleted: true}},
 		Categories: []catalog.Category{{ID: 1}, {ID: 2, Deleted: true}},
