@@ -25,7 +25,7 @@ type Assortment struct {
 	values  []facetValue      // by number
 	source  change.Provenance // newest of the views applied
 	round   uint32            // of the last look through members
-	rescans int               // how often members were looked through
+	rescans int               // how often members were looked through since the handler last asked
 	bytes   int64
 }
 

@@ -159,6 +159,8 @@ func (h *Handler) perform(ctx context.Context, tasks []*task) error {
 			return err
 		}
 		h.stats.LeftOut += left
+		h.stats.Rescans += st.rescans
+		st.rescans = 0
 		writes, states = append(writes, changed...), append(states, st)
 	}
 	if err := h.store.write(ctx, writes); err != nil {

@@ -7,12 +7,12 @@ import (
 )
 
 // stats counts what a handler did since it was made.
-type stats struct{ Views, Stale, Loads, Fenced, Written, Evicted, LeftOut int }
+type stats struct{ Views, Stale, Loads, Fenced, Written, Evicted, LeftOut, Rescans int }
 
 // metrics shows the work of all handlers of a process.
 type metrics struct {
-	views, stale, loads, fenced, written, evicted, leftOut prometheus.Counter
-	stores, bytes                                          *prometheus.GaugeVec
+	views, stale, loads, fenced, written, evicted, leftOut, rescans prometheus.Counter
+	stores, bytes                                                   *prometheus.GaugeVec
 }
 
 // newMetrics registers the metrics; registry may be nil.
@@ -30,12 +30,13 @@ func newMetrics(registry prometheus.Registerer) *metrics {
 		fenced:  counter("fenced_stores_total", "Stores that another worker had taken over."),
 		written: counter("pages_written_total", "Home and category pages written, tombstones included."),
 		evicted: counter("evicted_stores_total", "Stores dropped from memory for the budget."),
-		leftOut: counter("left_out_total", "Cards, children and sections left out of pages for their size."),
+		leftOut: counter("left_out_total", "Cards, facets, children and sections left out of pages for their size."),
+		rescans: counter("rescans_total", "Looks through all members of a category, since too many of its best had left."),
 		stores:  gauge("stores", "Stores in memory."),
 		bytes:   gauge("bytes", "Estimated size of the stores in memory."),
 	}
 	if registry != nil {
-		registry.MustRegister(m.views, m.stale, m.loads, m.fenced, m.written, m.evicted, m.leftOut, m.stores, m.bytes)
+		registry.MustRegister(m.views, m.stale, m.loads, m.fenced, m.written, m.evicted, m.leftOut, m.rescans, m.stores, m.bytes)
 	}
 	return m
 }
@@ -50,6 +51,7 @@ func (h *Handler) show() {
 	m.written.Add(float64(now.Written - then.Written))
 	m.evicted.Add(float64(now.Evicted - then.Evicted))
 	m.leftOut.Add(float64(now.LeftOut - then.LeftOut))
+	m.rescans.Add(float64(now.Rescans - then.Rescans))
 	partition := strconv.Itoa(h.partition)
 	m.stores.WithLabelValues(partition).Set(float64(len(h.states)))
 	m.bytes.WithLabelValues(partition).Set(float64(h.bytes()))
