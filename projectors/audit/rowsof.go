@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"strconv"
-	"strings"
 
 	"go.mongodb.org/mongo-driver/v2/bson"
 
@@ -43,13 +42,19 @@ func (s *Stores) rowsOfProducts(ctx context.Context, wrong map[int64]bool, put f
 			put("product_categories", text(p.ID), text(c.ID))
 		}
 	}
-	var reviews []catalog.Review
-	if err := s.all(ctx, catalog.ReviewCollectionName, among(wrong, "product"), &reviews); err != nil {
+	parts := bson.A{}
+	for id := range wrong {
+		for _, part := range catalog.RatingIDs(id) {
+			parts = append(parts, part)
+		}
+	}
+	var ratings []catalog.Ratings
+	if err := s.all(ctx, catalog.RatingCollectionName, bson.D{{Key: "_id", Value: bson.D{{Key: "$in", Value: parts}}}}, &ratings); err != nil {
 		return err
 	}
-	for _, r := range reviews {
-		if _, id, ok := strings.Cut(r.ID, ":"); ok {
-			put("reviews", id)
+	for _, r := range ratings {
+		for _, review := range r.Reviews {
+			put("reviews", text(review.ID))
 		}
 	}
 	return nil

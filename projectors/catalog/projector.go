@@ -16,9 +16,9 @@ import (
 
 // Names of the collections.
 const (
-	CollectionName      = "products"
-	BrandCollectionName = "brand_names"
-	ratingCollection    = "ratings"
+	CollectionName       = "products"
+	BrandCollectionName  = "brand_names"
+	RatingCollectionName = "ratings"
 )
 
 // Tables are the tables that the projector folds. brands has one partition, which the worker of partition 0 gets.
@@ -57,7 +57,7 @@ func NewProjector(db *mongo.Database, config document.Config, out publisher) *Pr
 	return &Projector{
 		products: Open(db, config),
 		brands:   document.Open[int64, BrandName](db, BrandCollectionName, config),
-		ratings:  document.Open[string, Ratings](db, ratingCollection, config),
+		ratings:  document.Open[string, Ratings](db, RatingCollectionName, config),
 		out:      out,
 		hints:    make(map[int64]*BrandName),
 	}

@@ -46,7 +46,18 @@ type judgement struct {
 }
 
 // document is the id of the Ratings that the review belongs to.
-func (j judgement) document() string { return fmt.Sprintf("%d:%d", j.product, j.part) }
+func (j judgement) document() string { return ratingID(j.product, j.part) }
+
+func ratingID(product, part int64) string { return fmt.Sprintf("%d:%d", product, part) }
+
+// RatingIDs are the ids of all Ratings that a product may have.
+func RatingIDs(product int64) []string {
+	ids := make([]string, ratingParts)
+	for part := range ids {
+		ids[part] = ratingID(product, int64(part))
+	}
+	return ids
+}
 
 // readReview decodes an event of reviews.
 func readReview(ev change.Event) (judgement, error) {
