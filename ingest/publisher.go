@@ -367,6 +367,20 @@ func (p *publisher) drain(ctx context.Context) {
 	}
 }
 
+// land waits until no request is under way, or the context ends. One that is cut off may yet be carried out, behind what
+// the session after this one has published, and lie there as if it were newer.
+func (p *publisher) land(ctx context.Context) {
+	landed := make(chan struct{})
+	go func() {
+		p.sends.Wait()
+		close(landed)
+	}()
+	select {
+	case <-landed:
+	case <-ctx.Done():
+	}
+}
+
 // ends returns the offsets that partitions have reached: all of them, or those that moved since the last call.
 func (p *publisher) ends(all bool) (ends map[string][]int64, s state) {
 	p.mu.Lock()

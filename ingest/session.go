@@ -227,6 +227,7 @@ func (s *session) stream(ctx, sending context.Context, p *publisher, e *emitter,
 	draining, cancelDrain := context.WithTimeout(sending, drainTimeout)
 	defer cancelDrain()
 	p.drain(draining)
+	p.land(draining) // also what belongs to no transaction any more, like the rows of a snapshot that was cut off
 	stopKeeping()
 	err = errors.Join(err, ignoreCancel(group.Wait()))
 	s.published = published{start.Generation, p.offsets()}

@@ -122,5 +122,11 @@ func explain(err error, config *Config) error {
 	if pg.Code == "42704" { // undefined_object, in the change callback
 		return &RefusedError{Reason: pg.Message + ": " + publicationRecreated(config.Publication), Repair: repairResnapshot}
 	}
+	if pg.Code == "22P03" { // invalid_binary_representation, of an enum label that the slot's catalog does not know
+		return &RefusedError{
+			Reason: pg.Message + ": a type was altered while the slot was made, and Postgres decodes by the catalog of before",
+			Repair: repairResnapshot,
+		}
+	}
 	return err
 }

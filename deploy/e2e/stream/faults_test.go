@@ -85,7 +85,7 @@ func dropSlot(w *world, steps func()) {
 	w.ingest.end(syscall.SIGTERM)
 	w.sql("select pg_drop_replication_slot('" + slot + "')")
 	steps()
-	w.nemesis.keepShapes()
+	w.nemesis.keep(keepCatalog)
 	w.start()
 	select {
 	case <-w.ingest.done:
@@ -101,7 +101,8 @@ func dropSlot(w *world, steps func()) {
 	w.settings.Resnapshot = false
 	// A start that is killed in its snapshot begins it again by itself; the order to take one is carried out when the new
 	// slot is there.
-	w.await("a new slot", "select exists (select from pg_replication_slots where slot_name = '"+slot+"')")
+	w.await("a new slot", "select exists (select from pg_replication_slots where slot_name = '"+slot+"' and confirmed_flush_lsn is not null)")
+	w.nemesis.kept.Store(keepColumns)
 }
 
 // order asks for an incremental snapshot of all tables, which goes on while faults happen: by SQL, as anybody may.

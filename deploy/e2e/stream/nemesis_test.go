@@ -28,8 +28,8 @@ type nemesis struct {
 	ids      atomic.Int64 // the last id that was given out
 	steps    atomic.Int64
 
-	// kept says that no column may be taken away now; shaping is held while one is.
-	kept    atomic.Bool
+	// kept is what must be left as it is now; shaping is held by operations that it may concern.
+	kept    atomic.Int32
 	shaping sync.RWMutex
 
 	mu     sync.Mutex
@@ -145,12 +145,10 @@ func (n *nemesis) change(ctx context.Context, s *session) error {
 // alone runs one operation that needs the tables for itself.
 func (n *nemesis) alone(ctx context.Context, s *session) error {
 	op := alone.pick(n.rng)
-	if slices.Contains(takesColumn, op.name) {
-		n.shaping.RLock()
-		defer n.shaping.RUnlock()
-		if n.kept.Load() {
-			return nil
-		}
+	n.shaping.RLock()
+	defer n.shaping.RUnlock()
+	if kept := n.kept.Load(); (kept == keepCatalog && altersCatalog(op.name)) || (kept != keepNothing && slices.Contains(takesColumn, op.name)) {
+		return nil
 	}
 	for _, sql := range op.make(n) {
 		if done, err := n.apply(ctx, s, op.name, sql); err != nil {
@@ -164,10 +162,17 @@ func (n *nemesis) alone(ctx context.Context, s *session) error {
 	return nil
 }
 
-// keepShapes has no column taken away from here on, until the flag is reset.
-func (n *nemesis) keepShapes() {
-	n.kept.Store(true)
-	n.shaping.Lock() // waits for the one that is under way
+// What the nemesis leaves as it is.
+const (
+	keepNothing = iota
+	keepColumns // while a first snapshot is read
+	keepCatalog // while a slot is made
+)
+
+// keep leaves what it says as it is from here on.
+func (n *nemesis) keep(what int32) {
+	n.kept.Store(what)
+	n.shaping.Lock() // waits for the operation that is under way
 	defer n.shaping.Unlock()
 }
 

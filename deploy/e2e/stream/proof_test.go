@@ -41,7 +41,7 @@ func TestNothingIsLostUnderFaults(t *testing.T) {
 	w := newWorld(t, seed, 3*time.Millisecond)
 	rng := rand.New(rand.NewPCG(seed, 1))
 	w.oracle.NewSlot()
-	w.nemesis.keepShapes()
+	w.nemesis.keep(keepCatalog)
 	w.start()
 	for round := range slices.Chunk(plan(rng, often, rare), perRound) {
 		w.round(round, rng)
@@ -66,13 +66,14 @@ func TestNothingIsLostUnderFaults(t *testing.T) {
 func (w *world) round(faults []fault, rng *rand.Rand) {
 	w.t.Helper()
 	ctx, stop := context.WithCancelCause(w.t.Context())
-	defer stop(nil)
-	written := make(chan error, 1)
+	written, ended := make(chan error, 1), make(chan struct{})
 	go func() {
+		defer close(ended)
 		err := w.nemesis.run(ctx)
 		stop(err)
 		written <- err
 	}()
+	defer func() { stop(nil); <-ended }() // also where a fault fails the test
 	for _, f := range faults {
 		w.inject(ctx, f, rng)
 	}

@@ -141,7 +141,7 @@ func (w *world) caughtUp() {
 		w.t.Fatalf("%v\n%s", err, w.ingest.tail(15))
 	}
 	if w.nemesis != nil {
-		w.nemesis.kept.Store(false) // a first snapshot is whole by now
+		w.nemesis.kept.Store(keepNothing) // a first snapshot is whole by now
 	}
 }
 
