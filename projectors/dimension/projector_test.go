@@ -115,6 +115,10 @@ func TestProjectorTellsTheStoresConcerned(t *testing.T) {
 		{[]projectors.Record{f.record("c", "brands", `{"id":4,"name":"B","slug":"b"}`), f.record("c", "sellers", `{"id":4,"name":"B","slug":"b"}`)}, nil},
 		{[]projectors.Record{f.record("c", "search_synonyms", `{"id":4}`)}, nil},
 		{[]projectors.Record{f.record("c", "search_rules", `{"id":4,"store_id":1,"product_id":9,"action":"hide","active":true}`)}, []int64{1}},
+		// A rule that moves concerns the store it left too, and one of no store all of them.
+		{[]projectors.Record{f.record("u", "search_rules", `{"id":4,"store_id":2,"product_id":9,"action":"hide","active":true}`)}, []int64{1, 2}},
+		{[]projectors.Record{f.record("c", "search_rules", `{"id":5,"store_id":null,"product_id":9,"action":"pin","place":3,"active":true}`)}, []int64{1, 2, 3}},
+		{[]projectors.Record{f.record("d", "search_rules", `{"id":4}`)}, []int64{1, 2}},
 		{[]projectors.Record{f.record("c", "attribute_defs", `{"code":"size","kind":"keyword","facet":true,"numeric_slot":null,"unit":null,"labels":"{}"}`)}, []int64{1, 2, 3}},
 		{[]projectors.Record{f.record("u", "category_trees", `{"id":2,"code":"t","name":"T"}`)}, []int64{3}},
 		// A move concerns both trees, also when it is delivered again.
@@ -140,7 +144,7 @@ func TestProjectorTellsTheStoresConcerned(t *testing.T) {
 		}
 	}
 	set := cache.Get()
-	if _, ok := set.Category(10); ok || len(set.Stores()) != 2 || set.CategoryName(10, "it") != "Piatti" {
+	if _, ok := set.Category(10); ok || len(set.Stores()) != 2 || len(set.Rules()) != 1 || *set.Rules()[0].Place != 3 || set.CategoryName(10, "it") != "Piatti" {
 		t.Errorf("after all: %+v", set)
 	}
 	if st, ok := set.StoreNamed("s2"); !ok || st.TreeID != 7 || !slices.Equal(st.Languages, []string{"it", "en"}) {
