@@ -47,6 +47,16 @@ func TestAnyOrderMakesTheSameDocument(t *testing.T) {
 	})
 }
 
+// TestSnapshotAndTailMakeTheSameProduct begins with a snapshot instead of the history before it. What comes after, and
+// perhaps what came right before, arrives in any order with it.
+func TestSnapshotAndTailMakeTheSameProduct(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		h := newHistory(t, false)
+		delivered := append(slices.Clone(h.first), h.events[rapid.IntRange(0, h.cut).Draw(t, "from"):]...)
+		h.check(fold(t, rapid.Permutation(delivered).Draw(t, "order"), true))
+	})
+}
+
 // TestRedeliveryMakesTheSameDocument goes back in the topic at random, as a worker that takes over does, and lets rows move
 // to other keys without their TOASTed values.
 func TestRedeliveryMakesTheSameDocument(t *testing.T) {

@@ -3,6 +3,7 @@ package catalog_test
 import (
 	"encoding/json"
 	"fmt"
+	"maps"
 	"slices"
 	"time"
 
@@ -17,6 +18,8 @@ type history struct {
 	lostMove bool // rows may move to another key without their TOASTed values
 	pos      change.Position
 	events   []change.Event
+	first    []change.Event // a snapshot of the rows, taken once
+	cut      int            // of the events, where it was taken
 	product  map[string]any
 	texts    map[string]map[string]any
 	variants map[string]map[string]any
@@ -34,8 +37,30 @@ func newHistory(t *rapid.T, lostMove bool) *history {
 		for range rapid.IntRange(1, 4).Draw(t, "statements") {
 			h.statement()
 		}
+		if h.first == nil && rapid.IntRange(0, 3).Draw(t, "snapshot") == 0 {
+			h.snapshot()
+		}
 	}
 	return h
+}
+
+// snapshot reads all rows at a point between two transactions.
+func (h *history) snapshot() {
+	h.pos = change.Position{Commit: h.pos.Commit + 1}
+	h.cut = len(h.events)
+	if h.product != nil {
+		h.emit(change.Read, "products", h.product, nil)
+	}
+	for _, table := range []struct {
+		name string
+		rows map[string]map[string]any
+	}{{"product_texts", h.texts}, {"variants", h.variants}, {"product_categories", h.places}} {
+		for _, key := range slices.Sorted(maps.Keys(table.rows)) {
+			h.emit(change.Read, table.name, table.rows[key], nil)
+		}
+	}
+	h.first = slices.Clone(h.events[h.cut:])
+	h.events = h.events[:h.cut]
 }
 
 func (h *history) statement() {

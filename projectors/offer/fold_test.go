@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
 	"math"
 	"reflect"
 	"slices"
@@ -23,6 +24,8 @@ type history struct {
 	ledger   bool
 	pos      change.Position
 	events   []change.Event
+	first    []change.Event // a snapshot of the rows but the ledger's, taken once
+	cut      int            // of the events, where it was taken
 	movement []map[string]any
 	offer    map[string]any
 	prices   map[string]map[string]any
@@ -36,6 +39,9 @@ func newHistory(t *rapid.T, ledger bool) *history {
 		h.pos = change.Position{Commit: h.pos.Commit + change.LSN(rapid.IntRange(2, 4).Draw(t, "commit"))}
 		for range rapid.IntRange(1, 4).Draw(t, "statements") {
 			h.statement()
+		}
+		if h.first == nil && rapid.IntRange(0, 3).Draw(t, "read") == 0 {
+			h.read()
 		}
 		if ledger && rapid.IntRange(0, 5).Draw(t, "snapshot") == 0 {
 			h.snapshot()
@@ -84,6 +90,22 @@ func (h *history) row(table string, rows map[string]map[string]any, sku string, 
 		h.emit(change.Update, table, sku, row)
 		rows[sku] = row
 	}
+}
+
+// read takes a snapshot of the rows between two transactions.
+func (h *history) read() {
+	h.pos = change.Position{Commit: h.pos.Commit + 1}
+	h.cut = len(h.events)
+	if h.offer != nil {
+		h.emit(change.Read, "offers", "", h.offer)
+	}
+	for table, rows := range map[string]map[string]map[string]any{"prices": h.prices, "inventory": h.stock} {
+		for _, sku := range slices.Sorted(maps.Keys(rows)) {
+			h.emit(change.Read, table, sku, rows[sku])
+		}
+	}
+	h.first = slices.Clone(h.events[h.cut:])
+	h.events = h.events[:h.cut]
 }
 
 // snapshot tells the whole ledger again, one byte before a new slot's consistent point.
@@ -147,6 +169,16 @@ func TestAnyOrderMakesTheSameDocument(t *testing.T) {
 		if got := fold(t, shuffled, true); !reflect.DeepEqual(got, want) {
 			t.Fatalf("in order  %+v\nshuffled  %+v", want, got)
 		}
+	})
+}
+
+// TestSnapshotAndTailMakeTheSameOffer begins with a snapshot instead of the history before it. What comes after, and perhaps
+// what came right before, arrives in any order with it.
+func TestSnapshotAndTailMakeTheSameOffer(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		h := newHistory(t, false)
+		delivered := append(slices.Clone(h.first), h.events[rapid.IntRange(0, h.cut).Draw(t, "from"):]...)
+		h.check(fold(t, rapid.Permutation(delivered).Draw(t, "order"), true))
 	})
 }
 
