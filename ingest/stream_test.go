@@ -161,6 +161,29 @@ func TestIdentity(t *testing.T) {
 	})
 }
 
+// TestAMoveWithinAPartition has a row go to another product whose rows are in the same partition.
+func TestAMoveWithinAPartition(t *testing.T) {
+	r := newRig(t,
+		`create table variants (sku text primary key, product_id bigint not null)`,
+		`create unique index variants_identity on variants (sku, product_id)`,
+		`alter table variants replica identity using index variants_identity`,
+		`create publication freshet for table variants`)
+	to := 2
+	for change.Partition([]byte("1"), 3) != change.Partition(fmt.Append(nil, to), 3) {
+		to++
+	}
+	r.start()
+	r.settle()
+	r.exec(`insert into variants values ('a', 1)`, fmt.Sprintf(`update variants set product_id = %d`, to))
+	r.settle()
+	compare(t, lines(r.events("variants")), []string{
+		`{"sku":"a"} c null -> {"sku":"a","product_id":1}`,
+		`{"sku":"a"} d {"sku":"a","product_id":1} -> null`,
+		`{"sku":"a"} -`,
+		fmt.Sprintf(`{"sku":"a"} c null -> {"sku":"a","product_id":%d}`, to),
+	})
+}
+
 func TestUnchangedToast(t *testing.T) {
 	r := newRig(t,
 		`create table products (id bigint primary key, n int, t text, j jsonb, tags text[])`,

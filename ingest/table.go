@@ -152,14 +152,14 @@ func (t *table) sameKey(before, after []change.Value) bool {
 	return true
 }
 
-// sameRoute says whether an update left the row in its partition.
+// sameRoute says whether an update left the row with what it is routed by. A row that goes from one product to another moves
+// also where both are in one partition: whoever keeps a document per product must be told that the old one has lost it.
 func (t *table) sameRoute(before, after []change.Value) bool {
 	r := t.routing
 	if r < 0 || r >= len(before) || before[r].Kind != change.ValueText || after[r].Kind != change.ValueText {
 		return true
 	}
-	n := len(t.partitions)
-	return change.Partition(before[r].Text, n) == change.Partition(after[r].Text, n)
+	return bytes.Equal(before[r].Text, after[r].Text)
 }
 
 // values turns a decoded tuple into the encoder's form.

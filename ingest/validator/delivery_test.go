@@ -106,7 +106,7 @@ func recordsOf(c validator.Commit) (out []validator.Record) {
 		var a, b, oldProduct, newProduct int
 		_, _ = fmt.Sscanf(string(ch.Old), `{"id":%d,"product_id":%d,"v":%d}`, &a, &oldProduct, &b) // empty for a create
 		_, _ = fmt.Sscanf(string(ch.New), `{"id":%d,"product_id":%d,"v":%d}`, &a, &newProduct, &b) // empty for a delete
-		moves := change.Partition(fmt.Append(nil, oldProduct), 2) != change.Partition(fmt.Append(nil, newProduct), 2)
+		moves := oldProduct != newProduct
 		switch {
 		case ch.Op == change.Update && moves:
 			put(change.Delete, ch.Old, nil)

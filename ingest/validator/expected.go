@@ -43,7 +43,7 @@ func (o *Oracle) expand(c *Commit) ([]expected, error) {
 	return out, nil
 }
 
-// expand splits a change of the key or of the partition into its two halves.
+// expand splits a change of the key or of the routing column into its two halves.
 func (t *Table) expand(op change.Op, before, after row) []expected {
 	create := func(op change.Op) expected {
 		return expected{table: t, op: op, key: t.key(after), before: nil, after: after, partition: t.place(after)}
@@ -61,7 +61,7 @@ func (t *Table) expand(op change.Op, before, after row) []expected {
 	case change.Delete:
 		return []expected{remove}
 	case change.Update:
-		moved := t.identifies(t.Routing) && t.place(before) != t.place(after)
+		moved := t.identifies(t.Routing) && fmt.Sprint(before[t.Routing]) != fmt.Sprint(after[t.Routing])
 		if moved || remove.key != t.key(after) {
 			return []expected{remove, create(change.Create)}
 		}
