@@ -75,7 +75,7 @@ func (g *generation) run(parent, intake context.Context) {
 // clearGauges forgets what belongs to the partitions' next owner: a lag that nobody updates would raise alarms for ever.
 func (g *generation) clearGauges() {
 	for _, w := range g.workers {
-		for _, gauge := range []*prometheus.GaugeVec{g.metrics.lag, g.metrics.watermarkLSN, g.metrics.watermarkSeconds} {
+		for _, gauge := range []*prometheus.GaugeVec{g.metrics.lag, g.metrics.watermarkLSN, g.metrics.watermarkSeconds, g.metrics.paused} {
 			gauge.DeleteLabelValues(g.stage.Name, w.label)
 		}
 	}

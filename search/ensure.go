@@ -69,7 +69,7 @@ func (x *Indices) verify(ctx context.Context, lang string) error {
 				ErrDefinition, alias)
 		}
 		if got := index.Mappings.Meta.Definition; got != want {
-			return fmt.Errorf("%w: %s has %q, this version needs %q: delete it and rebuild its stores", ErrDefinition, name, got, want)
+			return fmt.Errorf("%w: %s has %q, this version needs %q: make a generation of this one with freshet reindex", ErrDefinition, name, got, want)
 		}
 	}
 	return nil

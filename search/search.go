@@ -18,14 +18,14 @@ import (
 // Languages lists the languages that have an index, in the order of the project's documents.
 func Languages() []string { return []string{"it", "fr", "de", "es", "en"} }
 
-// generation is the suffix of the one generation that exists until an index is rebuilt beside the live one.
-const generation = "g1"
+// firstGeneration is the one that Ensure makes; see Indices.Build for the next ones.
+const firstGeneration = 1
 
 // Alias returns the name that readers and writers use for a language's index.
 func Alias(prefix, lang string) string { return prefix + "-offers-" + lang }
 
-// Index returns the name of the index behind the alias.
-func Index(prefix, lang string) string { return Alias(prefix, lang) + "-" + generation }
+// Index returns the name of the index that is behind the alias until another generation is.
+func Index(prefix, lang string) string { return indexOf(prefix, lang, firstGeneration) }
 
 // checkPrefix says whether names made of the prefix are ones that Elasticsearch allows.
 func checkPrefix(prefix string) error {

@@ -132,6 +132,9 @@ func (s *settings) printExplanation(e *explain.Explanation) error {
 		if st.Known {
 			how = fmt.Sprintf("at %s, %d bytes behind", st.Position, *st.Behind)
 		}
+		if st.Paused {
+			how += fmt.Sprintf(", paused (%s)", st.Reason)
+		}
 		if _, err := fmt.Fprintf(table, "stage\t%s\t%s\n", st.Stage, how); err != nil {
 			return err
 		}

@@ -49,6 +49,19 @@ func TestRebuild(t *testing.T) {
 	if err := run(t.Context(), []string{"rebuild", "nowhere"}, env, &out, &diagnostics); err == nil || !strings.Contains(err.Error(), `no store "nowhere"`) {
 		t.Errorf("an unknown store: %v", err)
 	}
+	out.Reset()
+	if err := run(t.Context(), []string{"rebuild", "--all", "--wait=60s"}, env, &out, &diagnostics); err != nil || !strings.Contains(out.String(), "store 7, 1 of 1: ") {
+		t.Errorf("all stores: %v, %q", err, out.String())
+	}
+	for _, args := range [][]string{{"rebuild"}, {"rebuild", "centro", "--all"}} {
+		if err := run(t.Context(), args, env, &out, &diagnostics); err == nil || !strings.Contains(err.Error(), "which store") {
+			t.Errorf("%v: %v", args, err)
+		}
+	}
+	out.Reset()
+	if err := run(t.Context(), []string{"reproject", "--store", "centro", "--category", "1"}, env, &out, &diagnostics); err != nil || !strings.HasPrefix(out.String(), "node of store 7 is on its way") {
+		t.Errorf("a category: %v, %q", err, out.String())
+	}
 	if err := stop(); err != nil {
 		t.Error(err)
 	}

@@ -17,7 +17,7 @@ import (
 
 // replayOptions say which letters are meant.
 type replayOptions struct {
-	list, all            bool
+	list, all, json      bool
 	topic, stage, reason string
 	partition            int
 	offsets              []int64
@@ -43,6 +43,7 @@ The letters themselves stay on their topic.`,
 	}
 	flags := cmd.Flags()
 	flags.BoolVar(&o.list, "list", false, "show the letters that are meant, and send nothing")
+	flags.BoolVar(&o.json, "json", false, "with --list, print for machines")
 	flags.BoolVar(&o.all, "all", false, "all letters")
 	flags.Int64SliceVar(&o.offsets, "offset", nil, "those at these offsets of the dead-letter topic, comma-separated")
 	flags.StringVar(&o.topic, "topic", "", "those of records of this topic")
@@ -95,6 +96,9 @@ func (s *settings) replay(ctx context.Context, o replayOptions) error {
 }
 
 func (s *settings) listLetters(ctx context.Context, desk *replay.Desk, o *replayOptions) error {
+	if o.json {
+		return s.listLettersJSON(ctx, desk, o)
+	}
 	table := tabwriter.NewWriter(s.stdout, 0, 0, 2, ' ', 0)
 	if _, err := fmt.Fprintln(table, "OFFSET\tSTAGE\tRECORD\tKEY\tPOSITION\tTIME\tREASON"); err != nil {
 		return err
@@ -111,6 +115,30 @@ func (s *settings) listLetters(ctx context.Context, desk *replay.Desk, o *replay
 		return err
 	})
 	return errors.Join(err, table.Flush())
+}
+
+// listedLetter is a letter as the list names it for machines.
+type listedLetter struct {
+	Offset       int64  `json:"offset"`
+	Stage        string `json:"stage"`
+	Topic        string `json:"topic"`
+	Partition    int    `json:"partition"`     // -1 for a letter of ingest, which holds no record
+	RecordOffset int64  `json:"record_offset"` // the same
+	Key          string `json:"key"`
+	Position     string `json:"position,omitempty"`
+	Time         string `json:"time"`
+	Reason       string `json:"reason"`
+}
+
+func (s *settings) listLettersJSON(ctx context.Context, desk *replay.Desk, o *replayOptions) error {
+	letters := []listedLetter{}
+	err := desk.Each(ctx, func(l *replay.Letter) error {
+		if o.match(l) {
+			letters = append(letters, listedLetter{l.Offset, l.Stage, l.Topic, l.Partition, l.RecordOffset, string(l.Key), l.Position(), l.Time, l.Reason})
+		}
+		return nil
+	})
+	return errors.Join(err, s.printJSON(letters))
 }
 
 // clip shortens a text for a table, on one line.

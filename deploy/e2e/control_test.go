@@ -45,7 +45,7 @@ func TestAPausedStageStaysPaused(t *testing.T) {
 			t.Errorf("stage %s is paused: %t", st.Stage, st.Control.Paused)
 		}
 	}
-	if e := s.explain(product); !slices.Contains(found(e, explain.Behind), "document-old") {
+	if e := s.explain(product); !slices.Contains(found(e, explain.Behind), "document-old") || !strings.Contains(e.Verdict, "freshet stage resume index") {
 		t.Errorf("behind a paused index: %s, %v", e.Verdict, found(e, explain.Behind))
 	}
 	s.run("stage", "resume", "index")

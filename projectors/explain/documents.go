@@ -189,7 +189,7 @@ func (t *tour) view(ctx context.Context) error {
 			return err
 		}
 		if committed <= record.Offset {
-			p.find(Behind, "not-read", "wait; if it stays, see `freshet stage list`", "stage %s has not read it: it goes on at offset %d", stage, max(committed, 0))
+			p.find(Behind, "not-read", t.wait(stage), "stage %s has not read it: it goes on at offset %d", stage, max(committed, 0))
 		}
 	}
 	t.add(p)

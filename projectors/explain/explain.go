@@ -15,6 +15,7 @@ import (
 	"go.mongodb.org/mongo-driver/v2/mongo"
 
 	"freshet/ingest/change"
+	"freshet/projectors/control"
 	"freshet/projectors/dimension"
 	"freshet/projectors/progress"
 	"freshet/projectors/tail"
@@ -76,6 +77,9 @@ type Stage struct {
 	Position *change.LSN `json:"position,omitempty"`
 	// Behind is how many bytes of the log the stage has yet to pass to have seen what the explanation read from Postgres.
 	Behind *int64 `json:"behind_bytes,omitempty"`
+	// Paused says that operators have halted it, and Reason why.
+	Paused bool   `json:"paused,omitempty"`
+	Reason string `json:"reason,omitempty"`
 }
 
 // Explanation is the whole way.
@@ -139,6 +143,7 @@ type tour struct {
 	rows *rows
 	Explanation
 	passed map[string]bool // the stages that had passed the rows' position before their hops were looked at
+	paused map[string]bool
 	docs   documents
 }
 
@@ -148,7 +153,7 @@ func (e *Explainer) Explain(ctx context.Context, store, product string) (Explana
 	if err != nil {
 		return Explanation{}, err
 	}
-	t := &tour{Explainer: e, rows: r, passed: map[string]bool{}}
+	t := &tour{Explainer: e, rows: r, passed: map[string]bool{}, paused: map[string]bool{}}
 	t.Store, t.Code, t.Product, t.Position = r.store.ID, r.store.Code, r.product, r.at
 	t.measure(ctx)
 	t.add(r.hop(time.Now()))
@@ -178,8 +183,11 @@ func (t *tour) measure(ctx context.Context) {
 	defer cancel()
 	// Whoever is not there by then is told as behind.
 	_ = t.cfg.Progress.Wait(waiting, t.rows.at, stages...)
+	// That MongoDB does not answer is told by the hops that need it.
+	asked, _ := control.Open(t.cfg.Database).Load(ctx, stages[1:]...)
 	for _, name := range stages {
-		s := Stage{Stage: name}
+		s := Stage{Stage: name, Paused: asked[name].Paused, Reason: asked[name].Reason}
+		t.paused[name] = s.Paused
 		if mark, known := t.cfg.Progress.Watermark(name); known {
 			behind := int64(max(t.rows.at, mark.LSN) - mark.LSN)
 			s.Known, s.Position, s.Behind = true, &mark.LSN, &behind
@@ -193,11 +201,19 @@ func (t *tour) measure(ctx context.Context) {
 func (t *tour) short(h *Hop, stages []string, code, mend, format string, args ...any) {
 	for _, name := range stages {
 		if !t.passed[name] {
-			h.find(Behind, code, "wait; `freshet stage list` says whether stage "+name+" moves", format, args...)
+			h.find(Behind, code, t.wait(name), format, args...)
 			return
 		}
 	}
 	h.find(Wrong, code, mend, format, args...)
+}
+
+// wait says what to do about a stage that has not come so far.
+func (t *tour) wait(stage string) string {
+	if t.paused[stage] {
+		return "stage " + stage + " is paused: freshet stage resume " + stage
+	}
+	return "wait; `freshet stage list` says whether stage " + stage + " moves"
 }
 
 // judge sums the findings up.

@@ -104,8 +104,7 @@ func (t *tour) readBy(ctx context.Context, h Hop, stage string, record *projecto
 		return err
 	}
 	if committed <= record.Offset {
-		h.find(Behind, "not-read", "wait; if it stays, see the log of `freshet project "+stage+"` and `freshet stage list`",
-			"stage %s has not read it: it goes on at offset %d", stage, max(committed, 0))
+		h.find(Behind, "not-read", t.wait(stage), "stage %s has not read it: it goes on at offset %d", stage, max(committed, 0))
 	}
 	t.add(h)
 	return nil

@@ -17,6 +17,7 @@ import (
 type batch struct {
 	views  []newest // the highest version of each offer, in order of arrival
 	orders map[int64]*order
+	beside bool // there is a generation beside the live one, which is written too
 }
 
 // newest is a view and the record that brought it.
@@ -32,6 +33,7 @@ type order struct {
 	dimensions int64   // version to have, 0 for any
 	products   []int64 // to be indexed again
 	reason     string
+	beside     bool // as in the batch
 }
 
 // ordered returns the orders by store.

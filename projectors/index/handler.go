@@ -44,6 +44,11 @@ func newHandler(cfg Config, store *Store, writer *search.Writer, dims dimensions
 // Handle writes the batch's views, then the stores that its commands ask for, and makes all of it searchable.
 func (h *Handler) Handle(ctx context.Context, batch []projectors.Record) error {
 	b, poison := h.decode(batch)
+	generation, err := h.store.Generation(ctx)
+	if err != nil {
+		return err
+	}
+	b.beside = generation.Beside != 0
 	set, err := h.set(ctx, b)
 	if err != nil {
 		return err
@@ -51,14 +56,15 @@ func (h *Handler) Handle(ctx context.Context, batch []projectors.Record) error {
 	if err := h.writeViews(ctx, b, set, poison); err != nil {
 		return err
 	}
-	if err := h.obeyAll(ctx, b.ordered(), set); err != nil {
+	if err := h.obeyAll(ctx, b, set); err != nil {
 		return err
 	}
 	return poison.Err()
 }
 
 // obeyAll carries the orders out and leaves their marks.
-func (h *Handler) obeyAll(ctx context.Context, orders []*order, set *dimension.Set) error {
+func (h *Handler) obeyAll(ctx context.Context, b *batch, set *dimension.Set) error {
+	orders := b.ordered()
 	if len(orders) == 0 {
 		return nil
 	}
@@ -67,6 +73,7 @@ func (h *Handler) obeyAll(ctx context.Context, orders []*order, set *dimension.S
 	touched := make(map[string]bool) // aliases, by stores that are indexed again
 	var marks []Mark
 	for _, o := range orders {
+		o.beside = b.beside
 		mark, err := h.obey(ctx, o, set, touched)
 		if err != nil {
 			return fmt.Errorf("index store %d again: %w", o.store, err)
@@ -160,6 +167,28 @@ func (h *Handler) writeViews(ctx context.Context, b *batch, set *dimension.Set, 
 		if r.Outcome == search.Refused && !parked[origins[i].Offset] {
 			parked[origins[i].Offset] = true
 			poison.Add(origins[i], r.Reason)
+		}
+	}
+	if !b.beside {
+		return nil
+	}
+	return h.writeBeside(ctx, ops, h.writer.Publish)
+}
+
+// writeBeside writes the operations to the generation beside the live one. What it refuses keeps nobody's search from being
+// right: the gate before a switch finds it missing.
+func (h *Handler) writeBeside(ctx context.Context, ops []search.Op, write func(context.Context, []search.Op) ([]search.OpResult, error)) error {
+	ops = slices.Clone(ops)
+	for i := range ops {
+		ops[i].Alias = search.Beside(ops[i].Alias)
+	}
+	results, err := write(ctx, ops)
+	if err != nil {
+		return fmt.Errorf("write beside the live generation: %w", err)
+	}
+	for i, r := range results {
+		if r.Outcome == search.Refused {
+			h.log.ErrorContext(ctx, "a document can't be indexed", "document", ops[i].ID, "index", ops[i].Alias, "error", r.Reason)
 		}
 	}
 	return nil

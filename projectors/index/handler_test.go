@@ -67,13 +67,7 @@ func newRig(t *testing.T) *rig {
 	if err := (&search.Indices{Client: client, Prefix: prefix}).Ensure(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	uri, name := stacktest.Mongo(t)
-	m, err := mongo.Connect(options.Client().ApplyURI(uri))
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { _ = m.Disconnect(context.Background()) })
-	db := m.Database(name)
+	db := database(t)
 	dims := &source{}
 	dims.set = set(1, []string{"it", "en"}, attribute("colour", -1))
 	dims.next = dims.set
@@ -85,6 +79,17 @@ func newRig(t *testing.T) *rig {
 		Handler: newHandler(cfg, NewStore(db, document.Config{}), search.NewWriter(client, search.WriterConfig{}), dims, 0),
 		t:       t, dims: dims, address: address, products: catalog.Open(db, document.Config{}), offers: offer.Open(db, document.Config{}),
 	}
+}
+
+func database(t *testing.T) *mongo.Database {
+	t.Helper()
+	uri, name := stacktest.Mongo(t)
+	m, err := mongo.Connect(options.Client().ApplyURI(uri))
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = m.Disconnect(context.Background()) })
+	return m.Database(name)
 }
 
 func attribute(code string, slot int64) dimension.Attribute {
@@ -378,7 +383,7 @@ func TestMissingIndexIsAnErrorAndNotPoison(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	h := newHandler(cfg, nil, search.NewWriter(client, search.WriterConfig{}), dims, 0)
+	h := newHandler(cfg, NewStore(database(t), document.Config{}), search.NewWriter(client, search.WriterConfig{}), dims, 0)
 	value, err := json.Marshal(shown(1, 1, "x"))
 	if err != nil {
 		t.Fatal(err)

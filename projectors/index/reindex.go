@@ -35,7 +35,7 @@ func (h *Handler) obey(ctx context.Context, o *order, set *dimension.Set, touche
 	}
 	started, documents := time.Now(), 0
 	err = h.store.views(ctx, o.store, func(views []view.Offer) error {
-		n, err := h.reindex(ctx, views, next.Languages, last.Languages, set, touched)
+		n, err := h.reindex(ctx, o, views, next.Languages, last.Languages, set, touched)
 		documents += n
 		return err
 	})
@@ -56,13 +56,13 @@ func (h *Handler) reindexProducts(ctx context.Context, o *order, langs []string,
 	if err != nil {
 		return err
 	}
-	_, err = h.reindex(ctx, views, langs, nil, set, touched)
+	_, err = h.reindex(ctx, o, views, langs, nil, set, touched)
 	return err
 }
 
 // reindex writes views in the languages, and tombstones in those that the store no longer has. It overwrites documents of
 // the same version: a rebuild mends what was damaged, and a Set may hold rows that are newer than its version says.
-func (h *Handler) reindex(ctx context.Context, views []view.Offer, langs, before []string, set *dimension.Set, touched map[string]bool) (int, error) {
+func (h *Handler) reindex(ctx context.Context, o *order, views []view.Offer, langs, before []string, set *dimension.Set, touched map[string]bool) (int, error) {
 	var ops []search.Op
 	for i := range views {
 		if views[i].Version <= 0 {
@@ -99,6 +99,9 @@ func (h *Handler) reindex(ctx context.Context, views []view.Offer, langs, before
 			// There is no record to park: the one that brought this view was parked when it came.
 			h.log.ErrorContext(ctx, "a document can't be indexed", "document", ops[i].ID, "index", ops[i].Alias, "error", r.Reason)
 		}
+	}
+	if o.beside {
+		return len(ops), h.writeBeside(ctx, ops, h.writer.Write)
 	}
 	return len(ops), nil
 }

@@ -20,13 +20,15 @@ type Store struct {
 	offers   *document.Collection[string, offer.Offer]
 	products *document.Collection[int64, catalog.Product]
 	marks    *document.Collection[int64, Mark]
+
+	generations *document.Collection[string, Generation]
 }
 
 // NewStore opens the collections in a database.
 func NewStore(db *mongo.Database, config document.Config) *Store {
 	return &Store{
 		offers: offer.Open(db, config), products: catalog.Open(db, config),
-		marks: document.Open[int64, Mark](db, "indexed", config),
+		marks: document.Open[int64, Mark](db, "indexed", config), generations: document.Open[string, Generation](db, "generations", config),
 	}
 }
 

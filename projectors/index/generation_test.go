@@ -1,0 +1,155 @@
+package index
+
+import (
+	"errors"
+	"fmt"
+	"log/slog"
+	"sync/atomic"
+	"testing"
+
+	"golang.org/x/sync/errgroup"
+
+	"freshet/projectors"
+	"freshet/projectors/catalog"
+	"freshet/search"
+)
+
+// rebuild is one on the rig's servers.
+func (r *rig) rebuild() *Rebuild {
+	r.t.Helper()
+	client, err := search.Open([]string{r.address})
+	if err != nil {
+		r.t.Fatal(err)
+	}
+	return &Rebuild{
+		store: r.Handler.store, indices: &search.Indices{Client: client, Prefix: r.cfg.Prefix}, writer: search.NewWriter(client, search.WriterConfig{}),
+		dims: r.dims, log: slog.New(slog.DiscardHandler),
+	}
+}
+
+// change renames a product as the fold would, and has the handler write its view.
+func (r *rig) change(product int64, title string) error {
+	_, err := r.products.Update(r.t.Context(), []int64{product}, func(_ int64, p *catalog.Product) bool {
+		p.Texts[0].Title = title
+		return true
+	})
+	if err != nil {
+		return err
+	}
+	views, err := r.Handler.store.viewsOf(r.t.Context(), 7, []int64{product})
+	if err != nil {
+		return err
+	}
+	return r.Handle(r.t.Context(), []projectors.Record{r.view(views[0])})
+}
+
+// TestANewGenerationWhileWritesGoOn: the index is filled beside the live one while products change; after the gate and the
+// switch nothing is missing, not even the last change; going back neither, since both are written; and when the old one is
+// discarded the stage goes on without it.
+func TestANewGenerationWhileWritesGoOn(t *testing.T) {
+	r := newRig(t)
+	ctx, b := t.Context(), r.rebuild()
+	const products = 1200 // more than are read at a time
+	for p := range int64(products) {
+		r.store(p+1, fmt.Sprintf("p%d", p+1))
+	}
+	for p := range int64(10) {
+		if err := r.change(p+1, fmt.Sprintf("before%d", p+1)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if _, err := b.Gate(ctx, 10); !errors.Is(err, ErrNoBeside) {
+		t.Errorf("a gate with nothing beside: %v", err)
+	}
+	if _, err := b.Begin(ctx); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := b.Switch(ctx); !errors.Is(err, ErrNotFilled) {
+		t.Errorf("a switch to what is not filled: %v", err)
+	}
+	var filled atomic.Bool
+	var group errgroup.Group
+	group.Go(func() error {
+		defer filled.Store(true)
+		return b.Fill(ctx, 0, func(Generation, int) error { return nil })
+	})
+	last := ""
+	group.Go(func() error {
+		for n := 0; n < 5 || !filled.Load(); n++ {
+			last = fmt.Sprintf("during%d", n)
+			if err := r.change(1, last); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	if err := group.Wait(); err != nil {
+		t.Fatal(err)
+	}
+	// The live one has only what was changed; the stage fills the rest of it by a rebuild of the store.
+	if _, err := b.Gate(ctx, 50); !errors.Is(err, ErrNotEqual) {
+		t.Errorf("the gate of unequal generations: %v", err)
+	}
+	r.handle(r.command(projectors.Command{Kind: projectors.Rebuild, Store: 7}))
+	compared, err := b.Gate(ctx, 50)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if compared[0].Live != products || compared[0].Sampled != 50 {
+		t.Errorf("compared %+v", compared[0])
+	}
+	g, err := b.Switch(ctx)
+	if err != nil || g.Live != 2 || g.Beside != 1 {
+		t.Fatalf("switched to %+v, %v", g, err)
+	}
+	if got := r.titles("it", 1, 2, products); got != fmt.Sprintf("%s before2 p%d", last, products) {
+		t.Errorf("after the switch: %q", got)
+	}
+	if _, err := b.Begin(ctx); !errors.Is(err, errKeptBeside) {
+		t.Errorf("a third generation while two are kept: %v", err)
+	}
+	if err := r.change(2, "after"); err != nil {
+		t.Fatal(err)
+	}
+	if g, err = b.Switch(ctx); err != nil || g.Live != 1 {
+		t.Fatalf("went back to %+v, %v", g, err)
+	}
+	if got := r.titles("it", 1, 2); got != last+" after" {
+		t.Errorf("after going back: %q", got)
+	}
+	if g, err = b.Discard(ctx); err != nil || g.Beside != 0 {
+		t.Fatalf("discarded, now %+v, %v", g, err)
+	}
+	if err := r.change(3, "alone"); err != nil {
+		t.Fatal(err)
+	}
+	if got := r.titles("it", 3); got != "alone" {
+		t.Errorf("after discarding: %q", got)
+	}
+}
+
+// TestFillGoesOnWhereItWasBrokenOff: stores that are done are not read again, also by another process.
+func TestFillGoesOnWhereItWasBrokenOff(t *testing.T) {
+	r := newRig(t)
+	ctx := t.Context()
+	r.store(1, "uno")
+	if _, err := r.rebuild().Begin(ctx); err != nil {
+		t.Fatal(err)
+	}
+	broken := errors.New("broken off")
+	if err := r.rebuild().Fill(ctx, 1000, func(g Generation, stores int) error {
+		if g.Cursor != 7 || g.Documents != 2 || stores != 1 {
+			t.Errorf("progress %+v of %d stores", g, stores)
+		}
+		return broken
+	}); !errors.Is(err, broken) {
+		t.Fatal(err)
+	}
+	again := 0
+	if err := r.rebuild().Fill(ctx, 0, func(Generation, int) error { again++; return nil }); err != nil {
+		t.Fatal(err)
+	}
+	if g, err := r.rebuild().State(ctx); err != nil || !g.Filled || again != 0 {
+		t.Errorf("%+v, %v; %d stores read again", g, err, again)
+	}
+}

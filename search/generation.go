@@ -1,0 +1,187 @@
+package search
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net/http"
+	"net/url"
+	"reflect"
+)
+
+// A generation is one set of indices, one per language. The live one is behind Alias; while another is built, and as long as
+// it is kept for going back, it is behind Beside, and writers write to both. Elasticsearch resolves the names anew for each
+// request, so a switch is one request and no writer has to know of it.
+
+// besideSuffix follows an alias.
+const besideSuffix = "-beside"
+
+// Beside returns the name that writers use for the generation beside the live one.
+func Beside(alias string) string { return alias + besideSuffix }
+
+// indexOf returns the name of a generation's index.
+func indexOf(prefix, lang string, generation int) string {
+	return fmt.Sprintf("%s-g%d", Alias(prefix, lang), generation)
+}
+
+// Build creates the indices of a generation beside the live one. Those that an earlier call has made stay as they are.
+func (x *Indices) Build(ctx context.Context, generation int) error {
+	if err := checkPrefix(x.Prefix); err != nil {
+		return err
+	}
+	for _, lang := range Languages() {
+		def := definition(lang, max(x.Shards, 1))
+		def["aliases"] = object{Beside(Alias(x.Prefix, lang)): object{"is_write_index": true}}
+		err := x.Client.json(ctx, http.MethodPut, "/"+url.PathEscape(indexOf(x.Prefix, lang, generation)), def, nil)
+		var status *statusError
+		if err != nil && !(errors.As(err, &status) && status.Type == "resource_already_exists_exception") {
+			return fmt.Errorf("build index %s: %w", indexOf(x.Prefix, lang, generation), err)
+		}
+	}
+	return nil
+}
+
+// Switch makes one generation the live one and puts the other beside it, in all languages at once. To repeat it is harmless.
+func (x *Indices) Switch(ctx context.Context, live, beside int) error {
+	var actions []object
+	for _, lang := range Languages() {
+		alias, next, last := Alias(x.Prefix, lang), indexOf(x.Prefix, lang, live), indexOf(x.Prefix, lang, beside)
+		actions = append(actions,
+			object{"remove": object{"index": last, "alias": alias, "must_exist": false}},
+			object{"add": object{"index": next, "alias": alias, "is_write_index": true}},
+			object{"remove": object{"index": next, "alias": Beside(alias), "must_exist": false}},
+			object{"add": object{"index": last, "alias": Beside(alias), "is_write_index": true}})
+	}
+	if err := x.Client.json(ctx, http.MethodPost, "/_aliases", object{"actions": actions}, nil); err != nil {
+		return fmt.Errorf("switch to generation %d: %w", live, err)
+	}
+	return nil
+}
+
+// Discard deletes the indices of a generation; what is not there is no error. It must not be the live one.
+func (x *Indices) Discard(ctx context.Context, generation int) error {
+	if err := checkPrefix(x.Prefix); err != nil {
+		return err
+	}
+	for _, lang := range Languages() {
+		path := "/" + url.PathEscape(indexOf(x.Prefix, lang, generation)) + "?ignore_unavailable=true"
+		if err := x.Client.json(ctx, http.MethodDelete, path, nil, nil); err != nil {
+			return fmt.Errorf("discard generation %d: %w", generation, err)
+		}
+	}
+	return nil
+}
+
+// Comparison is what the generations hold of one language.
+type Comparison struct {
+	Lang    string `json:"lang"`
+	Live    int64  `json:"live"`    // documents that shoppers may see
+	Beside  int64  `json:"beside"`  // the same beside it
+	Sampled int    `json:"sampled"` // of the live ones
+	// Older are sampled documents that the generation beside lacks, or has in an older version; Different have the same version
+	// and another content. Documents that are different where the definition or its documents have changed are no fault.
+	Older     int    `json:"older"`
+	Different int    `json:"different"`
+	First     string `json:"first,omitempty"` // _id of the first of either
+}
+
+// Equal says whether nothing is missing beside.
+func (c Comparison) Equal() bool { return c.Live == c.Beside && c.Older == 0 && c.Different == 0 }
+
+// Compare counts both generations and compares a sample of the live one, tombstones among it, document by document.
+func (x *Indices) Compare(ctx context.Context, sample int) ([]Comparison, error) {
+	var all []Comparison
+	for _, lang := range Languages() {
+		c, err := x.compare(ctx, lang, sample)
+		if err != nil {
+			return nil, fmt.Errorf("compare the generations of %s: %w", Alias(x.Prefix, lang), err)
+		}
+		all = append(all, c)
+	}
+	return all, nil
+}
+
+func (x *Indices) compare(ctx context.Context, lang string, sample int) (c Comparison, err error) {
+	c.Lang = lang
+	alias := Alias(x.Prefix, lang)
+	for name, into := range map[string]*int64{alias: &c.Live, Beside(alias): &c.Beside} {
+		if err := x.Client.json(ctx, http.MethodPost, "/"+url.PathEscape(name)+"/_refresh", nil, nil); err != nil {
+			return c, err
+		}
+		var answer struct {
+			Count int64 `json:"count"`
+		}
+		visible := object{"query": object{"term": object{"deleted": false}}}
+		if err := x.Client.json(ctx, http.MethodPost, "/"+url.PathEscape(name)+"/_count", visible, &answer); err != nil {
+			return c, err
+		}
+		*into = answer.Count
+	}
+	live, err := x.sample(ctx, alias, sample)
+	if err != nil || len(live) == 0 {
+		return c, err
+	}
+	beside, err := x.same(ctx, Beside(alias), live)
+	if err != nil {
+		return c, err
+	}
+	c.Sampled = len(live)
+	for i, l := range live {
+		switch b := beside[i]; {
+		case b.Version < l.Version:
+			c.Older++
+		case b.Version == l.Version && !sameJSON(l.Source, b.Source):
+			c.Different++
+		default:
+			continue
+		}
+		if c.First == "" {
+			c.First = l.ID
+		}
+	}
+	return c, nil
+}
+
+// sampled is a document with its version, 0 for one that is not there.
+type sampled struct {
+	ID      string          `json:"_id"`
+	Routing string          `json:"_routing"`
+	Version int64           `json:"_version"`
+	Source  json.RawMessage `json:"_source"`
+}
+
+// sample reads some documents at random.
+func (x *Indices) sample(ctx context.Context, alias string, size int) ([]sampled, error) {
+	query := object{"size": size, "version": true, "query": object{"function_score": object{"random_score": object{}, "query": object{"match_all": object{}}}}}
+	var answer struct {
+		Hits struct {
+			Hits []sampled `json:"hits"`
+		} `json:"hits"`
+	}
+	err := x.Client.json(ctx, http.MethodPost, "/"+url.PathEscape(alias)+"/_search", query, &answer)
+	return answer.Hits.Hits, err
+}
+
+// same reads the documents of the same ids from another index, in the same order.
+func (x *Indices) same(ctx context.Context, alias string, of []sampled) ([]sampled, error) {
+	var docs []object
+	for _, d := range of {
+		docs = append(docs, object{"_id": d.ID, "routing": d.Routing})
+	}
+	var answer struct {
+		Docs []sampled `json:"docs"`
+	}
+	if err := x.Client.json(ctx, http.MethodPost, "/"+url.PathEscape(alias)+"/_mget", object{"docs": docs}, &answer); err != nil {
+		return nil, err
+	}
+	if len(answer.Docs) != len(of) {
+		return nil, fmt.Errorf("asked for %d documents, got %d", len(of), len(answer.Docs))
+	}
+	return answer.Docs, nil
+}
+
+func sameJSON(a, b json.RawMessage) bool {
+	var x, y any
+	return json.Unmarshal(a, &x) == nil && json.Unmarshal(b, &y) == nil && reflect.DeepEqual(x, y)
+}
