@@ -4,13 +4,17 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"strconv"
+	"strings"
 	"sync/atomic"
 	"testing"
 
 	"golang.org/x/sync/errgroup"
 
+	"freshet/ingest/change"
 	"freshet/projectors"
 	"freshet/projectors/catalog"
+	"freshet/projectors/offer"
 	"freshet/search"
 )
 
@@ -27,8 +31,38 @@ func (r *rig) rebuild() *Rebuild {
 	}
 }
 
-// change renames a product as the fold would, and has the handler write its view.
-func (r *rig) change(product int64, title string) error {
+// storeMany puts products p1, p2, … and their offers into MongoDB.
+func (r *rig) storeMany(n int64) {
+	r.t.Helper()
+	pos := change.Position{Commit: 1, Index: 1}
+	var products []int64
+	var offers []string
+	for id := int64(1); id <= n; id++ {
+		products, offers = append(products, id), append(offers, offer.ID(7, id))
+	}
+	_, err := r.products.Update(r.t.Context(), products, func(id int64, p *catalog.Product) bool {
+		p.Row = catalog.Row{Pos: pos, Status: "active", CreatedAt: "2026-01-02T03:04:05Z"}
+		p.Texts = []catalog.Text{{Lang: "it", Pos: pos, Title: fmt.Sprintf("p%d", id)}}
+		p.Variants = []catalog.Variant{{SKU: fmt.Sprint(id), Pos: pos}}
+		return true
+	})
+	if err != nil {
+		r.t.Fatal(err)
+	}
+	_, err = r.offers.Update(r.t.Context(), offers, func(id string, o *offer.Offer) bool {
+		_, product, _ := strings.Cut(id, ":")
+		o.Store, o.Row = 7, offer.Row{Pos: pos, Status: "active", Boost: 1}
+		o.Product, _ = strconv.ParseInt(product, 10, 64) // made of a number above
+		o.Prices = []offer.Price{{SKU: product, Pos: pos, Amount: 100}}
+		return true
+	})
+	if err != nil {
+		r.t.Fatal(err)
+	}
+}
+
+// rename renames a product as the fold would, and has the handler write its view.
+func (r *rig) rename(product int64, title string) error {
 	_, err := r.products.Update(r.t.Context(), []int64{product}, func(_ int64, p *catalog.Product) bool {
 		p.Texts[0].Title = title
 		return true
@@ -49,12 +83,10 @@ func (r *rig) change(product int64, title string) error {
 func TestANewGenerationWhileWritesGoOn(t *testing.T) {
 	r := newRig(t)
 	ctx, b := t.Context(), r.rebuild()
-	const products = 1200 // more than are read at a time
-	for p := range int64(products) {
-		r.store(p+1, fmt.Sprintf("p%d", p+1))
-	}
+	const products = chunk + 20
+	r.storeMany(products)
 	for p := range int64(10) {
-		if err := r.change(p+1, fmt.Sprintf("before%d", p+1)); err != nil {
+		if err := r.rename(p+1, fmt.Sprintf("before%d", p+1)); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -77,7 +109,7 @@ func TestANewGenerationWhileWritesGoOn(t *testing.T) {
 	group.Go(func() error {
 		for n := 0; n < 5 || !filled.Load(); n++ {
 			last = fmt.Sprintf("during%d", n)
-			if err := r.change(1, last); err != nil {
+			if err := r.rename(1, last); err != nil {
 				return err
 			}
 		}
@@ -108,7 +140,7 @@ func TestANewGenerationWhileWritesGoOn(t *testing.T) {
 	if _, err := b.Begin(ctx); !errors.Is(err, errKeptBeside) {
 		t.Errorf("a third generation while two are kept: %v", err)
 	}
-	if err := r.change(2, "after"); err != nil {
+	if err := r.rename(2, "after"); err != nil {
 		t.Fatal(err)
 	}
 	if g, err = b.Switch(ctx); err != nil || g.Live != 1 {
@@ -120,7 +152,7 @@ func TestANewGenerationWhileWritesGoOn(t *testing.T) {
 	if g, err = b.Discard(ctx); err != nil || g.Beside != 0 {
 		t.Fatalf("discarded, now %+v, %v", g, err)
 	}
-	if err := r.change(3, "alone"); err != nil {
+	if err := r.rename(3, "alone"); err != nil {
 		t.Fatal(err)
 	}
 	if got := r.titles("it", 3); got != "alone" {
