@@ -41,7 +41,6 @@ var seededBugs = []seededBug{
 	{"keep-ranks", "tree", "the best of a category are not ranked again", false},
 	{"drop-page-N=20", "tree", "one page in 20 is taken for stored and is not", false},
 	{"ignore-dimensions", "tree", "a loaded store keeps the categories it was loaded with", false},
-	{"commit-before-store", "index", "offsets are committed before the documents are stored", true},
 	{"drop-document-N=60", "index", "one search document in 60 is not written", false},
 	{"first-language", "index", "offers are indexed in the first language of their store alone", false},
 	{"forget-languages", "index", "a language that a store gives up stays in the index", false},
