@@ -32,6 +32,17 @@ func (s *Shop) private(stages []string, f handler, roles ...auth.Role) fiber.Han
 	}
 }
 
+// anyone makes a route that anybody may call, and that knows who does if they say so.
+func (s *Shop) anyone(stages []string, f handler) fiber.Handler {
+	return func(c *fiber.Ctx) error {
+		who, err := s.identify(api.Bearer(c))
+		if err != nil {
+			return err
+		}
+		return s.answer(c, stages, who, f)
+	}
+}
+
 // identify believes a token or refuses it; no token is nobody.
 func (s *Shop) identify(token string) (caller, error) {
 	if token == "" {

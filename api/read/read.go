@@ -30,6 +30,7 @@ import (
 	"freshet/projectors/offer"
 	"freshet/projectors/order"
 	"freshet/projectors/progress"
+	"freshet/projectors/recommend"
 	"freshet/projectors/tree"
 	"freshet/search"
 )
@@ -43,6 +44,8 @@ type Pages interface {
 // Products are the two documents of a product page, nil where there is none; Documents has them.
 type Products interface {
 	Product(ctx context.Context, store, product int64) (*catalog.Product, *offer.Offer, error)
+	// Offers are the documents of several products, by id.
+	Offers(ctx context.Context, store int64, products []int64) (map[int64]*catalog.Product, map[string]*offer.Offer, error)
 }
 
 // Searcher answers queries; search.Searcher does.
@@ -73,6 +76,8 @@ type Config struct {
 	Progress   Progress
 	Orders     Orders
 	Alerts     Alerts
+	// Recommendations say what else to show.
+	Recommendations Recommendations
 	// Verifier believes the tokens of accounts. Without one the routes of accounts answer 401.
 	Verifier *auth.Verifier
 	// Wait is how long a request waits for the position it carries, default 1 s; negative for not at all. It must be well
@@ -143,6 +148,8 @@ func (s *Shop) Register(server *api.Server) {
 	v1.Get("/stores/:store/home", s.handle(pageStages, s.home))
 	v1.Get("/stores/:store/categories/:category", s.handle(pageStages, s.category))
 	v1.Get("/stores/:store/products/:product", s.handle(productStages, s.product))
+	v1.Get("/stores/:store/products/:product/together", s.handle(togetherStages, s.together))
+	v1.Get("/stores/:store/picks", s.anyone(picksStages, s.picks))
 	v1.Get("/stores/:store/search", s.handle(searchStages, s.search))
 	v1.Get("/products", s.handle(searchStages, s.list))
 	v1.Get("/orders", s.private(orderStages, s.history, auth.Customer, auth.Support))
@@ -160,6 +167,8 @@ var (
 	searchStages    = []string{"index"}
 	orderStages     = []string{order.StageName}
 	alertStages     = []string{alert.StageName}
+	togetherStages  = []string{recommend.StageName, "offer", "catalog", "dimension"}
+	picksStages     = append([]string{"tree"}, togetherStages...)
 )
 
 // request is what a handler sees of an HTTP request: values alone, none of which the next request overwrites.

@@ -26,6 +26,7 @@ import (
 	"freshet/projectors/offer"
 	"freshet/projectors/order"
 	"freshet/projectors/progress"
+	"freshet/projectors/recommend"
 	"freshet/projectors/tree"
 	"freshet/search"
 )
@@ -41,6 +42,8 @@ type world struct {
 	dims     *dimension.Set
 	orders   map[int64]*order.Order
 	alerted  []alert.Alert // the newest first
+	pairs    map[int64][]recommend.Pair
+	scores   map[int64][]recommend.Score
 	fault    error
 
 	position  change.LSN // of every stage
@@ -95,6 +98,18 @@ func (w *world) History(_ context.Context, customer int64, p order.Period) ([]*o
 		return cmp.Or(cmp.Compare(b.Row.Placed, a.Row.Placed), cmp.Compare(b.ID, a.ID))
 	})
 	return found[:min(len(found), p.Limit)], w.fault
+}
+
+func (w *world) Offers(context.Context, int64, []int64) (map[int64]*catalog.Product, map[string]*offer.Offer, error) {
+	return w.products, w.offers, w.fault
+}
+
+func (w *world) Together(_ context.Context, product int64) ([]recommend.Pair, error) {
+	return w.pairs[product], w.fault
+}
+
+func (w *world) Picks(_ context.Context, customer int64) ([]recommend.Score, error) {
+	return w.scores[customer], w.fault
 }
 
 // Alerts is the Store's by brute force.
@@ -218,7 +233,7 @@ func newShop(t *testing.T) *shop {
 	w := newWorld()
 	issuer, verifier := accounts(t)
 	return &shop{t: t, world: w, issuer: issuer, server: serve(t, read.Config{
-		Pages: w, Products: w, Searcher: w, Dimensions: w, Progress: w, Orders: w, Alerts: w, Verifier: verifier, Wait: 50 * time.Millisecond,
+		Pages: w, Products: w, Searcher: w, Dimensions: w, Progress: w, Orders: w, Alerts: w, Recommendations: w, Verifier: verifier, Wait: 50 * time.Millisecond,
 	})}
 }
 

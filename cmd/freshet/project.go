@@ -17,7 +17,7 @@ import (
 )
 
 // stageNames are the projectors in the order of the flow.
-var stageNames = []string{"dimension", "catalog", "offer", "tree", "index", "order", "alert"}
+var stageNames = []string{"dimension", "catalog", "offer", "tree", "index", "order", "alert", "recommend"}
 
 // projectOptions are the settings of project alone.
 type projectOptions struct {
@@ -31,9 +31,10 @@ func newProjectCommand(s *settings) *cobra.Command {
 		Short: "Keep read models fresh: " + strings.Join(stageNames, ", "),
 		Long: `Runs the named projectors in one process: dimension (stores, categories, brands), catalog and
 offer (the documents of products and offers), tree (home and category pages), index (search), order
-(orders with payments, parcels and returns), alert (stock that runs low, out, and is back).
+(orders with payments, parcels and returns), alert (stock that runs low, out, and is back),
+recommend (bought together, and picks for customers).
 Processes that run the same projector share its partitions; each projector also runs alone.`,
-		Example:   "  freshet project dimension catalog offer tree index order alert\n  freshet project tree   # one more for the pages",
+		Example:   "  freshet project dimension catalog offer tree index order alert recommend\n  freshet project tree   # one more for the pages",
 		GroupID:   "process",
 		Args:      cobra.MatchAll(cobra.MinimumNArgs(1), cobra.OnlyValidArgs),
 		ValidArgs: stageNames,

@@ -24,8 +24,10 @@ import (
 	"freshet/projectors/alert"
 	"freshet/projectors/control"
 	"freshet/projectors/dimension"
+	"freshet/projectors/document"
 	"freshet/projectors/order"
 	"freshet/projectors/progress"
+	"freshet/projectors/recommend"
 	"freshet/projectors/replay"
 	"freshet/projectors/tree"
 	"freshet/search"
@@ -173,6 +175,7 @@ func (s *settings) serveRead(ctx context.Context, o *serveOptions) error {
 		Searcher:   search.NewSearcher(elastic, search.SearcherConfig{Prefix: s.prefix}),
 		Dimensions: dimension.NewCache(db, dimension.CacheConfig{Logger: s.logger()}),
 		Orders:     order.NewStore(db), Alerts: alert.NewStore(db), Verifier: verifier,
+		Recommendations: recommend.NewStore(db, document.Config{}),
 	})
 	v := s.newServing()
 	server, err := v.server(s, o, "read", s.readListen, shop.Ready)

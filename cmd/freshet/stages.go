@@ -20,6 +20,7 @@ import (
 	"freshet/projectors/index"
 	"freshet/projectors/offer"
 	"freshet/projectors/order"
+	"freshet/projectors/recommend"
 	"freshet/projectors/tree"
 	"freshet/projectors/view"
 	"freshet/search"
@@ -36,7 +37,7 @@ type wiring struct {
 }
 
 func (w *wiring) stages(ctx context.Context, names []string) ([]projectors.Stage, error) {
-	if err := errors.Join(catalog.EnsureIndexes(ctx, w.db), offer.EnsureIndexes(ctx, w.db), order.EnsureIndexes(ctx, w.db), alert.EnsureIndexes(ctx, w.db)); err != nil {
+	if err := errors.Join(catalog.EnsureIndexes(ctx, w.db), offer.EnsureIndexes(ctx, w.db), order.EnsureIndexes(ctx, w.db), alert.EnsureIndexes(ctx, w.db), recommend.EnsureIndexes(ctx, w.db)); err != nil {
 		return nil, fmt.Errorf("create the documents' indexes: %w", err)
 	}
 	var stages []projectors.Stage
@@ -76,6 +77,11 @@ func (w *wiring) stage(name string) (projectors.Stage, error) {
 		return w.tables(name, order.Tables, func(int) projectors.Handler { return order.NewProjector(w.db, docs) }), nil
 	case alert.StageName:
 		return w.tables(name, alert.Tables, func(int) projectors.Handler { return alert.NewProjector(w.db, docs, out, prefix) }, change.AlertTopic(prefix)), nil
+	case recommend.StageName:
+		stage := w.tables(name, recommend.Tables, func(int) projectors.Handler { return recommend.NewProjector(w.db, docs) })
+		// Nobody waits for it, and a batch costs a count for each product in it: larger batches count less often.
+		stage.Window, stage.Rest, stage.MaxBatch = recommendWindow, 1, 20_000
+		return stage, nil
 	}
 	return projectors.Stage{}, fmt.Errorf("no projector is called %q", name)
 }
@@ -86,6 +92,9 @@ const rebuildAll = "freshet rebuild --all --wait"
 // foldWindow is how long the folds gather records while more keep coming; one that comes alone is folded at once. Every
 // batch costs four round trips and a journal sync however small it is.
 const foldWindow = 60 * time.Millisecond
+
+// recommendWindow is how long orders are gathered before what they name is counted again.
+const recommendWindow = 250 * time.Millisecond
 
 // tables is a stage that folds table topics.
 func (w *wiring) tables(name string, tables []string, handler func(partition int) projectors.Handler, outputs ...string) projectors.Stage {

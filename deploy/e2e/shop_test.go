@@ -37,7 +37,7 @@ type shop struct {
 }
 
 // readModels are the stages whose documents the oracle looks at.
-var readModels = []string{"dimension", "catalog", "offer", "tree", "index", "order", "alert"}
+var readModels = []string{"dimension", "catalog", "offer", "tree", "index", "order", "alert", "recommend"}
 
 // newShop migrates and seeds a database; nothing runs yet.
 func newShop(t testing.TB, stores, products int, seed uint64) *shop {
@@ -62,7 +62,7 @@ func newShop(t testing.TB, stores, products int, seed uint64) *shop {
 	s.run("migrate")
 	s.run("seed", "--stores", fmt.Sprint(stores), "--products", fmt.Sprint(products), "--seed", fmt.Sprint(seed))
 	s.ingest = s.process("ingest", "ingest")
-	s.fold = s.process("fold", "project", "dimension", "catalog", "offer", "order", "alert")
+	s.fold = s.process("fold", "project", "dimension", "catalog", "offer", "order", "alert", "recommend")
 	s.tree = s.process("tree", "project", "tree")
 	s.index = s.process("index", "project", "index")
 	return s

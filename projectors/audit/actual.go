@@ -15,6 +15,7 @@ import (
 	"freshet/projectors/catalog"
 	"freshet/projectors/offer"
 	"freshet/projectors/order"
+	"freshet/projectors/recommend"
 	"freshet/projectors/tree"
 )
 
@@ -84,6 +85,10 @@ func (s *Stores) Documents(ctx context.Context, kind Kind) (Documents, error) {
 		return collect(ctx, s.Database.Collection(order.CollectionName), which, canonicalOrder)
 	case Level:
 		return collect(ctx, s.Database.Collection(alert.LevelsCollectionName), s.ids(), canonicalLevel)
+	case Together:
+		return collect(ctx, s.Database.Collection(recommend.TogetherCollectionName), bson.D{}, canonicalTogether)
+	case Picks:
+		return collect(ctx, s.Database.Collection(recommend.PicksCollectionName), bson.D{}, canonicalPicks)
 	case Search:
 		return s.Index.Documents(ctx, s.Store)
 	}

@@ -25,10 +25,13 @@ const (
 	Search  Kind = "search"  // {lang}/{store}:{product} in the index
 	Order   Kind = "order"   // orders/{id}
 	Level   Kind = "level"   // levels/{store}:{product}
+
+	Together Kind = "together" // together/{product}
+	Picks    Kind = "picks"    // picks/{customer}
 )
 
 // Kinds lists all read models in the order of the flow.
-func Kinds() []Kind { return []Kind{Product, Offer, Node, Home, Search, Order, Level} }
+func Kinds() []Kind { return []Kind{Product, Offer, Node, Home, Search, Order, Level, Together, Picks} }
 
 // Documents holds canonical documents by key. A canonical document is what JSON decoding yields: maps, slices, strings,
 // float64 and bool, without anything that two right documents may differ in (positions, revisions, versions).
