@@ -27,8 +27,11 @@ func TestTogether(t *testing.T) {
 	s.sell(map[int64]int64{11: 5, 12: 0, 13: 5})
 	s.offers["1:13"].Row.Status = "paused"
 	s.pairs = map[int64][]recommend.Pair{7: {
-		{Product: 13, Orders: 9, Support: 0.9, Lift: 4}, {Product: 12, Orders: 5, Support: 0.5, Lift: 3},
-		{Product: 99, Orders: 4, Support: 0.4, Lift: 2}, {Product: 11, Orders: 2, Support: 0.2, Lift: 1.5}, {Product: 7, Orders: 1, Support: 0.1, Lift: 1},
+		{Product: 13, Orders: 9, Support: 0.9, Lift: 4},
+		{Product: 12, Orders: 5, Support: 0.5, Lift: 3},
+		{Product: 99, Orders: 4, Support: 0.4, Lift: 2},
+		{Product: 11, Orders: 2, Support: 0.2, Lift: 1.5},
+		{Product: 7, Orders: 1, Support: 0.1, Lift: 1},
 	}}
 	var page read.Together
 	s.get("/api/v1/stores/milano/products/7/together").want(t, 200).decode(t, &page)
