@@ -15,7 +15,9 @@ import (
 // TestEnsure is pitfall 35: another number of partitions is refused.
 func TestEnsure(t *testing.T) {
 	brokers, prefix := stacktest.Kafka(t)
-	specs := append(topic.Flow(prefix, 3, time.Hour),
+	flow := topic.Flow(prefix, 3, time.Hour)
+	stores, prices := len(flow), len(flow)+1
+	specs := append(flow,
 		topic.Table(prefix, "public", "stores", 3, time.Hour, topic.Dimensions()),
 		topic.Table(prefix, "public", "prices", 3, time.Hour, topic.Dimensions()),
 		topic.Spec{Name: prefix + ".position", Partitions: 1, KeepBytes: 16 << 20})
@@ -24,11 +26,11 @@ func TestEnsure(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	if specs[4].Partitions != 1 || specs[5].Partitions != 3 {
-		t.Errorf("partitions: %+v", specs[4:6])
+	if specs[stores].Partitions != 1 || specs[prices].Partitions != 3 {
+		t.Errorf("partitions: %+v", specs[stores:])
 	}
 	var mismatch *topic.MismatchError
-	specs[5].Partitions = 5
+	specs[prices].Partitions = 5
 	if err := topic.Ensure(t.Context(), broker.Cluster{Addresses: brokers}, specs); !errors.As(err, &mismatch) {
 		t.Errorf("a changed partition count: %v", err)
 	}
