@@ -123,7 +123,7 @@ func (d *Desk) store(name string) (dimension.Store, bool) {
 }
 
 // stages are those whose progress is shown, in the order of the flow.
-var stages = []string{"ingest", "dimension", "catalog", "offer", "tree", "index"}
+var stages = []string{"ingest", "dimension", "catalog", "offer", "tree", "index", "order", "alert", "recommend"}
 
 // Status is how far every stage is.
 type Status struct {

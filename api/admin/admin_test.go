@@ -209,7 +209,7 @@ func TestStatus(t *testing.T) {
 		byName[s.Stage] = s
 	}
 	tree := byName["tree"]
-	if !tree.Known || *tree.Behind != 100 || *tree.Age < 1 || *tree.Position != 900 || byName["index"].Known || len(byName) != 6 || status.Dimensions != 12 {
+	if !tree.Known || *tree.Behind != 100 || *tree.Age < 1 || *tree.Position != 900 || byName["index"].Known || len(byName) != 9 || status.Dimensions != 12 {
 		t.Errorf("status %+v", status)
 	}
 }
