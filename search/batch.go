@@ -201,18 +201,25 @@ func (s *Searcher) askAll(ctx context.Context, groups []*searchGroup, results []
 
 func (s *Searcher) send(ctx context.Context, groups []*searchGroup) ([]answer, error) {
 	now := popularityAt(time.Now())
-	if len(groups) == 1 {
+	queries, bodies := make([]*Query, len(groups)), make([]object, len(groups))
+	for i, g := range groups {
+		queries[i], bodies[i] = g.members[0].plan.q, g.request(now, s.cfg.Timeout*8/10)
+	}
+	return s.multi(ctx, queries, bodies)
+}
+
+// multi sends searches, each to the index of its query's language and the shard of its store, as one request.
+func (s *Searcher) multi(ctx context.Context, queries []*Query, bodies []object) ([]answer, error) {
+	if len(bodies) == 1 {
 		var a answer
-		q := groups[0].members[0].plan.q
-		err := s.client.json(ctx, http.MethodPost, s.path(q), groups[0].request(now, s.cfg.Timeout*8/10), &a)
+		err := s.client.json(ctx, http.MethodPost, s.path(queries[0]), bodies[0], &a)
 		return []answer{a}, err
 	}
 	var body bytes.Buffer
 	enc := json.NewEncoder(&body)
-	for _, g := range groups {
-		q := g.members[0].plan.q
+	for i, q := range queries {
 		head := object{"index": Alias(s.cfg.Prefix, q.Lang), "routing": key(q.Store)}
-		for _, line := range []object{head, g.request(now, s.cfg.Timeout*8/10)} {
+		for _, line := range []object{head, bodies[i]} {
 			if err := enc.Encode(line); err != nil {
 				return nil, fmt.Errorf("encode searches: %w", err)
 			}
@@ -228,9 +235,9 @@ func (s *Searcher) send(ctx context.Context, groups []*searchGroup) ([]answer, e
 	if err := s.client.do(ctx, http.MethodPost, "/_msearch", "application/x-ndjson", body.Bytes(), &multi); err != nil {
 		return nil, err
 	}
-	answers := make([]answer, len(groups))
-	if len(multi.Responses) != len(groups) {
-		return nil, fmt.Errorf("%d answers to %d searches", len(multi.Responses), len(groups))
+	answers := make([]answer, len(bodies))
+	if len(multi.Responses) != len(bodies) {
+		return nil, fmt.Errorf("%d answers to %d searches", len(multi.Responses), len(bodies))
 	}
 	for i, r := range multi.Responses {
 		if r.Status >= http.StatusMultipleChoices {

@@ -49,7 +49,8 @@ type selection struct {
 // plan is a query whose names are resolved: it is all that the request is built from.
 type plan struct {
 	q          *Query
-	things     []thing     // that the text names
+	things     []thing // that the text names
+	rules      merchandise
 	base       []object    // what every count obeys
 	selections []selection // of wanted facets: each obeyed by all counts but its own facet's
 	facets     []facet
@@ -71,6 +72,9 @@ func makePlan(q *Query, dims *dimension.Set, words *lexicon) (*plan, error) {
 			return nil, invalid("category", "the store has no category %d", q.Category)
 		}
 		p.base = append(p.base, terms("categories", keys(dims.Subtree(q.Category))))
+	}
+	if p.rules = merchandiseOf(q, dims); len(p.rules.hidden) > 0 {
+		p.base = append(p.base, object{"bool": object{"must_not": []object{{"ids": object{"values": p.rules.hidden}}}}})
 	}
 	conditions, err := where(q.Where, dims)
 	if err != nil {

@@ -12,12 +12,13 @@ var priceBounds = []int64{500, 1000, 2000, 5000, 10000, 20000, 50000, 100000, 20
 // request builds the one request of a page. Facets are counted beside the hits, whose multi-select filters therefore stand
 // in post_filter: a facet with a selection is counted under all selections but its own, all others share one block.
 func (p *plan) request(fuzzy bool, popularityNow float64, timeout time.Duration) object {
+	from, size := p.window()
 	body := object{
-		"size":             p.q.Limit,
-		"from":             p.q.Offset,
+		"size":             size,
+		"from":             from,
 		"_source":          []string{"card"},
 		"track_total_hits": true,
-		"timeout":          fmt.Sprintf("%dms", timeout.Milliseconds()),
+		"timeout":          milliseconds(timeout),
 		"query":            p.query(fuzzy, popularityNow),
 		"sort":             p.sort(),
 	}
@@ -30,15 +31,46 @@ func (p *plan) request(fuzzy bool, popularityNow float64, timeout time.Duration)
 	return body
 }
 
+// milliseconds writes a time as the server reads it.
+func milliseconds(d time.Duration) string { return fmt.Sprintf("%dms", d.Milliseconds()) }
+
 func (p *plan) query(fuzzy bool, popularityNow float64) object {
 	if !p.q.hasText() {
+		if p.rules.ranks() {
+			return p.filtered(p.rules.rank(p.q, selling(), object{"match_all": object{}}))
+		}
 		return all(p.base)
 	}
-	matched := object{"bool": object{"filter": p.base, "must": []object{textClause(p.q.Text, p.q.Lang, p.things, fuzzy)}}}
-	if p.q.Sort != "" && p.q.Sort != SortRelevance {
-		return matched
+	text := textClause(p.q.Text, p.q.Lang, p.things, fuzzy)
+	switch {
+	case !p.byScore():
+		return p.filtered(text)
+	case p.rules.ranks():
+		return p.filtered(p.rules.rank(p.q, ranked(text, popularityNow), text))
 	}
-	return ranked(matched, popularityNow)
+	return ranked(p.filtered(text), popularityNow)
+}
+
+// filtered is a scored query under what every count obeys.
+func (p *plan) filtered(scored object) object {
+	return object{"bool": object{"filter": p.base, "must": []object{scored}}}
+}
+
+// byScore says whether the hits are ordered by their scores.
+func (p *plan) byScore() bool {
+	return p.rules.ranks() || p.q.hasText() && (p.q.Sort == "" || p.q.Sort == SortRelevance)
+}
+
+// selling scores as the pages of categories order, for when rules have a say in it: what can be bought, then rank.
+func selling() object {
+	return object{"function_score": object{
+		"query": object{"match_all": object{}},
+		"functions": []object{
+			{"field_value_factor": object{"field": "rank", "modifier": "log1p", "missing": 0}},
+			{"weight": 100, "filter": term("in_stock", true)},
+		},
+		"score_mode": "sum", "boost_mode": "replace",
+	}}
 }
 
 // ranked weighs how well a text matches by what sells, by the merchant's boost, and by whether it can be bought.
@@ -69,19 +101,15 @@ func ranked(matched object, popularityNow float64) object {
 
 func (p *plan) sort() []object {
 	var by []object
-	switch p.q.Sort {
-	case SortPriceAsc:
+	switch {
+	case p.byScore():
+		by = []object{{"_score": "desc"}}
+	case p.q.Sort == SortPriceAsc:
 		by = []object{{"price": "asc"}}
-	case SortPriceDesc:
+	case p.q.Sort == SortPriceDesc:
 		by = []object{{"price": "desc"}}
-	case SortNewest:
+	case p.q.Sort == SortNewest:
 		by = []object{{"created": "desc"}}
-	case SortRelevance, "":
-		if p.q.hasText() {
-			by = []object{{"_score": "desc"}}
-			break
-		}
-		fallthrough
 	default:
 		by = []object{{"in_stock": "desc"}, {"rank": "desc"}}
 	}

@@ -97,6 +97,7 @@ func (p *plan) result(a *answer, dims *dimension.Set) (Result, error) {
 		}
 		r.Hits = append(r.Hits, hit)
 	}
+	r.Hits = p.place(r.Hits)
 	for i := range p.facets {
 		f, err := p.facets[i].read(aggName(i), a.Aggregations, p.refined(p.facets[i].code))
 		if err != nil {

@@ -211,7 +211,11 @@ func TestSearchFailures(t *testing.T) {
 	}
 	for name, tt := range tests {
 		t.Run(name, func(t *testing.T) {
-			s := NewSearcher(answer(tt.status, tt.body), SearcherConfig{Prefix: "p", Timeout: 100 * time.Millisecond})
+			timeout := time.Minute
+			if tt.status == 0 {
+				timeout = 100 * time.Millisecond
+			}
+			s := NewSearcher(answer(tt.status, tt.body), SearcherConfig{Prefix: "p", Timeout: timeout})
 			_, err := s.Search(t.Context(), query(), shop(1))
 			var away *Unavailable
 			if err == nil || errors.As(err, &away) != tt.unavailable {

@@ -52,6 +52,7 @@ type Products interface {
 type Searcher interface {
 	Search(ctx context.Context, q search.Query, dims *dimension.Set) (search.Result, error)
 	SearchAll(ctx context.Context, queries []search.Query, dims *dimension.Set) ([]search.Result, error)
+	Suggest(ctx context.Context, store int64, lang, text string, limit int, dims *dimension.Set) (search.Suggestions, error)
 	FacetValues(ctx context.Context, q search.Query, code, text string, limit int, dims *dimension.Set) ([]search.Value, error)
 }
 
@@ -151,6 +152,7 @@ func (s *Shop) Register(server *api.Server) {
 	v1.Get("/stores/:store/products/:product/together", s.handle(togetherStages, s.together))
 	v1.Get("/stores/:store/picks", s.anyone(picksStages, s.picks))
 	v1.Get("/stores/:store/search", s.handle(searchStages, s.search))
+	v1.Get("/stores/:store/suggest", s.handle(searchStages, s.suggest))
 	v1.Get("/products", s.handle(searchStages, s.list))
 	v1.Get("/orders", s.private(orderStages, s.history, auth.Customer, auth.Support))
 	v1.Get("/orders/:order", s.private(orderStages, s.order, auth.Customer, auth.Support))

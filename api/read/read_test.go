@@ -48,6 +48,7 @@ func TestAnswers(t *testing.T) {
 		"english":  "/api/v1/stores/milano/products/7?lang=en",
 		"search":   "/api/v1/stores/milano/search?q=stivale",
 		"list":     "/api/v1/products?store=milano&category=2",
+		"suggest":  "/api/v1/stores/milano/suggest?q=sti",
 	} {
 		t.Run(name, func(t *testing.T) {
 			r := s.get(path).want(t, 200)

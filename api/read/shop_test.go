@@ -135,6 +135,14 @@ func (w *world) SearchAll(_ context.Context, queries []search.Query, _ *dimensio
 	return results, w.fault
 }
 
+func (w *world) Suggest(_ context.Context, store int64, lang, text string, limit int, _ *dimension.Set) (search.Suggestions, error) {
+	w.asked = search.Query{Store: store, Lang: lang, Text: text, Limit: limit}
+	found := search.Suggestions{
+		Products: w.result.Hits, Categories: []search.Suggestion{{ID: 2, Name: "Stivali", Count: 1}}, Brands: []search.Suggestion{{ID: 5, Name: "Lupo", Count: 1}},
+	}
+	return found, w.fault
+}
+
 func (w *world) FacetValues(_ context.Context, q search.Query, _, _ string, _ int, _ *dimension.Set) ([]search.Value, error) {
 	w.asked = q
 	return w.result.Facets[0].Values, w.fault

@@ -195,3 +195,39 @@ func TestCacheFollows(t *testing.T) {
 		t.Error(err)
 	}
 }
+
+// A merchant's rows are in the next Set that is loaded, and concern no store's documents.
+func TestRulesAndSynonymsAreDimensions(t *testing.T) {
+	db, out, f := database(t), &commands{}, &feed{}
+	p := dimension.NewProjector(db, document.Config{}, out, "p")
+	cache := dimension.NewCache(db, dimension.CacheConfig{})
+	handle := func(records ...projectors.Record) {
+		if err := p.Handle(t.Context(), records); err != nil {
+			t.Fatal(err)
+		}
+		if err := cache.Refresh(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+	}
+	handle(f.record("c", "stores", store(1, 1)))
+	out.take()
+	handle(
+		f.record("c", "search_rules", `{"id":4,"store_id":1,"query":"pane","category_id":null,"product_id":9,"action":"pin","place":2,"factor":null,"active":true}`),
+		f.record("c", "search_rules", `{"id":3,"store_id":null,"query":null,"category_id":5,"product_id":8,"action":"boost","place":null,"factor":2.5,"active":true}`),
+		f.record("c", "search_synonyms", `{"id":7,"store_id":null,"lang":"it","terms":["frigo","frigorifero"],"active":true}`),
+	)
+	rules, synonyms := cache.Get().Rules(), cache.Get().Synonyms()
+	if len(rules) != 2 || *rules[0].Factor != 2.5 || *rules[0].CategoryID != 5 || rules[0].StoreID != nil || *rules[1].Place != 2 || *rules[1].Query != "pane" {
+		t.Errorf("rules %+v", rules)
+	}
+	if len(synonyms) != 1 || !slices.Equal(synonyms[0].Terms, []string{"frigo", "frigorifero"}) || !synonyms[0].Active {
+		t.Errorf("synonyms %+v", synonyms)
+	}
+	handle(f.record("d", "search_rules", `{"id":4}`))
+	if rules := cache.Get().Rules(); len(rules) != 1 {
+		t.Errorf("rules %+v", rules)
+	}
+	if told := out.take(); len(told) != 0 {
+		t.Errorf("stores %v were told", told)
+	}
+}
