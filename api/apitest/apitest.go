@@ -4,8 +4,10 @@ package apitest
 
 import (
 	"bytes"
+	"cmp"
 	"fmt"
 	"io"
+	"maps"
 	"net/http"
 	"slices"
 	"strings"
@@ -107,9 +109,14 @@ func isProblem(resp *http.Response) bool {
 	return resp.Header.Get("Content-Type") == "application/problem+json"
 }
 
-// match finds the operation of a request among the server's.
+// match finds the operation of a request among the server's. A path without parameters goes before one with.
 func match(doc *openapi3.T, server string, req *http.Request) (*routers.Route, map[string]string) {
-	for path, item := range doc.Paths.Map() {
+	paths := doc.Paths.Map()
+	byParameters := func(a, b string) int {
+		return cmp.Or(strings.Count(a, "{")-strings.Count(b, "{"), strings.Compare(a, b))
+	}
+	for _, path := range slices.SortedFunc(maps.Keys(paths), byParameters) {
+		item := paths[path]
 		op := item.GetOperation(req.Method)
 		if op == nil || !slices.Contains(op.Tags, server) {
 			continue

@@ -11,6 +11,7 @@ import (
 	"testing"
 
 	"freshet/api"
+	"freshet/api/write/payment"
 )
 
 // TestBadInputIsRefusedAndChangesNothing sends what is malformed, too large or of the wrong type to every route by every
@@ -58,7 +59,7 @@ func TestBadInputIsRefusedAndChangesNothing(t *testing.T) {
 // paths fills the template with names that exist and some that can't.
 func paths(template string) []string {
 	fill := func(store, id string) string {
-		return strings.NewReplacer("{store}", store, "{product}", id, "{order}", id).Replace(template)
+		return strings.NewReplacer("{store}", store, "{product}", id, "{order}", id, "{provider}", "sandbox").Replace(template)
 	}
 	if !strings.Contains(template, "{") {
 		return []string{template}
@@ -78,24 +79,42 @@ func badBodies() []string {
 		`{"customer_id":1,"store":"mil\u0000ano","lines":[{"sku":"A-1","quantity":1}]}`,
 		`{"customer_id":1,"store":"milano","lines":[{"sku":"A-1' or 1=1 --","quantity":1}]}`,
 		`{"actor":"` + strings.Repeat("x", 200000) + `","movements":[]}`,
+		`{"store":"milano","quantity":1,"options":{"size":1}}`, `{"store":"milano","quantity":1,"sku":""}`, `{"store":"","quantity":1}`,
+		`{"store":"milano","version":0,"total":-1,"shipping":"standard","address":{},"method":"succeed"}`,
+		`{"id":"evt","state":"captured","reference":"pay_1","amount":1,"currency":"EUR"}`, `{"id":"evt","state":"won","reference":"","amount":1}`,
 	}
 	for _, money := range []string{"-1", "100000000001", "9223372036854775807", "9223372036854775808", "1e3", "1.5", `"15"`, "null", "true", "-0.0", "1e999"} {
 		bodies = append(bodies,
 			fmt.Sprintf(`{"prices":[{"sku":"A-1","amount":%s}]}`, money),
+			fmt.Sprintf(`{"store":"milano","sku":"A-2","quantity":%s}`, money),
 			fmt.Sprintf(`{"customer_id":1,"store":"milano","lines":[{"sku":"A-1","quantity":%s}]}`, money),
 			fmt.Sprintf(`{"actor":"t","movements":[{"sku":"A-1","kind":"receipt","quantity":%s}]}`, strings.Replace(money, "100000000001", "0", 1)))
 	}
 	return bodies
 }
 
-// refused wants a 4xx with a reason. Every request carries a key, so that a missing one isn't the reason.
+// refused wants a 4xx with a reason. Every request carries a key and a signature, so that a missing one isn't the reason.
 func (s *shop) refused(method, path, body string) {
 	s.t.Helper()
-	r := s.request(method, path, body, "Idempotency-Key", "bad")
+	header := append(s.visitor(path), "Idempotency-Key", "bad", payment.HeaderSignature, payment.Sign(secret, []byte(body)))
+	r := s.request(method, path, body, header...)
 	var p api.Problem
 	if err := json.Unmarshal(r.body, &p); err != nil || r.status < 400 || r.status > 499 || p.Status != r.status || p.Detail == "" {
 		s.t.Fatalf("%s %.200s with %.200q: %d %s, want a 4xx with a reason", method, path, body, r.status, r.body)
 	}
+}
+
+// visitor is someone whom the path lets in, so that it is the input that is refused.
+func (s *shop) visitor(path string) []string {
+	for _, of := range []string{"/cart", "/checkout", "/extend", "/payments"} {
+		if strings.Contains(path, of) && !strings.Contains(path, "/events") {
+			return s.anna()
+		}
+	}
+	if strings.Contains(path, "/events") {
+		return slices.Clone(anyone)
+	}
+	return []string{"Authorization", "Bearer " + token}
 }
 
 func TestMediaTypeAndSize(t *testing.T) {

@@ -18,7 +18,11 @@ var (
 	codePattern = regexp.MustCompile(`^[a-z0-9][a-z0-9-]{0,63}$`)
 	namePattern = regexp.MustCompile(`^[a-z][a-z0-9_]{0,63}$`)
 	gtinPattern = regexp.MustCompile(`^[0-9]{8,14}$`)
-	languages   = []string{"de", "en", "es", "fr", "it"}
+	// A provider's names for methods, payments and events.
+	methodPattern  = regexp.MustCompile(`^[\x21-\x7e]{1,200}$`)
+	eventPattern   = regexp.MustCompile(`^[A-Za-z0-9_.:-]{1,200}$`)
+	countryPattern = regexp.MustCompile(`^[A-Z]{2}$`)
+	languages      = []string{"de", "en", "es", "fr", "it"}
 )
 
 const (

@@ -30,14 +30,17 @@ type OrderLine struct {
 
 // Order is an order as the API shows it; amounts are minor units of the currency.
 type Order struct {
-	ID         int64       `json:"id"`
-	CustomerID int64       `json:"customer_id"`
-	Store      string      `json:"store"`
-	Status     string      `json:"status"`
-	Currency   string      `json:"currency"`
-	Total      int64       `json:"total"`
-	PlacedAt   time.Time   `json:"placed_at"`
-	Lines      []OrderItem `json:"lines"`
+	ID         int64  `json:"id"`
+	CustomerID int64  `json:"customer_id"`
+	Store      string `json:"store"`
+	Status     string `json:"status"`
+	Currency   string `json:"currency"`
+	Totals
+	PlacedAt time.Time `json:"placed_at"`
+	// ExpiresAt is until when the order waits for its money; without one it doesn't wait.
+	ExpiresAt *time.Time     `json:"expires_at,omitempty"`
+	Lines     []OrderItem    `json:"lines"`
+	Payments  []OrderPayment `json:"payments"`
 }
 
 // OrderItem is a line of an order at the price agreed.
@@ -131,22 +134,23 @@ func placeOrder(ctx context.Context, tx pgx.Tx, r *OrderRequest) (*Order, error)
 	if !st.active {
 		return nil, api.Errorf(api.Conflict, "The store %s is closed.", st.code).At("store")
 	}
-	o := &Order{CustomerID: r.CustomerID, Store: st.code, Status: "placed", Currency: st.currency}
+	o := &Order{CustomerID: r.CustomerID, Store: st.code, Status: "placed", Currency: st.currency, Payments: []OrderPayment{}}
 	lines := r.merged()
 	if o.Lines, err = priced(ctx, tx, st, r, lines); err != nil {
 		return nil, err
 	}
 	moves := make([]movement, len(lines))
 	for i, l := range lines {
-		o.Total += o.Lines[i].UnitAmount * l.Quantity
+		o.Items += o.Lines[i].UnitAmount * l.Quantity
 		moves[i] = movement{sku: l.SKU, quantity: -l.Quantity, kind: "sale", order: &o.ID}
 	}
+	o.Total = o.Items
 	short, err := move(ctx, tx, st.id, moves)
 	if err != nil {
 		return nil, err
 	}
 	if len(short) > 0 {
-		return nil, outOfStock(r, short)
+		return nil, outOfStock(short, r.field)
 	}
 	if err := insertOrder(ctx, tx, st, o); err != nil {
 		return nil, err
@@ -154,20 +158,19 @@ func placeOrder(ctx context.Context, tx pgx.Tx, r *OrderRequest) (*Order, error)
 	return o, record(ctx, tx, st.id, "checkout", moves)
 }
 
-func outOfStock(r *OrderRequest, short []string) error {
+// outOfStock names the SKUs, each by the field of the request that asks for it.
+func outOfStock(short []string, field func(sku string) string) error {
 	e := api.Errorf(api.OutOfStock, "There is not as much to be had of %s.", strings.Join(short, ", "))
 	for _, sku := range short {
-		e.Fields = append(e.Fields, api.Field{Field: r.field(sku), Detail: sku + " is out of stock in this quantity"})
+		e.Fields = append(e.Fields, api.Field{Field: field(sku), Detail: sku + " is out of stock in this quantity"})
 	}
 	return e
 }
 
-// priced finds what each line costs now. Outside the dates of a price its list price holds; without one the SKU has no
-// price at the moment and isn't sold.
+// priced finds what each line costs now.
 func priced(ctx context.Context, tx pgx.Tx, st store, r *OrderRequest, lines []OrderLine) ([]OrderItem, error) {
 	const query = `select p.sku, p.product_id,
-		case when (p.valid_from is null or p.valid_from <= now()) and (p.valid_to is null or now() < p.valid_to)
-		     then p.amount else nullif(p.list_amount, 0) end,
+		` + priceNow + `,
 		o.status = 'active' and d.status = 'active'
 		from prices p join offers o on o.store_id = p.store_id and o.product_id = p.product_id join products d on d.id = p.product_id
 		where p.store_id = $1 and p.sku = any($2)`
@@ -210,6 +213,10 @@ func insertOrder(ctx context.Context, tx pgx.Tx, st store, o *Order) error {
 		return fmt.Errorf("insert the order: %w", err)
 	}
 	o.PlacedAt = o.PlacedAt.UTC()
+	return o.insertLines(ctx, tx)
+}
+
+func (o *Order) insertLines(ctx context.Context, tx pgx.Tx) error {
 	batch := &pgx.Batch{}
 	for _, l := range o.Lines {
 		batch.Queue(`insert into order_items (order_id, line, sku, product_id, quantity, unit_amount) values ($1, $2, $3, $4, $5, $6)`,
@@ -221,43 +228,71 @@ func insertOrder(ctx context.Context, tx pgx.Tx, st store, o *Order) error {
 	return nil
 }
 
+// getOrder shows a customer their order; a system of the shop says whose it asks for.
 func (s *Shop) getOrder(c *fiber.Ctx) error {
 	id, err := idParam(c, "order")
 	if err != nil {
 		return err
 	}
-	customer, err := idQuery(c, "customer_id")
+	customer := callerOf(c).account
+	if callerOf(c).role == service {
+		customer, err = idQuery(c, "customer_id")
+	} else {
+		_, err = params(c)
+	}
 	if err != nil {
 		return err
 	}
-	o, err := s.order(c.UserContext(), id, customer)
-	if err != nil {
+	var o *Order
+	ctx := c.UserContext()
+	options := pgx.TxOptions{IsoLevel: pgx.RepeatableRead, AccessMode: pgx.ReadOnly}
+	err = pgx.BeginTxFunc(ctx, s.pool, options, func(tx pgx.Tx) error {
+		o, err = readOrder(ctx, tx, id, &customer)
 		return err
+	})
+	if err != nil {
+		return translate(err)
 	}
 	c.Set(fiber.HeaderCacheControl, "private, no-store")
 	return api.Send(c, http.StatusOK, o)
 }
 
-// order reads an order of the customer. Another's is not found, not forbidden: that it exists is nobody else's business.
-func (s *Shop) order(ctx context.Context, id, customer int64) (*Order, error) {
-	const head = `select o.id, o.customer_id, s.code, o.status, o.currency, o.total, o.placed_at
-		from orders o join stores s on s.id = o.store_id where o.id = $1 and o.customer_id = $2`
+// readOrder reads an order, of the customer when one is given. Another's is not found, not forbidden: that it exists is
+// nobody else's business.
+func readOrder(ctx context.Context, tx pgx.Tx, id int64, customer *int64) (*Order, error) {
+	const head = `select o.id, o.customer_id, s.code, o.status, o.currency, o.total, o.shipping_total, o.tax_total, o.placed_at, o.expires_at
+		from orders o join stores s on s.id = o.store_id where o.id = $1 and ($2::bigint is null or o.customer_id = $2)`
 	const lines = `select line, sku, product_id, quantity, unit_amount, status from order_items where order_id = $1 order by line`
+	const paid = `select id, provider, state, amount, refunded from payments where order_id = $1 order by id`
 	o := &Order{}
-	err := s.pool.QueryRow(ctx, head, id, customer).Scan(&o.ID, &o.CustomerID, &o.Store, &o.Status, &o.Currency, &o.Total, &o.PlacedAt)
+	err := tx.QueryRow(ctx, head, id, customer).Scan(&o.ID, &o.CustomerID, &o.Store, &o.Status, &o.Currency, &o.Total,
+		&o.Shipping, &o.Tax, &o.PlacedAt, &o.ExpiresAt)
 	if errors.Is(err, pgx.ErrNoRows) {
 		return nil, api.Errorf(api.NotFound, "There is no order %d.", id)
 	}
 	if err != nil {
-		return nil, translate(fmt.Errorf("read order %d: %w", id, err))
+		return nil, fmt.Errorf("read order %d: %w", id, err)
 	}
 	o.PlacedAt = o.PlacedAt.UTC()
-	rows, err := s.pool.Query(ctx, lines, id)
+	if o.ExpiresAt != nil {
+		expires := o.ExpiresAt.UTC()
+		o.ExpiresAt = &expires
+	}
+	rows, err := tx.Query(ctx, lines, id)
 	if err != nil {
-		return nil, translate(fmt.Errorf("read the lines of order %d: %w", id, err))
+		return nil, fmt.Errorf("read the lines of order %d: %w", id, err)
 	}
 	if o.Lines, err = pgx.CollectRows(rows, pgx.RowToStructByPos[OrderItem]); err != nil {
-		return nil, translate(fmt.Errorf("read the lines of order %d: %w", id, err))
+		return nil, fmt.Errorf("read the lines of order %d: %w", id, err)
+	}
+	if rows, err = tx.Query(ctx, paid, id); err != nil {
+		return nil, fmt.Errorf("read the payments of order %d: %w", id, err)
+	}
+	if o.Payments, err = pgx.CollectRows(rows, pgx.RowToStructByPos[OrderPayment]); err != nil {
+		return nil, fmt.Errorf("read the payments of order %d: %w", id, err)
+	}
+	for _, l := range o.Lines {
+		o.Items += l.UnitAmount * l.Quantity
 	}
 	return o, nil
 }

@@ -3,12 +3,14 @@ package write_test
 import (
 	"bytes"
 	"context"
+	"crypto/ed25519"
 	"encoding/json"
 	"fmt"
 	"io"
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
+	"strconv"
 	"testing"
 	"time"
 
@@ -16,12 +18,18 @@ import (
 
 	"freshet/api"
 	"freshet/api/apitest"
+	"freshet/api/auth"
 	"freshet/api/write"
+	"freshet/api/write/payment"
+	"freshet/api/write/payment/sandbox"
 	"freshet/deploy/postgres"
 	"freshet/deploy/stack/stacktest"
 )
 
-const token = "a-token-for-the-tests"
+const (
+	token  = "a-token-for-the-tests"
+	secret = "a-secret-for-the-tests"
+)
 
 // fixture is a shop small enough to know by heart: stores 1 (milano, EUR) and 2 (paris, EUR, closed), categories 1 and 2,
 // seller 1, brand 1, customers 1 and 2; product 1 with the SKUs A-1 (20 in milano) and A-2 (none), both at 15.00.
@@ -45,12 +53,19 @@ insert into inventory (store_id, sku, product_id, on_hand) values (1, 'A-1', 1, 
 insert into stock_movements (store_id, sku, product_id, kind, quantity, actor) values (1, 'A-1', 1, 'receipt', 20, 'seed'), (2, 'A-1', 1, 'receipt', 5, 'seed');
 `
 
-// shop is a write server on a database of its own.
+// shop is a write server on a database of its own, with a payment provider beside it.
 type shop struct {
-	t      *testing.T
-	pool   *pgxpool.Pool
-	server *api.Server
+	t       *testing.T
+	pool    *pgxpool.Pool
+	server  *api.Server
+	shop    *write.Shop
+	sandbox *sandbox.Sandbox
+	issuer  *auth.Issuer
+	tokens  [2]string           // of the customers 1 and 2
+	onTask  func(*http.Request) // called after the provider has done a task, before it answers
 }
+
+type sandboxPayment = sandbox.Payment
 
 func newShop(t *testing.T) *shop {
 	t.Helper()
@@ -72,17 +87,90 @@ func newShop(t *testing.T) *shop {
 	if _, err := pool.Exec(t.Context(), fixture); err != nil {
 		t.Fatal(err)
 	}
-	log := slog.New(slog.DiscardHandler)
-	s := write.New(pool, log)
-	server, err := api.New(api.Config{Name: "write", Token: token, Timeout: 60 * time.Second, Log: log}, s.Ready)
+	s := &shop{t: t, pool: pool}
+	verifier := s.keys()
+	for i := range s.tokens {
+		s.tokens[i] = s.as(auth.Customer, int64(i+1))[1]
+	}
+	provider := s.play()
+	s.shop, err = write.New(write.Config{
+		Pool: pool, Verifier: verifier, Provider: provider, Secrets: []string{secret}, Log: slog.New(slog.DiscardHandler),
+	})
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := s.Register(server); err != nil {
+	s.server, err = api.New(api.Config{Name: "write", Token: token, Timeout: 60 * time.Second, Log: slog.New(slog.DiscardHandler)}, s.shop.Ready)
+	if err != nil {
 		t.Fatal(err)
 	}
-	return &shop{t: t, pool: pool, server: server}
+	if err := s.shop.Register(s.server); err != nil {
+		t.Fatal(err)
+	}
+	return s
 }
+
+// keys makes the key that the shop's tokens are signed with.
+func (s *shop) keys() *auth.Verifier {
+	s.t.Helper()
+	public, private, err := ed25519.GenerateKey(nil)
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	if s.issuer, err = auth.NewIssuer("test", private, time.Hour); err != nil {
+		s.t.Fatal(err)
+	}
+	verifier, err := auth.NewVerifier(map[string]ed25519.PublicKey{"test": public})
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	return verifier
+}
+
+// play starts the provider. Its events come back by the same door as everyone's requests, when the test delivers them.
+func (s *shop) play() *payment.Remote {
+	s.t.Helper()
+	s.sandbox = sandbox.New(sandbox.Config{
+		Token: "sandbox", Secret: secret, Webhook: "http://shop/api/v1/payments/sandbox/events", Delay: time.Hour,
+		Client: &http.Client{Transport: door{s}},
+	})
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		s.sandbox.ServeHTTP(w, r)
+		if s.onTask != nil {
+			s.onTask(r)
+			panic(http.ErrAbortHandler)
+		}
+	}))
+	// A provider that hangs up in the middle is what some tests are about; the server needn't log it.
+	server.Config.ErrorLog = slog.NewLogLogger(slog.DiscardHandler, slog.LevelError)
+	s.t.Cleanup(server.Close)
+	provider, err := payment.NewRemote("sandbox", server.URL, "sandbox", server.Client())
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	return provider
+}
+
+// door brings a request to the server without a network.
+type door struct{ s *shop }
+
+func (d door) RoundTrip(r *http.Request) (*http.Response, error) { return d.s.server.App().Test(r, -1) }
+
+// as is the headers of a request of the account.
+func (s *shop) as(role auth.Role, account int64) []string {
+	s.t.Helper()
+	signed, err := s.issuer.Issue(auth.Claims{Subject: strconv.FormatInt(account, 10), Role: role})
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	return []string{"Authorization", "Bearer " + signed}
+}
+
+// The two customers, each time as headers that may be appended to.
+func (s *shop) anna() []string  { return []string{"Authorization", s.tokens[0]} }
+func (s *shop) bruno() []string { return []string{"Authorization", s.tokens[1]} }
+
+// anyone is the headers of somebody who says nothing of themselves.
+var anyone = []string{"Authorization", ""}
 
 // reply is what came back, checked against the OpenAPI file.
 type reply struct {
@@ -126,6 +214,9 @@ func (s *shop) try(method, path, body string, header ...string) (reply, error) {
 	req.Header.Set("Content-Type", "application/json")
 	for i := 0; i+1 < len(header); i += 2 {
 		req.Header.Set(header[i], header[i+1])
+		if header[i+1] == "" {
+			req.Header.Del(header[i])
+		}
 	}
 	resp, err := s.server.App().Test(req, -1)
 	if err != nil {
@@ -194,14 +285,31 @@ func (s *shop) state() string {
 	return all
 }
 
-// audit wants every level to be what the ledger says.
+// audit wants every level to be what the ledger says, every hold to be someone's, and no payment to be out of step.
 func (s *shop) audit() {
 	s.t.Helper()
-	wrong := s.number(`select count(*) from (
-		select coalesce(i.on_hand, 0) - coalesce(m.sum, 0) as d from inventory i full join
-		  (select store_id, sku, sum(quantity) from stock_movements where kind in ('receipt','sale','return','adjustment') group by 1, 2) m
-		  using (store_id, sku)) x where d <> 0`)
-	if wrong != 0 {
-		s.t.Errorf("%d levels differ from the ledger's sum", wrong)
+	for what, query := range map[string]string{
+		"levels that differ from the ledger's sum": `select count(*) from (
+			select coalesce(i.on_hand, 0) - coalesce(m.sum, 0) as d from inventory i full join
+			  (select store_id, sku, sum(quantity) from stock_movements where kind in ('receipt','sale','return','adjustment') group by 1, 2) m
+			  using (store_id, sku)) x where d <> 0`,
+		"reserved levels that differ from the ledger's sum": `select count(*) from (
+			select coalesce(i.reserved, 0) + coalesce(m.sum, 0) as d from inventory i full join
+			  (select store_id, sku, sum(quantity) from stock_movements where kind in ('hold','release') group by 1, 2) m
+			  using (store_id, sku)) x where d <> 0`,
+		"reserved levels that differ from the active reservations": `select count(*) from inventory i where reserved <> coalesce(
+			(select sum(quantity) from reservations r where r.store_id = i.store_id and r.sku = i.sku and r.state = 'active'), 0)`,
+		"holds of orders that don't wait": `select count(*) from reservations r join orders o on o.id = r.order_id
+			where r.state = 'active' and o.status <> 'placed'`,
+		"paid orders that no payment pays": `select count(*) from orders o join order_addresses a on a.order_id = o.id where o.status = 'paid'
+			and not exists (select from payments p where p.order_id = o.id and p.pays and p.state in ('captured', 'refunded'))`,
+		"orders charged twice": `select count(*) from (select order_id from payments where state = 'captured' and refunded < amount
+			and id not in (select payment_id from refunds where state = 'pending') group by 1 having count(*) > 1) x`,
+		"payments whose refunds don't add up": `select count(*) from payments p where refunded <> coalesce(
+			(select sum(amount) from refunds r where r.payment_id = p.id and r.state = 'done'), 0)`,
+	} {
+		if wrong := s.number(query); wrong != 0 {
+			s.t.Errorf("%d %s", wrong, what)
+		}
 	}
 }

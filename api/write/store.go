@@ -45,10 +45,15 @@ func storeBy(ctx context.Context, tx pgx.Tx, name string) (store, error) {
 // storeInPath is storeBy for a store that is part of the path, where an unknown one is a path to nowhere.
 func storeInPath(ctx context.Context, tx pgx.Tx, name string) (store, error) {
 	s, err := storeBy(ctx, tx, name)
+	return s, unknownStore(err, name)
+}
+
+// unknownStore says that the store doesn't exist when err does.
+func unknownStore(err error, name string) error {
 	if errors.Is(err, errNoStore) {
-		return s, api.Errorf(api.NotFound, "There is no store %q.", cut(name, 64))
+		return api.Errorf(api.NotFound, "There is no store %q.", cut(name, 64))
 	}
-	return s, err
+	return err
 }
 
 // storeInBody is storeBy for a store that the body names.

@@ -1,11 +1,11 @@
-// Package write is the API that changes the shop: products, prices, stock and orders, each request one Postgres
-// transaction with no network call inside it. Sellers' tools, checkout and support call it over HTTP.
+// Package write is the API that changes the shop: products, prices, stock, carts, checkout and orders, each request one
+// Postgres transaction with no network call inside it. Shoppers, sellers' tools and support call it over HTTP.
 //
 // Guarantees: a request takes effect whole or not at all. Stock never goes below what is reserved, whoever asks at once:
 // one guarded UPDATE per SKU takes it, a CHECK stands behind, and every change of it is a row of the ledger. An order with
-// an idempotency key is placed once, however often it is sent. A PUT that changes nothing writes nothing, so nothing
-// moves downstream. Each answer carries Freshet-Position, the position in the log at or after the change, which a read may
-// send along to see its effect.
+// an idempotency key is placed once, however often it is sent, and paid once, whatever the payment provider does. What
+// another owns is not found. A PUT that changes nothing writes nothing, so nothing moves downstream. Each answer carries
+// Freshet-Position, the position in the log at or after the change, which a read may send along to see its effect.
 package write
 
 import (
@@ -13,6 +13,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net/url"
+	"slices"
 	"strconv"
 	"time"
 
@@ -20,37 +21,118 @@ import (
 	"github.com/jackc/pgx/v5/pgxpool"
 
 	"freshet/api"
+	"freshet/api/auth"
+	"freshet/api/write/payment"
 )
 
 // headerPosition carries the position in the log from a write to the read that should see it.
 const headerPosition = "Freshet-Position"
 
-// Shop carries out the requests on one database.
-type Shop struct {
-	pool *pgxpool.Pool
-	log  *slog.Logger
+// Config is what a Shop is made of.
+type Config struct {
+	// Pool is the database; it stays the caller's to close.
+	Pool *pgxpool.Pool
+	// Verifier believes the tokens of accounts. Without one only the server's own token opens anything.
+	Verifier *auth.Verifier
+	// Provider carries payments out. Without one nothing can be bought.
+	Provider provider
+	// Secrets sign the provider's events; several are for the time of a change.
+	Secrets []string
+	// Shipping and Tax calculate what comes with a basket. Default: flat rates, and the VAT that European prices include.
+	Shipping Shipping
+	Tax      Tax
+	// Hold is for how long an order without money holds its stock. Default 5 minutes. Too short and customers lose what
+	// they are about to pay; too long and a few who never pay keep it from those who would.
+	Hold time.Duration
+	// Log is told what no answer can tell. Default slog.Default().
+	Log *slog.Logger
 }
 
-// New returns a Shop on the pool, which stays the caller's to close.
-func New(pool *pgxpool.Pool, log *slog.Logger) *Shop { return &Shop{pool: pool, log: log} }
+func (c *Config) defaults() error {
+	if c.Log == nil {
+		c.Log = slog.Default()
+	}
+	if c.Shipping == nil {
+		c.Shipping = defaultShipping()
+	}
+	if c.Tax == nil {
+		c.Tax = defaultTax()
+	}
+	if c.Hold == 0 {
+		c.Hold = 5 * time.Minute
+	}
+	if c.Hold < 0 {
+		return fmt.Errorf("orders can't hold stock for %s", c.Hold)
+	}
+	if c.Provider == nil {
+		return nil
+	}
+	return payment.CheckSecrets(c.Secrets)
+}
+
+// Shop carries out the requests on one database.
+type Shop struct {
+	pool     *pgxpool.Pool
+	verifier *auth.Verifier
+	provider provider
+	secrets  []string
+	shipping Shipping
+	tax      Tax
+	hold     time.Duration
+	work     chan struct{} // pokes the payers
+	log      *slog.Logger
+}
+
+// New returns a Shop. Its Run has to run for orders to be paid and to expire.
+func New(cfg Config) (*Shop, error) {
+	if err := cfg.defaults(); err != nil {
+		return nil, err
+	}
+	return &Shop{
+		pool: cfg.Pool, verifier: cfg.Verifier, provider: cfg.Provider, secrets: cfg.Secrets, shipping: cfg.Shipping, tax: cfg.Tax,
+		hold: cfg.Hold, work: make(chan struct{}, 1), log: cfg.Log,
+	}, nil
+}
 
 // Ready says whether Postgres answers.
 func (s *Shop) Ready(ctx context.Context) error { return s.pool.Ping(ctx) }
 
-// Register adds the routes to the server, all behind its bearer token.
+// Register adds the routes to the server. Each says who may call it; what is theirs is decided below, by ownership.
 func (s *Shop) Register(server *api.Server) error {
-	guard, err := server.Guard()
+	matches, err := server.TokenCheck()
 	if err != nil {
 		return fmt.Errorf("guard the write server: %w", err)
 	}
-	v1 := server.App().Group("/api/v1", guard)
-	v1.Post("/products", s.postProduct)
-	v1.Put("/products/:product", s.putProduct)
-	v1.Put("/stores/:store/prices", s.putPrices)
-	v1.Post("/stores/:store/stock", s.postStock)
-	v1.Post("/orders", s.postOrder)
-	v1.Get("/orders/:order", s.getOrder)
+	g := &gate{service: matches, verifier: s.verifier}
+	v1 := server.App().Group("/api/v1")
+	v1.Post("/products", g.allow(service), s.postProduct)
+	v1.Put("/products/:product", g.allow(service), s.putProduct)
+	v1.Put("/stores/:store/prices", g.allow(service), s.putPrices)
+	v1.Post("/stores/:store/stock", g.allow(service), s.postStock)
+	v1.Post("/orders", g.allow(service), s.postOrder)
+	v1.Get("/orders/:order", g.allow(service, auth.Customer), s.getOrder)
+	s.registerCart(v1, g)
+	s.registerCheckout(v1, g)
 	return nil
+}
+
+func (s *Shop) registerCart(v1 fiber.Router, g *gate) {
+	shopper := g.allow(guest, auth.Customer)
+	v1.Get("/cart", shopper, s.getCart)
+	v1.Post("/cart/accept", shopper, s.postCartAccept)
+	v1.Post("/cart/merge", g.allow(auth.Customer), s.postCartMerge)
+	v1.Post("/cart/:product", shopper, s.postCartItem)
+	v1.Put("/cart/:product", shopper, s.putCartItem)
+	v1.Delete("/cart/:product", shopper, s.deleteCartItem)
+}
+
+func (s *Shop) registerCheckout(v1 fiber.Router, g *gate) {
+	customer := g.allow(auth.Customer)
+	v1.Post("/checkout", customer, s.postCheckout)
+	v1.Post("/checkout/quote", g.allow(guest, auth.Customer), s.postQuote)
+	v1.Post("/orders/:order/extend", customer, s.postExtend)
+	v1.Post("/orders/:order/payments", customer, s.postPayment)
+	v1.Post("/payments/:provider/events", g.allow(guest), s.postPaymentEvent)
 }
 
 // idParam reads a positive id from the path; anything else is the name of nothing.
@@ -62,45 +144,32 @@ func idParam(c *fiber.Ctx, name string) (int64, error) {
 	return id, nil
 }
 
-// idQuery reads a positive id from the only query parameter that the route has.
-func idQuery(c *fiber.Ctx, name string) (int64, error) {
+// params reads the query string, which may have the named parameters, each once.
+func params(c *fiber.Ctx, names ...string) (url.Values, error) {
 	query, err := url.ParseQuery(string(c.Context().URI().QueryString()))
 	if err != nil {
-		return 0, api.Errorf(api.Invalid, "The query string isn't well-formed.")
+		return nil, api.Errorf(api.Invalid, "The query string isn't well-formed.")
 	}
-	for key := range query {
-		if key != name {
-			return 0, api.Errorf(api.Invalid, "There is no such parameter.").At(cut(key, 64))
+	for key, values := range query {
+		if !slices.Contains(names, key) {
+			return nil, api.Errorf(api.Invalid, "There is no such parameter.").At(cut(key, 64))
+		}
+		if len(values) != 1 {
+			return nil, api.Errorf(api.Invalid, "This may be given once.").At(key)
 		}
 	}
+	return query, nil
+}
+
+// idQuery reads a positive id from the only query parameter that the route has.
+func idQuery(c *fiber.Ctx, name string) (int64, error) {
+	query, err := params(c, name)
+	if err != nil {
+		return 0, err
+	}
 	id, err := strconv.ParseInt(query.Get(name), 10, 64)
-	if err != nil || id <= 0 || len(query[name]) != 1 {
+	if err != nil || id <= 0 {
 		return 0, api.Errorf(api.Invalid, "This must be one positive number.").At(name)
 	}
 	return id, nil
-}
-
-// Sweep deletes idempotency keys past their 24 hours until ctx ends, a batch at a time so that no delete is long.
-func (s *Shop) Sweep(ctx context.Context) error {
-	const batch = `delete from idempotency_keys where (scope, key) in
-		(select scope, key from idempotency_keys where created_at < now() - interval '24 hours' limit 1000)`
-	tick := time.NewTicker(time.Minute)
-	defer tick.Stop()
-	for {
-		tag, err := s.pool.Exec(ctx, batch)
-		switch {
-		case ctx.Err() != nil:
-			return nil
-		case err != nil:
-			// Old keys do no harm; the next round gets them.
-			s.log.Warn("sweep idempotency keys", "error", err.Error())
-		case tag.RowsAffected() == 1000:
-			continue
-		}
-		select {
-		case <-ctx.Done():
-			return nil
-		case <-tick.C:
-		}
-	}
 }

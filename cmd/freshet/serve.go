@@ -17,6 +17,7 @@ import (
 	"freshet/api/admin"
 	"freshet/api/read"
 	"freshet/api/write"
+	"freshet/api/write/payment"
 	"freshet/deploy/health"
 	"freshet/ingest"
 	"freshet/ingest/broker"
@@ -42,7 +43,8 @@ type serveOptions struct {
 	wait        time.Duration // of read
 	connections int           // of write
 	token       string        // of write and of admin
-	accountKeys string        // of read: file of the keys that sign accounts' tokens
+	accountKeys string        // file of the keys that sign accounts' tokens
+	payment     paymentOptions
 }
 
 func newServeCommand(s *settings) *cobra.Command {
@@ -78,12 +80,18 @@ func newServeReadCommand(s *settings, o *serveOptions) *cobra.Command {
 func newServeWriteCommand(s *settings, o *serveOptions) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "write",
-		Short: "Serve changes of products, prices, stock and orders, each one transaction",
+		Short: "Serve carts, checkout, orders, products, prices and stock, each request one transaction",
 		Args:  cobra.NoArgs,
 		RunE:  func(cmd *cobra.Command, _ []string) error { return s.serveWrite(cmd.Context(), o) },
 	}
 	cmd.Flags().StringVar(&o.token, "write-token", "", "bearer token of the write API, at least 16 characters; better given by the variable, which ps doesn't show")
-	cmd.Flags().IntVar(&o.connections, "write-connections", 16, "connections to Postgres")
+	flags := cmd.Flags()
+	flags.IntVar(&o.connections, "write-connections", 16, "connections to Postgres")
+	flags.StringVar(&o.accountKeys, "account-keys", "", "file of the public keys (JWK set, Ed25519) that accounts' tokens are verified by; without it the routes of accounts answer 401")
+	flags.StringVar(&o.payment.url, "payment-url", "", "the payment provider's address; without it nothing can be bought")
+	flags.StringVar(&o.payment.name, "payment-provider", "sandbox", "its name, in payments and in the path of its events")
+	flags.StringVar(&o.payment.token, "payment-token", "", "what it is sent as bearer token; better given by the variable, which ps doesn't show")
+	flags.StringSliceVar(&o.payment.secrets, "payment-secrets", nil, "what its events are signed with, several while one is changed; better given by the variable")
 	return cmd
 }
 
@@ -96,6 +104,25 @@ func newServeAdminCommand(s *settings, o *serveOptions) *cobra.Command {
 	}
 	cmd.Flags().StringVar(&o.token, "admin-token", "", "bearer token of the admin API, at least 16 characters; better given by the variable, which ps doesn't show")
 	return cmd
+}
+
+// paymentOptions are how serve write reaches the payment provider.
+type paymentOptions struct {
+	url, name, token string
+	secrets          []string
+}
+
+// apply gives the shop its provider, when there is one.
+func (o *paymentOptions) apply(cfg *write.Config) error {
+	if o.url == "" {
+		return nil
+	}
+	provider, err := payment.NewRemote(o.name, o.url, o.token, nil)
+	if err != nil {
+		return err
+	}
+	cfg.Provider, cfg.Secrets = provider, o.secrets
+	return nil
 }
 
 // serving is a server with what runs beside it.
@@ -198,7 +225,17 @@ func (s *settings) serveWrite(ctx context.Context, o *serveOptions) error {
 		return fmt.Errorf("open Postgres: %w", err)
 	}
 	defer pool.Close()
-	shop := write.New(pool, s.logger())
+	config := write.Config{Pool: pool, Log: s.logger()}
+	if config.Verifier, err = loadVerifier(o.accountKeys); err != nil {
+		return err
+	}
+	if err := o.payment.apply(&config); err != nil {
+		return err
+	}
+	shop, err := write.New(config)
+	if err != nil {
+		return err
+	}
 	v := s.newServing()
 	server, err := v.server(s, o, "write", s.writeListen, shop.Ready)
 	if err != nil {
@@ -207,7 +244,7 @@ func (s *settings) serveWrite(ctx context.Context, o *serveOptions) error {
 	if err := shop.Register(server); err != nil {
 		return fmt.Errorf("%w: set FRESHET_WRITE_TOKEN", err)
 	}
-	v.runs = append(v.runs, shop.Sweep)
+	v.runs = append(v.runs, shop.Run)
 	return v.run(ctx)
 }
 

@@ -1,0 +1,142 @@
+package write
+
+import (
+	"context"
+	"crypto/rand"
+	"crypto/sha256"
+	"encoding/base64"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/gofiber/fiber/v2"
+	"github.com/jackc/pgx/v5"
+
+	"freshet/api"
+	"freshet/api/auth"
+)
+
+// headerCart carries the token of a guest's carts. Who has it has them: it is as long as a key, and we keep its digest.
+const headerCart = "Freshet-Cart"
+
+// guestToken is how many bytes a guest's token has.
+const guestToken = 24
+
+// owner is whose a cart is: a customer's or, with customer 0, a guest's.
+type owner struct {
+	customer int64
+	guest    []byte // digest of the token
+	token    string // of a guest who has just come, to be told
+}
+
+// ownerOf says whose carts the request is about. A customer's token decides, whatever the cart header says; a guest without
+// a token gets one where fresh is true and owns nothing where it is not.
+func ownerOf(c *fiber.Ctx, fresh bool) (owner, error) {
+	if who := callerOf(c); who.role == auth.Customer {
+		return owner{customer: who.account}, nil
+	}
+	token := c.Get(headerCart)
+	if token == "" {
+		var o owner
+		if fresh {
+			var b [guestToken]byte
+			_, _ = rand.Read(b[:]) // never fails: it ends the process instead
+			o.token = base64.RawURLEncoding.EncodeToString(b[:])
+			o.guest = digest(o.token)
+		}
+		return o, nil
+	}
+	if b, err := base64.RawURLEncoding.DecodeString(token); err != nil || len(b) != guestToken {
+		return owner{}, api.Errorf(api.Invalid, "This isn't the token of a cart.").At(headerCart)
+	}
+	return owner{guest: digest(token)}, nil
+}
+
+func digest(token string) []byte {
+	sum := sha256.Sum256([]byte(token))
+	return sum[:]
+}
+
+// scope names the owner in idempotency keys.
+func (o owner) scope() string {
+	if o.customer != 0 {
+		return fmt.Sprintf("cart/%d", o.customer)
+	}
+	return fmt.Sprintf("cart/%x", o.guest)
+}
+
+// columns are the owner's as the table has them, one of them null.
+func (o owner) columns() (customer *int64, guest []byte) {
+	if o.customer != 0 {
+		return &o.customer, nil
+	}
+	return nil, o.guest
+}
+
+// cart is the row of an open cart.
+type cart struct {
+	id, version int64
+	store       store
+	expires     time.Time
+}
+
+// ownCart is the condition of an owner's open cart in a store. An expired one is none, whether the sweeper has seen it or not.
+const ownCart = `state = 'open' and expires_at > now() and store_id = $1 and (customer_id = $2 or guest = $3)`
+
+// findCart returns the owner's cart in the store, nil for none. To change it, lock it: of two changes at once the second
+// then sees the first's.
+func findCart(ctx context.Context, tx pgx.Tx, st store, o owner, lock bool) (*cart, error) {
+	query := `select id, version, expires_at from carts where ` + ownCart
+	if lock {
+		query += ` for no key update`
+	}
+	customer, guest := o.columns()
+	k := &cart{store: st}
+	err := tx.QueryRow(ctx, query, st.id, customer, guest).Scan(&k.id, &k.version, &k.expires)
+	if errors.Is(err, pgx.ErrNoRows) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, fmt.Errorf("find a cart in store %d: %w", st.id, err)
+	}
+	return k, nil
+}
+
+// openCart is findCart that makes a cart where there is none. Two that make one at once meet at the unique index.
+func openCart(ctx context.Context, tx pgx.Tx, st store, o owner) (*cart, error) {
+	customer, guest := o.columns()
+	const retire = `update carts set state = 'abandoned', updated_at = now()
+		where state = 'open' and expires_at <= now() and store_id = $1 and (customer_id = $2 or guest = $3)`
+	if _, err := tx.Exec(ctx, retire, st.id, customer, guest); err != nil {
+		return nil, fmt.Errorf("retire a cart of store %d: %w", st.id, err)
+	}
+	const insert = `insert into carts (store_id, customer_id, guest, version) values ($1, $2, $3, 0) on conflict do nothing`
+	for range attempts {
+		if _, err := tx.Exec(ctx, insert, st.id, customer, guest); err != nil {
+			return nil, fmt.Errorf("make a cart in store %d: %w", st.id, err)
+		}
+		// The cart that was there may be bought while we wait for its lock; then there is room for a new one.
+		if k, err := findCart(ctx, tx, st, o, true); err != nil || k != nil {
+			return k, err
+		}
+	}
+	return nil, api.Errorf(api.Conflict, "The cart is being bought over and over.").RetryAfter(1)
+}
+
+// at wants the version that the caller has seen, so that what was done on another device isn't overwritten unseen.
+func (k *cart) at(version *int64) error {
+	if version == nil || *version == k.version {
+		return nil
+	}
+	return api.Errorf(api.Conflict, "The cart was changed elsewhere: it is at version %d, not %d. Read it again.", k.version, *version).At("version")
+}
+
+// touch gives the cart its next version and the full time to live.
+func (k *cart) touch(ctx context.Context, tx pgx.Tx) error {
+	const update = `update carts set version = version + 1, updated_at = now(), expires_at = now() + interval '30 days'
+		where id = $1 returning version, expires_at`
+	if err := tx.QueryRow(ctx, update, k.id).Scan(&k.version, &k.expires); err != nil {
+		return fmt.Errorf("touch cart %d: %w", k.id, err)
+	}
+	return nil
+}

@@ -1,0 +1,225 @@
+package write
+
+import (
+	"context"
+	"net/http"
+	"strconv"
+
+	"github.com/gofiber/fiber/v2"
+	"github.com/jackc/pgx/v5"
+
+	"freshet/api"
+)
+
+func (s *Shop) getCart(c *fiber.Ctx) error {
+	query, err := params(c, "store")
+	if err != nil {
+		return err
+	}
+	own, err := ownerOf(c, false)
+	if err != nil {
+		return err
+	}
+	view, err := s.readCart(c.UserContext(), own, query.Get("store"))
+	if err != nil {
+		return err
+	}
+	c.Set(fiber.HeaderCacheControl, "private, no-store")
+	return api.Send(c, http.StatusOK, view)
+}
+
+// readCart shows version and lines of one moment.
+func (s *Shop) readCart(ctx context.Context, own owner, name string) (view *Cart, err error) {
+	options := pgx.TxOptions{IsoLevel: pgx.RepeatableRead, AccessMode: pgx.ReadOnly}
+	err = pgx.BeginTxFunc(ctx, s.pool, options, func(tx pgx.Tx) error {
+		st, err := storeBy(ctx, tx, name)
+		if err != nil {
+			return err
+		}
+		k, err := findCart(ctx, tx, st, own, false)
+		if err != nil {
+			return err
+		}
+		if k == nil {
+			view = emptyCart(st)
+			return nil
+		}
+		view, err = k.view(ctx, tx)
+		return err
+	})
+	return view, unknownStore(err, name)
+}
+
+func (s *Shop) postCartItem(c *fiber.Ctx) error {
+	product, r, err := readCartItem(c, false)
+	if err != nil {
+		return err
+	}
+	own, err := ownerOf(c, true)
+	if err != nil {
+		return err
+	}
+	change := cartChange{own: own, store: r.Store, version: r.Version, open: true, request: []any{product, r}}
+	if change.key, err = idempotencyKey(c, false); err != nil {
+		return err
+	}
+	return s.changeCart(c, change, func(ctx context.Context, tx pgx.Tx, k *cart) error {
+		sku, err := r.pick(ctx, tx, product)
+		if err != nil {
+			return err
+		}
+		return k.add(ctx, tx, sku, r.Quantity)
+	})
+}
+
+func (s *Shop) putCartItem(c *fiber.Ctx) error {
+	product, r, err := readCartItem(c, true)
+	if err != nil {
+		return err
+	}
+	own, err := ownerOf(c, false)
+	if err != nil {
+		return err
+	}
+	return s.changeCart(c, cartChange{own: own, store: r.Store, version: r.Version}, func(ctx context.Context, tx pgx.Tx, k *cart) error {
+		sku, err := r.pick(ctx, tx, product)
+		if err != nil {
+			return err
+		}
+		return k.set(ctx, tx, sku, r.Quantity)
+	})
+}
+
+func readCartItem(c *fiber.Ctx, versioned bool) (product int64, r *CartItemRequest, err error) {
+	if product, err = idParam(c, "product"); err != nil {
+		return 0, nil, err
+	}
+	r = &CartItemRequest{}
+	if err := api.Body(c, r); err != nil {
+		return 0, nil, err
+	}
+	return product, r, r.check(versioned)
+}
+
+func (s *Shop) deleteCartItem(c *fiber.Ctx) error {
+	product, err := idParam(c, "product")
+	if err != nil {
+		return err
+	}
+	query, err := params(c, "store", "version", "sku")
+	if err != nil {
+		return err
+	}
+	version, err := strconv.ParseInt(query.Get("version"), 10, 64)
+	if err != nil || version < 0 {
+		return api.Errorf(api.Invalid, "This must be the version of the cart that is changed.").At("version")
+	}
+	var sku *string
+	if query.Has("sku") {
+		name := query.Get("sku")
+		if !skuPattern.MatchString(name) {
+			return api.Errorf(api.Invalid, "This can't be a SKU.").At("sku")
+		}
+		sku = &name
+	}
+	own, err := ownerOf(c, false)
+	if err != nil {
+		return err
+	}
+	return s.changeCart(c, cartChange{own: own, store: query.Get("store"), version: &version}, func(ctx context.Context, tx pgx.Tx, k *cart) error {
+		return k.remove(ctx, tx, product, sku)
+	})
+}
+
+// CartAcceptRequest is the body of POST /cart/accept.
+type CartAcceptRequest struct {
+	Store   string `json:"store"`
+	Version *int64 `json:"version"`
+}
+
+func (s *Shop) postCartAccept(c *fiber.Ctx) error {
+	var r CartAcceptRequest
+	if err := api.Body(c, &r); err != nil {
+		return err
+	}
+	var ch check
+	ch.text("store", r.Store, 1, 64)
+	if r.Version == nil {
+		ch.bad("version", "is needed: the version of the cart whose changes are accepted")
+	}
+	if err := ch.err(); err != nil {
+		return err
+	}
+	own, err := ownerOf(c, false)
+	if err != nil {
+		return err
+	}
+	return s.changeCart(c, cartChange{own: own, store: r.Store, version: r.Version}, func(ctx context.Context, tx pgx.Tx, k *cart) error {
+		return k.accept(ctx, tx)
+	})
+}
+
+// cartChange says which cart is changed, and under which conditions.
+type cartChange struct {
+	own     owner
+	store   string
+	version *int64
+	open    bool   // make the cart where there is none
+	key     string // idempotency key, "" for none
+	request any    // what the key was used for
+}
+
+// changeCart changes the cart under its lock and answers with what it is then.
+func (s *Shop) changeCart(c *fiber.Ctx, change cartChange, f func(ctx context.Context, tx pgx.Tx, k *cart) error) error {
+	var a answer
+	ctx := c.UserContext()
+	position, err := s.transact(ctx, func(tx pgx.Tx) (err error) {
+		a, err = once(ctx, tx, change.own.scope(), change.key, change.request, func() (answer, error) {
+			view, err := change.carryOut(ctx, tx, f)
+			if err != nil {
+				return answer{}, err
+			}
+			return made(http.StatusOK, 0, view)
+		})
+		return err
+	})
+	if err != nil {
+		return err
+	}
+	if change.own.token != "" {
+		c.Set(headerCart, change.own.token)
+	}
+	return reply(c, a, position, "")
+}
+
+func (ch *cartChange) carryOut(ctx context.Context, tx pgx.Tx, f func(context.Context, pgx.Tx, *cart) error) (*Cart, error) {
+	st, err := storeInBody(ctx, tx, ch.store, "store")
+	if err != nil {
+		return nil, err
+	}
+	if !st.active {
+		return nil, api.Errorf(api.Conflict, "The store %s is closed.", st.code).At("store")
+	}
+	var k *cart
+	if ch.open {
+		k, err = openCart(ctx, tx, st, ch.own)
+	} else {
+		k, err = findCart(ctx, tx, st, ch.own, true)
+	}
+	if err != nil {
+		return nil, err
+	}
+	if k == nil {
+		return nil, api.Errorf(api.NotFound, "There is nothing in the cart.")
+	}
+	if err := k.at(ch.version); err != nil {
+		return nil, err
+	}
+	if err := f(ctx, tx, k); err != nil {
+		return nil, err
+	}
+	if err := k.touch(ctx, tx); err != nil {
+		return nil, err
+	}
+	return k.view(ctx, tx)
+}

@@ -1,0 +1,177 @@
+package write
+
+import (
+	"context"
+	"fmt"
+	"net/http"
+	"slices"
+
+	"github.com/gofiber/fiber/v2"
+	"github.com/jackc/pgx/v5"
+
+	"freshet/api"
+	"freshet/api/write/payment"
+)
+
+// OrderPayment is a payment of an order as the API shows it.
+type OrderPayment struct {
+	ID       int64         `json:"id"`
+	Provider string        `json:"provider"`
+	State    payment.State `json:"state"`
+	Amount   int64         `json:"amount"`
+	Refunded int64         `json:"refunded"`
+}
+
+// charge writes a payment of the order and that its provider is to be asked to authorize it.
+func (s *Shop) charge(ctx context.Context, tx pgx.Tx, order, amount int64, currency, method string) (OrderPayment, error) {
+	p := OrderPayment{Provider: s.provider.Name(), State: payment.Pending, Amount: amount}
+	// The reference is ours, and known before the provider is: the id alone would not be unique across shops.
+	const insert = `insert into payments (order_id, provider, reference, amount, currency)
+		values ($1, $2, 'pay_' || gen_random_uuid(), $3, $4) returning id`
+	if err := tx.QueryRow(ctx, insert, order, p.Provider, amount, currency).Scan(&p.ID); err != nil {
+		return p, fmt.Errorf("insert a payment of order %d: %w", order, err)
+	}
+	const task = `insert into payment_tasks (payment_id, kind, method) values ($1, 'authorize', $2)`
+	if _, err := tx.Exec(ctx, task, p.ID, method); err != nil {
+		return p, fmt.Errorf("ask for the authorization of payment %d: %w", p.ID, err)
+	}
+	return p, nil
+}
+
+// PayRequest is the body of POST /orders/{order}/payments.
+type PayRequest struct {
+	Method string `json:"method"`
+}
+
+// postPayment tries another method for an order whose payment was declined. While one payment may still bring money
+// there is no second: a customer who is impatient isn't charged twice.
+func (s *Shop) postPayment(c *fiber.Ctx) error {
+	id, err := idParam(c, "order")
+	if err != nil {
+		return err
+	}
+	key, err := idempotencyKey(c, true)
+	if err != nil {
+		return err
+	}
+	var r PayRequest
+	if err := api.Body(c, &r); err != nil {
+		return err
+	}
+	var ch check
+	ch.match("method", r.Method, methodPattern)
+	if err := ch.err(); err != nil {
+		return err
+	}
+	if s.provider == nil {
+		return api.Errorf(api.Unavailable, "This shop has no payment provider.")
+	}
+	var a answer
+	ctx, customer := c.UserContext(), callerOf(c).account
+	position, err := s.transact(ctx, func(tx pgx.Tx) error {
+		a, err = once(ctx, tx, fmt.Sprintf("pay/%d/%d", customer, id), key, r, func() (answer, error) {
+			p, err := s.payAgain(ctx, tx, id, customer, r.Method)
+			if err != nil {
+				return answer{}, err
+			}
+			return made(http.StatusCreated, p.ID, p)
+		})
+		return err
+	})
+	if err != nil {
+		return err
+	}
+	s.poke()
+	return reply(c, a, position, "")
+}
+
+func (s *Shop) payAgain(ctx context.Context, tx pgx.Tx, id, customer int64, method string) (OrderPayment, error) {
+	o, err := lockOwnOrder(ctx, tx, id, customer)
+	if err != nil {
+		return OrderPayment{}, err
+	}
+	if !o.open() || o.due {
+		return OrderPayment{}, api.Errorf(api.Conflict, "Order %d doesn't wait for a payment.", id)
+	}
+	all, err := payments(ctx, tx, id)
+	if err != nil {
+		return OrderPayment{}, err
+	}
+	if slices.ContainsFunc(all, (*paymentRow).alive) {
+		return OrderPayment{}, api.Errorf(api.Conflict, "Another payment of order %d is under way.", id)
+	}
+	var currency string
+	if err := tx.QueryRow(ctx, `select currency from orders where id = $1`, id).Scan(&currency); err != nil {
+		return OrderPayment{}, fmt.Errorf("read the currency of order %d: %w", id, err)
+	}
+	return s.charge(ctx, tx, id, o.total, currency, method)
+}
+
+// lockOwnOrder is lockOrder for a customer: another's is not found.
+func lockOwnOrder(ctx context.Context, tx pgx.Tx, id, customer int64) (*orderRow, error) {
+	o, err := lockOrder(ctx, tx, id)
+	if err != nil {
+		return nil, err
+	}
+	if o == nil || o.customer != customer {
+		return nil, api.Errorf(api.NotFound, "There is no order %d.", id)
+	}
+	return o, nil
+}
+
+// postExtend gives an order that waits for its money the same time once more, once.
+func (s *Shop) postExtend(c *fiber.Ctx) error {
+	id, err := idParam(c, "order")
+	if err != nil {
+		return err
+	}
+	var view *Order
+	ctx, customer := c.UserContext(), callerOf(c).account
+	position, err := s.transact(ctx, func(tx pgx.Tx) error {
+		o, err := lockOwnOrder(ctx, tx, id, customer)
+		if err != nil {
+			return err
+		}
+		if err := s.extend(ctx, tx, o); err != nil {
+			return err
+		}
+		view, err = readOrder(ctx, tx, id, &customer)
+		return err
+	})
+	if err != nil {
+		return err
+	}
+	a, err := made(http.StatusOK, 0, view)
+	if err != nil {
+		return err
+	}
+	return reply(c, a, position, "")
+}
+
+func (s *Shop) extend(ctx context.Context, tx pgx.Tx, o *orderRow) error {
+	held, err := holds(ctx, tx, o.id)
+	if err != nil {
+		return err
+	}
+	const update = `update orders set expires_at = expires_at + $2::interval, extended = true, version = version + 1
+		where id = $1 and status = 'placed' and not extended and expires_at > clock_timestamp() returning expires_at`
+	if int64(len(held)) < o.lines {
+		return notExtended(o)
+	}
+	tag, err := tx.Exec(ctx, update, o.id, s.hold)
+	if err != nil {
+		return fmt.Errorf("extend order %d: %w", o.id, err)
+	}
+	if tag.RowsAffected() == 0 {
+		return notExtended(o)
+	}
+	const follow = `update reservations r set expires_at = o.expires_at from orders o where o.id = $1 and r.order_id = o.id and r.state = 'active'`
+	if _, err := tx.Exec(ctx, follow, o.id); err != nil {
+		return fmt.Errorf("extend the holds of order %d: %w", o.id, err)
+	}
+	return nil
+}
+
+func notExtended(o *orderRow) error {
+	return api.Errorf(api.Conflict, "Order %d can't be extended: it was already, or it doesn't wait for its money any more.", o.id)
+}

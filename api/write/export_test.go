@@ -1,0 +1,9 @@
+package write
+
+import "context"
+
+// PayNext and ExpireOrders are single steps of Run, so that a test decides when each happens.
+func (s *Shop) PayNext(ctx context.Context) (bool, error) { return s.payNext(ctx) }
+
+// ExpireOrders is a single step of Run.
+func (s *Shop) ExpireOrders(ctx context.Context) (bool, error) { return s.expireOrders(ctx) }

@@ -1,0 +1,123 @@
+package write
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/jackc/pgx/v5"
+)
+
+// Holds of stock. A hold raises inventory.reserved and is a row of reservations and one of the ledger, until it is kept
+// (the units are sold) or let go. Everyone who changes several takes the order's row first, then its reservations, then
+// the rows of inventory by SKU; who only takes stock passes over reservations that another has locked. So nobody waits in
+// a circle.
+
+// expireDue lets the holds of one SKU go that are past their time: a hold that nobody swept yet keeps nobody from buying.
+// Those that another transaction has in hand are left to it.
+const expireDue = `with due as (
+		select id, quantity, order_id, product_id from reservations
+		where store_id = $1 and sku = $2 and state = 'active' and expires_at <= now() for update skip locked),
+	over as (update reservations r set state = 'expired' from due where r.id = due.id),
+	freed as (update inventory set reserved = reserved - (select sum(quantity) from due), version = version + 1
+		where store_id = $1 and sku = $2 and exists (select from due))
+	insert into stock_movements (store_id, sku, product_id, kind, quantity, order_id, reason, actor)
+	select $1, $2, product_id, 'release', quantity, order_id, 'the hold ran out', 'checkout' from due`
+
+// reserve holds the order's lines, which are one per SKU and sorted by it, until the order expires. It returns the SKUs of
+// which there is not enough; then the caller must give up the transaction.
+func reserve(ctx context.Context, tx pgx.Tx, st store, o *Order) (short []string, err error) {
+	const guarded = `update inventory set reserved = reserved + $3, version = version + 1
+		where store_id = $1 and sku = $2 and on_hand - reserved >= $3 returning product_id`
+	batch := &pgx.Batch{}
+	for _, l := range o.Lines {
+		batch.Queue(expireDue, st.id, l.SKU)
+		batch.Queue(guarded, st.id, l.SKU, l.Quantity)
+	}
+	results := tx.SendBatch(ctx, batch)
+	for _, l := range o.Lines {
+		var product int64
+		_, err := results.Exec()
+		if err == nil {
+			err = results.QueryRow().Scan(&product)
+		}
+		if errors.Is(err, pgx.ErrNoRows) {
+			short = append(short, l.SKU)
+			continue
+		}
+		if err != nil {
+			return nil, errors.Join(fmt.Errorf("hold %s in store %d: %w", l.SKU, st.id, err), results.Close())
+		}
+	}
+	if err := results.Close(); err != nil || len(short) > 0 {
+		return short, err
+	}
+	return nil, recordHolds(ctx, tx, st, o)
+}
+
+func recordHolds(ctx context.Context, tx pgx.Tx, st store, o *Order) error {
+	const insert = `insert into reservations (sku, store_id, product_id, order_id, quantity, expires_at) values ($1, $2, $3, $4, $5, $6)`
+	batch, moves := &pgx.Batch{}, make([]movement, len(o.Lines))
+	for i, l := range o.Lines {
+		batch.Queue(insert, l.SKU, st.id, l.ProductID, o.ID, l.Quantity, o.ExpiresAt)
+		moves[i] = movement{sku: l.SKU, quantity: -l.Quantity, kind: "hold", order: &o.ID, product: l.ProductID}
+	}
+	if err := tx.SendBatch(ctx, batch).Close(); err != nil {
+		return fmt.Errorf("write the reservations of order %d: %w", o.ID, err)
+	}
+	return record(ctx, tx, st.id, "checkout", moves)
+}
+
+// hold is an active reservation.
+type hold struct {
+	ID        int64
+	SKU       string
+	ProductID int64
+	Quantity  int64
+}
+
+// holds locks and returns the order's active reservations by SKU. The caller has the order's row locked.
+func holds(ctx context.Context, tx pgx.Tx, order int64) ([]hold, error) {
+	const query = `select id, sku, product_id, quantity from reservations where order_id = $1 and state = 'active' for update`
+	rows, err := tx.Query(ctx, query, order)
+	if err != nil {
+		return nil, fmt.Errorf("read the holds of order %d: %w", order, err)
+	}
+	found, err := pgx.CollectRows(rows, pgx.RowToStructByPos[hold])
+	if err != nil {
+		return nil, fmt.Errorf("read the holds of order %d: %w", order, err)
+	}
+	slices.SortFunc(found, func(a, b hold) int { return strings.Compare(a.SKU, b.SKU) })
+	return found, nil
+}
+
+// keep turns the order's holds into sales.
+func keep(ctx context.Context, tx pgx.Tx, o *orderRow, held []hold) error {
+	return o.end(ctx, tx, held, "committed", "paid", true)
+}
+
+// letGo gives the order's holds back to whoever wants them; state says why: released or expired.
+func letGo(ctx context.Context, tx pgx.Tx, o *orderRow, held []hold, state, reason string) error {
+	return o.end(ctx, tx, held, state, reason, false)
+}
+
+func (o *orderRow) end(ctx context.Context, tx pgx.Tx, held []hold, state, reason string, sold bool) error {
+	batch, moves := &pgx.Batch{}, []movement{}
+	for _, h := range held {
+		taken := int64(0)
+		moves = append(moves, movement{sku: h.SKU, product: h.ProductID, quantity: h.Quantity, kind: "release", order: &o.id, reason: &reason})
+		if sold {
+			taken = h.Quantity
+			moves = append(moves, movement{sku: h.SKU, product: h.ProductID, quantity: -h.Quantity, kind: "sale", order: &o.id})
+		}
+		batch.Queue(`update reservations set state = $2 where id = $1`, h.ID, state)
+		batch.Queue(`update inventory set reserved = reserved - $3, on_hand = on_hand - $4, version = version + 1
+			where store_id = $1 and sku = $2`, o.store, h.SKU, h.Quantity, taken)
+	}
+	if err := tx.SendBatch(ctx, batch).Close(); err != nil {
+		return fmt.Errorf("end the holds of order %d: %w", o.id, err)
+	}
+	return record(ctx, tx, o.store, "checkout", moves)
+}
