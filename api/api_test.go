@@ -218,7 +218,7 @@ func TestInFlightIsCapped(t *testing.T) {
 }
 
 func TestRateHoldsAClientAndNotTheOthers(t *testing.T) {
-	r := newRate(10, 3)
+	r := NewRate(10, 3)
 	now := time.Unix(1000, 0)
 	r.now = func() time.Time { return now }
 	// Two addresses share a slot once in 16,384 seeds; take one that does not.
@@ -227,19 +227,19 @@ func TestRateHoldsAClientAndNotTheOthers(t *testing.T) {
 		other += "1"
 	}
 	for i := range 3 {
-		if _, ok := r.take("10.0.0.1"); !ok {
+		if _, ok := r.Take("10.0.0.1"); !ok {
 			t.Fatalf("request %d of the burst was refused", i)
 		}
 	}
-	wait, ok := r.take("10.0.0.1")
+	wait, ok := r.Take("10.0.0.1")
 	if ok || wait != 100*time.Millisecond {
 		t.Errorf("after the burst: %v %v, want to wait 100ms", wait, ok)
 	}
-	if _, ok := r.take(other); !ok {
+	if _, ok := r.Take(other); !ok {
 		t.Error("another client was refused")
 	}
 	now = now.Add(100 * time.Millisecond)
-	if _, ok := r.take("10.0.0.1"); !ok {
+	if _, ok := r.Take("10.0.0.1"); !ok {
 		t.Error("refused after the wait")
 	}
 }

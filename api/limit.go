@@ -27,8 +27,8 @@ func (f inFlight) handle(c *fiber.Ctx) error {
 // addresses share a slot share its allowance, and the seed keeps an attacker from choosing whose.
 const rateSlots = 1 << 14
 
-// rate limits each client by the generic cell rate algorithm: a slot holds the time at which its allowance is full again.
-type rate struct {
+// Rate limits each client by the generic cell rate algorithm: a slot holds the time at which its allowance is full again.
+type Rate struct {
 	seed  maphash.Seed
 	slots [rateSlots]atomic.Int64
 	each  time.Duration // what one request costs
@@ -36,13 +36,14 @@ type rate struct {
 	now   func() time.Time
 }
 
-func newRate(perSecond float64, burst int) *rate {
+// NewRate returns a Rate that lets each client do something so often per second, and burst times at once.
+func NewRate(perSecond float64, burst int) *Rate {
 	each := time.Duration(float64(time.Second) / perSecond)
-	return &rate{seed: maphash.MakeSeed(), each: each, burst: each * time.Duration(burst), now: time.Now}
+	return &Rate{seed: maphash.MakeSeed(), each: each, burst: each * time.Duration(burst), now: time.Now}
 }
 
-// take reports whether the client may go on, and if not, after how long it may.
-func (r *rate) take(client string) (wait time.Duration, ok bool) {
+// Take reports whether the client may go on, and if not, after how long it may.
+func (r *Rate) Take(client string) (wait time.Duration, ok bool) {
 	slot := r.slot(client)
 	for {
 		now, full := r.now().UnixNano(), slot.Load()
@@ -56,13 +57,13 @@ func (r *rate) take(client string) (wait time.Duration, ok bool) {
 	}
 }
 
-func (r *rate) slot(client string) *atomic.Int64 {
+func (r *Rate) slot(client string) *atomic.Int64 {
 	return &r.slots[maphash.String(r.seed, client)%rateSlots]
 }
 
-func (r *rate) handle(c *fiber.Ctx) error {
+func (r *Rate) handle(c *fiber.Ctx) error {
 	// The socket's address, never a header: anyone can write X-Forwarded-For.
-	if wait, ok := r.take(c.Context().RemoteIP().String()); !ok {
+	if wait, ok := r.Take(c.Context().RemoteIP().String()); !ok {
 		return Errorf(TooMany, "This client sends more requests than it may.").RetryAfter(int(math.Ceil(wait.Seconds())))
 	}
 	return c.Next()

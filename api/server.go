@@ -39,7 +39,7 @@ func New(cfg Config, ready Check) (*Server, error) {
 	s.refuseMethods()
 	s.app.Use(s.observe, inFlight(make(chan struct{}, cfg.MaxInFlight)).handle)
 	if cfg.RatePerSecond > 0 {
-		s.app.Use(newRate(cfg.RatePerSecond, cfg.RateBurst).handle)
+		s.app.Use(NewRate(cfg.RatePerSecond, cfg.RateBurst).handle)
 	}
 	s.common(ready)
 	return s, nil

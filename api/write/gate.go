@@ -1,6 +1,7 @@
 package write
 
 import (
+	"fmt"
 	"slices"
 
 	"github.com/gofiber/fiber/v2"
@@ -20,6 +21,9 @@ type caller struct {
 	role    auth.Role
 	account int64
 }
+
+// String names the caller in the ledger and in keys.
+func (c caller) String() string { return fmt.Sprintf("%s/%d", c.role, c.account) }
 
 // gate knows callers by what they send as bearer token.
 type gate struct {

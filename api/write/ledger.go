@@ -15,6 +15,7 @@ type movement struct {
 	kind     string
 	reason   *string
 	order    *int64
+	reverses *int64 // the movement that this one undoes
 
 	product int64 // set by move
 }
@@ -48,11 +49,11 @@ func move(ctx context.Context, tx pgx.Tx, storeID int64, moves []movement) (shor
 
 // record writes movements that move has carried out to the ledger.
 func record(ctx context.Context, tx pgx.Tx, storeID int64, actor string, moves []movement) error {
-	const insert = `insert into stock_movements (store_id, sku, product_id, kind, quantity, order_id, reason, actor)
-		values ($1, $2, $3, $4, $5, $6, $7, $8)`
+	const insert = `insert into stock_movements (store_id, sku, product_id, kind, quantity, order_id, reverses, reason, actor)
+		values ($1, $2, $3, $4, $5, $6, $7, $8, $9)`
 	batch := &pgx.Batch{}
 	for _, m := range moves {
-		batch.Queue(insert, storeID, m.sku, m.product, m.kind, m.quantity, m.order, m.reason, actor)
+		batch.Queue(insert, storeID, m.sku, m.product, m.kind, m.quantity, m.order, m.reverses, m.reason, actor)
 	}
 	if err := tx.SendBatch(ctx, batch).Close(); err != nil {
 		return fmt.Errorf("write the ledger of store %d: %w", storeID, err)

@@ -94,7 +94,7 @@ func newShop(t *testing.T) *shop {
 	}
 	provider := s.play()
 	s.shop, err = write.New(write.Config{
-		Pool: pool, Verifier: verifier, Provider: provider, Secrets: []string{secret}, Log: slog.New(slog.DiscardHandler),
+		Pool: pool, Verifier: verifier, Issuer: s.issuer, Provider: provider, Secrets: []string{secret}, Log: slog.New(slog.DiscardHandler),
 	})
 	if err != nil {
 		t.Fatal(err)

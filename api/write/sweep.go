@@ -13,7 +13,7 @@ import (
 const payers = 4
 
 // Run does what no request does, until ctx ends: it asks the payment provider, lets orders and carts expire, and forgets
-// old idempotency keys. Several processes may run it beside each other. Time is the database's alone.
+// old idempotency keys and sessions. Several processes may run it beside each other. Time is the database's alone.
 func (s *Shop) Run(ctx context.Context) error {
 	g, ctx := errgroup.WithContext(ctx)
 	if s.provider != nil {
@@ -24,6 +24,7 @@ func (s *Shop) Run(ctx context.Context) error {
 	g.Go(func() error { return s.sweep(ctx, time.Second, "orders", s.expireOrders) })
 	g.Go(func() error { return s.sweep(ctx, time.Minute, "carts", s.expireCarts) })
 	g.Go(func() error { return s.sweep(ctx, time.Minute, "idempotency keys", s.forgetKeys) })
+	g.Go(func() error { return s.sweep(ctx, time.Minute, "sessions", s.forgetSessions) })
 	return g.Wait()
 }
 

@@ -76,6 +76,9 @@ var named = map[string]string{
 	"products_brand_id_fkey":              "brand_id",
 	"product_categories_category_id_fkey": "categories",
 	"orders_customer_id_fkey":             "customer_id",
+	"accounts_seller_id_fkey":             "seller_id",
+	"accounts_lower_idx":                  "email",
+	"customers_lower_idx":                 "email",
 	"products_seller_id_external_id_key":  "external_id",
 }
 

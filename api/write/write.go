@@ -34,6 +34,8 @@ type Config struct {
 	Pool *pgxpool.Pool
 	// Verifier believes the tokens of accounts. Without one only the server's own token opens anything.
 	Verifier *auth.Verifier
+	// Issuer signs the tokens of those who sign in. Without one nobody can.
+	Issuer *auth.Issuer
 	// Provider carries payments out. Without one nothing can be bought.
 	Provider provider
 	// Secrets sign the provider's events; several are for the time of a change.
@@ -74,6 +76,9 @@ func (c *Config) defaults() error {
 type Shop struct {
 	pool     *pgxpool.Pool
 	verifier *auth.Verifier
+	issuer   *auth.Issuer
+	hashing  hashing
+	signIns  *api.Rate
 	provider provider
 	secrets  []string
 	shipping Shipping
@@ -89,7 +94,8 @@ func New(cfg Config) (*Shop, error) {
 		return nil, err
 	}
 	return &Shop{
-		pool: cfg.Pool, verifier: cfg.Verifier, provider: cfg.Provider, secrets: cfg.Secrets, shipping: cfg.Shipping, tax: cfg.Tax,
+		pool: cfg.Pool, verifier: cfg.Verifier, issuer: cfg.Issuer, hashing: newHashing(), signIns: signIns(),
+		provider: cfg.Provider, secrets: cfg.Secrets, shipping: cfg.Shipping, tax: cfg.Tax,
 		hold: cfg.Hold, work: make(chan struct{}, 1), log: cfg.Log,
 	}, nil
 }
@@ -111,9 +117,17 @@ func (s *Shop) Register(server *api.Server) error {
 	v1.Post("/stores/:store/stock", g.allow(service), s.postStock)
 	v1.Post("/orders", g.allow(service), s.postOrder)
 	v1.Get("/orders/:order", g.allow(service, auth.Customer), s.getOrder)
+	s.registerAccounts(v1, g)
 	s.registerCart(v1, g)
 	s.registerCheckout(v1, g)
 	return nil
+}
+
+func (s *Shop) registerAccounts(v1 fiber.Router, g *gate) {
+	v1.Post("/accounts", g.allow(guest, service), s.postAccount)
+	v1.Post("/sessions", g.allow(guest), s.postSession)
+	v1.Post("/sessions/refresh", g.allow(guest), s.postRefresh)
+	v1.Post("/sessions/end", g.allow(guest), s.postSignOut)
 }
 
 func (s *Shop) registerCart(v1 fiber.Router, g *gate) {
@@ -132,6 +146,7 @@ func (s *Shop) registerCheckout(v1 fiber.Router, g *gate) {
 	v1.Post("/checkout/quote", g.allow(guest, auth.Customer), s.postQuote)
 	v1.Post("/orders/:order/extend", customer, s.postExtend)
 	v1.Post("/orders/:order/payments", customer, s.postPayment)
+	v1.Post("/cancel", g.allow(auth.Customer, auth.Support), s.postCancel)
 	v1.Post("/payments/:provider/events", g.allow(guest), s.postPaymentEvent)
 }
 

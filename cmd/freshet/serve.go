@@ -44,6 +44,8 @@ type serveOptions struct {
 	connections int           // of write
 	token       string        // of write and of admin
 	accountKeys string        // file of the keys that sign accounts' tokens
+	signingKey  string        // of write: file of the key that signs them
+	tokenLife   time.Duration
 	payment     paymentOptions
 }
 
@@ -88,6 +90,8 @@ func newServeWriteCommand(s *settings, o *serveOptions) *cobra.Command {
 	flags := cmd.Flags()
 	flags.IntVar(&o.connections, "write-connections", 16, "connections to Postgres")
 	flags.StringVar(&o.accountKeys, "account-keys", "", "file of the public keys (JWK set, Ed25519) that accounts' tokens are verified by; without it the routes of accounts answer 401")
+	flags.StringVar(&o.signingKey, "account-signing-key", "", "file of the private key (PEM, PKCS #8, Ed25519) that signs accounts' tokens, good for --token-life; without it nobody can sign in")
+	flags.DurationVar(&o.tokenLife, "token-life", 10*time.Minute, "how long an access token is good")
 	flags.StringVar(&o.payment.url, "payment-url", "", "the payment provider's address; without it nothing can be bought")
 	flags.StringVar(&o.payment.name, "payment-provider", "sandbox", "its name, in payments and in the path of its events")
 	flags.StringVar(&o.payment.token, "payment-token", "", "what it is sent as bearer token; better given by the variable, which ps doesn't show")
@@ -227,6 +231,9 @@ func (s *settings) serveWrite(ctx context.Context, o *serveOptions) error {
 	defer pool.Close()
 	config := write.Config{Pool: pool, Log: s.logger()}
 	if config.Verifier, err = loadVerifier(o.accountKeys); err != nil {
+		return err
+	}
+	if config.Issuer, err = loadIssuer(o.signingKey, o.tokenLife); err != nil {
 		return err
 	}
 	if err := o.payment.apply(&config); err != nil {

@@ -1,0 +1,106 @@
+package write_test
+
+import (
+	"fmt"
+	"testing"
+
+	"freshet/api/auth"
+	"freshet/api/write"
+	"freshet/api/write/payment"
+)
+
+func cancelBody(order int64, rest string) string {
+	return fmt.Sprintf(`{"order":%d,"reason":"changed my mind"%s}`, order, rest)
+}
+
+func TestCancelBeforeTheMoneyCame(t *testing.T) {
+	s := newShop(t)
+	o := s.buy(s.anna(), "k", "succeed")
+	s.want(s.request("POST", "/api/v1/cancel", cancelBody(o.ID, ""), s.bruno()...), 404)
+	s.want(s.request("POST", "/api/v1/cancel", cancelBody(o.ID, `,"line":1`), s.anna()...), 409)
+	s.want(s.request("POST", "/api/v1/cancel", cancelBody(o.ID, `,"refund":"none"`), s.anna()...), 422)
+	s.want(s.request("POST", "/api/v1/cancel", cancelBody(o.ID, ""), s.anna()...), 200)
+	s.want(s.request("POST", "/api/v1/cancel", cancelBody(o.ID, ""), s.anna()...), 409)
+	s.work()
+	if o := s.order(o.ID, s.anna()); o.Status != "cancelled" || o.Lines[0].Status != "cancelled" {
+		t.Errorf("cancelled: %+v", o)
+	}
+	if p := s.provider(o.ID); p.Captured != 0 || p.State != payment.Voided {
+		t.Errorf("the provider says %+v", p)
+	}
+	if n := s.number(`select on_hand * 100 + reserved from inventory where sku = 'A-1' and store_id = 1`); n != 2000 {
+		t.Errorf("on hand and reserved are %d, want 20 and 0", n)
+	}
+	s.audit()
+}
+
+// TestCancelWhileTheMoneyIsTaken cancels between authorization and capture: whichever wins, nobody pays for nothing.
+func TestCancelWhileTheMoneyIsTaken(t *testing.T) {
+	s := newShop(t)
+	o := s.buy(s.anna(), "k", "succeed")
+	if found, err := s.shop.PayNext(t.Context()); !found || err != nil {
+		t.Fatalf("authorize: %v %v", found, err)
+	}
+	if o := s.order(o.ID, s.anna()); o.Payments[0].State != payment.Authorized || o.ExpiresAt != nil {
+		t.Fatalf("authorized: %+v", o)
+	}
+	s.want(s.request("POST", "/api/v1/cancel", cancelBody(o.ID, ""), s.anna()...), 200)
+	s.work()
+	p := s.provider(o.ID)
+	if p.Captured == 1 && p.Refunded != p.Amount || p.Captured == 0 && p.State != payment.Voided {
+		t.Errorf("the provider says of a cancelled order %+v", p)
+	}
+	s.audit()
+}
+
+func TestCancelOfWhatIsPaid(t *testing.T) {
+	s := newShop(t)
+	s.exec(`update inventory set on_hand = 9 where sku = 'A-2' and store_id = 1`)
+	s.exec(`insert into stock_movements (store_id, sku, product_id, kind, quantity, actor) values (1, 'A-2', 1, 'receipt', 9, 'test')`)
+	s.cart("POST", "/api/v1/cart/1", `{"store":"milano","sku":"A-2","quantity":1}`, s.anna()...)
+	k := s.cart("POST", "/api/v1/cart/1", oneBoot, s.anna()...)
+	var o write.Order
+	s.want(s.request("POST", "/api/v1/checkout", body(k.Version, twoBootsTotal, "succeed"), append(s.anna(), "Idempotency-Key", "k")...), 201).decode(t, &o)
+	s.work()
+	keyed := append(s.anna(), "Idempotency-Key", "c")
+	statuses := s.gather(6, func(int) (reply, error) {
+		return s.try("POST", "/api/v1/cancel", cancelBody(o.ID, `,"line":2`), keyed...)
+	})
+	s.work()
+	got := s.order(o.ID, s.anna())
+	if statuses[200] != 6 || got.Status != "paid" || got.Lines[1].Status != "cancelled" || got.Lines[0].Status != "placed" || got.Payments[0].Refunded != 1500 {
+		t.Errorf("one line cancelled: %v %+v", statuses, got)
+	}
+	s.audit()
+	statuses = s.gather(6, func(int) (reply, error) {
+		return s.try("POST", "/api/v1/cancel", cancelBody(o.ID, ""), s.as(auth.Support, 9)...)
+	})
+	s.work()
+	got = s.order(o.ID, s.anna())
+	if statuses[200] != 1 || got.Status != "cancelled" || got.Payments[0].Refunded != twoBootsTotal || got.Payments[0].State != payment.Refunded {
+		t.Errorf("the rest cancelled by support: %v %+v", statuses, got)
+	}
+	if p := s.provider(o.ID); p.Refunded != twoBootsTotal || p.Captured != 1 {
+		t.Errorf("the provider says %+v", p)
+	}
+	if n := s.number(`select count(*) from stock_movements r join stock_movements m on m.id = r.reverses
+		where r.kind = 'return' and m.kind = 'sale' and r.quantity = -m.quantity and r.order_id = m.order_id`); n != 2 {
+		t.Errorf("%d sales are reversed, want 2", n)
+	}
+	if n := s.number(`select count(*) from stock_movements where actor = 'support/9'`); n != 1 {
+		t.Errorf("%d movements are support's", n)
+	}
+	s.audit()
+}
+
+// TestCancelOfAnOrderWithoutPayment is one that a system of the shop placed.
+func TestCancelOfAnOrderWithoutPayment(t *testing.T) {
+	s := newShop(t)
+	var o write.Order
+	s.want(s.request("POST", "/api/v1/orders", orderOne, "Idempotency-Key", "k"), 201).decode(t, &o)
+	s.want(s.request("POST", "/api/v1/cancel", cancelBody(o.ID, ""), s.anna()...), 200)
+	if n := s.number(`select on_hand from inventory where sku = 'A-1' and store_id = 1`); n != 20 {
+		t.Errorf("%d on hand, want 20", n)
+	}
+	s.audit()
+}
