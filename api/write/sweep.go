@@ -2,6 +2,7 @@ package write
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"time"
 
@@ -51,31 +52,45 @@ func (s *Shop) sweep(ctx context.Context, every time.Duration, what string, batc
 	}
 }
 
-// expireOrders ends one order whose time has run out. Those that another transaction has in hand are left to it.
+// expireBatch is how many orders are looked up at once; each is a transaction of its own.
+const expireBatch = 100
+
+// expireOrders ends orders whose time has run out. One that can't be ended keeps no other waiting.
 func (s *Shop) expireOrders(ctx context.Context) (found bool, err error) {
-	const query = `select id from orders where status = 'placed' and expires_at <= now() order by expires_at limit 1 for no key update skip locked`
-	_, err = s.transact(ctx, func(tx pgx.Tx) error {
-		rows, err := tx.Query(ctx, query)
+	const query = `select id from orders where status = 'placed' and expires_at <= now() order by expires_at limit $1`
+	rows, err := s.pool.Query(ctx, query, expireBatch)
+	if err != nil {
+		return false, fmt.Errorf("find orders that ran out: %w", err)
+	}
+	ids, err := pgx.CollectRows(rows, pgx.RowTo[int64])
+	if err != nil {
+		return false, fmt.Errorf("find orders that ran out: %w", err)
+	}
+	var problems []error
+	for _, id := range ids {
+		problems = append(problems, s.expireOrder(ctx, id))
+	}
+	return len(ids) == expireBatch, errors.Join(problems...)
+}
+
+// expireOrder ends the order, unless another transaction has it in hand: to that it is left.
+func (s *Shop) expireOrder(ctx context.Context, id int64) error {
+	const query = `select id from orders where id = $1 and status = 'placed' and expires_at <= now() for no key update skip locked`
+	_, err := s.transact(ctx, func(tx pgx.Tx) error {
+		tag, err := tx.Exec(ctx, query, id)
+		if err != nil || tag.RowsAffected() == 0 {
+			return err
+		}
+		o, err := lockOrder(ctx, tx, id)
 		if err != nil {
-			return fmt.Errorf("find orders that ran out: %w", err)
+			return err
 		}
-		ids, err := pgx.CollectRows(rows, pgx.RowTo[int64])
-		if err != nil {
-			return fmt.Errorf("find orders that ran out: %w", err)
-		}
-		found = len(ids) > 0
-		for _, id := range ids {
-			o, err := lockOrder(ctx, tx, id)
-			if err != nil {
-				return err
-			}
-			if err := settle(ctx, tx, o); err != nil {
-				return err
-			}
-		}
-		return nil
+		return settle(ctx, tx, o)
 	})
-	return found && err == nil, err
+	if err != nil {
+		return fmt.Errorf("expire order %d: %w", id, err)
+	}
+	return nil
 }
 
 // sweepBatch keeps deletes short.
