@@ -46,11 +46,21 @@ func counted(t *testing.T) (c *Client, prefix string, requests *[]string) {
 func drawWhere(rt *rapid.T) [][]Condition {
 	condition := rapid.Custom(func(rt *rapid.T) Condition {
 		c := rapid.SampledFrom([]Condition{
-			{Facet: FacetBrand, Values: []string{"1"}}, {Facet: FacetBrand, Values: []string{"2", "3"}}, {Facet: FacetBrand, Values: []string{}},
-			{Facet: FacetStock, Values: []string{"true"}}, {Facet: FacetPrice, Op: "<=", Number: 1500}, {Facet: FacetPrice, Op: ">", Number: 700},
-			{Facet: FacetPrice, Op: "!=", Number: 1000}, {Facet: "colour", Values: []string{"rosso"}}, {Facet: "colour", Values: []string{"nero", "blu"}},
-			{Facet: "weight", Op: ">=", Number: 2}, {Facet: "weight", Values: []string{"1", "2.5"}}, {Facet: "organic", Values: []string{"false"}},
-			{Facet: Level(0), Values: []string{"1"}}, {Facet: Level(1), Values: []string{"11"}}, {Facet: FacetCategory, Values: []string{"12"}},
+			{Facet: FacetBrand, Values: []string{"1"}},
+			{Facet: FacetBrand, Values: []string{"2", "3"}},
+			{Facet: FacetBrand, Values: []string{}},
+			{Facet: FacetStock, Values: []string{"true"}},
+			{Facet: FacetPrice, Op: "<=", Number: 1500},
+			{Facet: FacetPrice, Op: ">", Number: 700},
+			{Facet: FacetPrice, Op: "!=", Number: 1000},
+			{Facet: "colour", Values: []string{"rosso"}},
+			{Facet: "colour", Values: []string{"nero", "blu"}},
+			{Facet: "weight", Op: ">=", Number: 2},
+			{Facet: "weight", Values: []string{"1", "2.5"}},
+			{Facet: "organic", Values: []string{"false"}},
+			{Facet: Level(0), Values: []string{"1"}},
+			{Facet: Level(1), Values: []string{"11"}},
+			{Facet: FacetCategory, Values: []string{"12"}},
 		}).Draw(rt, "condition")
 		c.Not = rapid.IntRange(0, 3).Draw(rt, "not") == 0
 		return c
@@ -265,8 +275,11 @@ func TestFacetValues(t *testing.T) {
 	index(t, client, prefix, "it", shop(1), views...)
 	s := NewSearcher(client, SearcherConfig{Prefix: prefix})
 	for _, tt := range []struct{ code, text, want string }{
-		{"colour", "ro", "Rosa 2 Rosso chiaro 1 Rosso scuro 1"}, {"colour", "SCUR ross", "Rosso scuro 1"}, {"colour", "blu", ""},
-		{"colour", "", "Rosa 2 Rosso chiaro 1 Rosso scuro 1 Verde 1"}, {"brand", "bre", "Brenta 2"},
+		{"colour", "ro", "Rosa 2 Rosso chiaro 1 Rosso scuro 1"},
+		{"colour", "SCUR ross", "Rosso scuro 1"},
+		{"colour", "blu", ""},
+		{"colour", "", "Rosa 2 Rosso chiaro 1 Rosso scuro 1 Verde 1"},
+		{"brand", "bre", "Brenta 2"},
 	} {
 		values, err := s.FacetValues(t.Context(), query(), tt.code, tt.text, 10, shop(1))
 		if err != nil {

@@ -35,7 +35,7 @@ func (x *Indices) Build(ctx context.Context, generation int) error {
 		def["aliases"] = object{Beside(Alias(x.Prefix, lang)): object{"is_write_index": true}}
 		err := x.Client.json(ctx, http.MethodPut, "/"+url.PathEscape(indexOf(x.Prefix, lang, generation)), def, nil)
 		var status *statusError
-		if err != nil && !(errors.As(err, &status) && status.Type == "resource_already_exists_exception") {
+		if exists := errors.As(err, &status) && status.Type == "resource_already_exists_exception"; err != nil && !exists {
 			return fmt.Errorf("build index %s: %w", indexOf(x.Prefix, lang, generation), err)
 		}
 	}

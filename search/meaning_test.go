@@ -19,8 +19,11 @@ func speaking() *dimension.Set {
 		Stores:     []dimension.Store{{ID: 7, Languages: Languages(), TreeID: 1}, {ID: 8, Languages: Languages(), TreeID: 2}},
 		Categories: []dimension.Category{{ID: 1, TreeID: 1, Active: true}, {ID: 2, TreeID: 1, ParentID: &parent, Active: true}, {ID: 3, TreeID: 2, Active: true}, {ID: 4, TreeID: 1}},
 		Texts: []dimension.CategoryText{
-			{CategoryID: 1, Lang: "it", Name: "Scarpe"}, {CategoryID: 2, Lang: "it", Name: "Borse e zaini da viaggio"},
-			{CategoryID: 3, Lang: "it", Name: "Scarpe"}, {CategoryID: 4, Lang: "it", Name: "Nascoste"}, {CategoryID: 1, Lang: "en", Name: "Running shoes"},
+			{CategoryID: 1, Lang: "it", Name: "Scarpe"},
+			{CategoryID: 2, Lang: "it", Name: "Borse e zaini da viaggio"},
+			{CategoryID: 3, Lang: "it", Name: "Scarpe"},
+			{CategoryID: 4, Lang: "it", Name: "Nascoste"},
+			{CategoryID: 1, Lang: "en", Name: "Running shoes"},
 		},
 		Brands: []dimension.Brand{{ID: 5, Name: "De'Longhi"}, {ID: 6, Name: "San Benedetto"}, {ID: 9, Name: "Sale"}},
 		Synonyms: []dimension.Synonyms{

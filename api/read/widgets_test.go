@@ -37,12 +37,15 @@ func widgetShop() *dimension.Set {
 		Stores:     []dimension.Store{{ID: 1, Code: "widgets", Market: "it", Currency: "EUR", Languages: []string{"it"}, TreeID: 1, Active: true}},
 		Categories: []dimension.Category{category(1, nil), category(2, &home), category(3, &home), category(4, nil)},
 		Texts: []dimension.CategoryText{
-			{CategoryID: 1, Lang: "it", Name: "Casa"}, {CategoryID: 2, Lang: "it", Name: "Cucina"},
-			{CategoryID: 3, Lang: "it", Name: "Bagno"}, {CategoryID: 4, Lang: "it", Name: "Sport"},
+			{CategoryID: 1, Lang: "it", Name: "Casa"},
+			{CategoryID: 2, Lang: "it", Name: "Cucina"},
+			{CategoryID: 3, Lang: "it", Name: "Bagno"},
+			{CategoryID: 4, Lang: "it", Name: "Sport"},
 		},
 		Brands: []dimension.Brand{{ID: 1, Name: "Alba"}, {ID: 2, Name: "Brenta"}, {ID: 3, Name: "Cima"}, {ID: 4, Name: "Dora"}},
 		Attributes: []dimension.Attribute{
-			{Code: "colour", Kind: "keyword", Facet: true, Labels: "{}"}, {Code: "material", Kind: "keyword", Facet: true, Labels: "{}"},
+			{Code: "colour", Kind: "keyword", Facet: true, Labels: "{}"},
+			{Code: "material", Kind: "keyword", Facet: true, Labels: "{}"},
 			number("weight", 0), number("rating", 1),
 		},
 	})
@@ -206,7 +209,8 @@ func post(t *testing.T, address, body string, into any) {
 // listen serves until the test ends.
 func listen(t *testing.T, server interface {
 	Serve(ctx context.Context, ln net.Listener) error
-}) string {
+},
+) string {
 	t.Helper()
 	ln, err := (&net.ListenConfig{}).Listen(t.Context(), "tcp", "127.0.0.1:0")
 	if err != nil {

@@ -53,8 +53,14 @@ func edits() []edit {
 			`update ` + table + ` set ` + column + ` = ` + column + ` - 1 where ` + where
 	}
 	list := []edit{
-		{what: "price"}, {what: "row of stock"}, {what: "title"}, {what: "attribute"}, {what: "name of a brand"},
-		{what: "name of a category"}, {what: "place of a category"}, {what: "prices of the largest store", once: true},
+		{what: "price"},
+		{what: "row of stock"},
+		{what: "title"},
+		{what: "attribute"},
+		{what: "name of a brand"},
+		{what: "name of a category"},
+		{what: "place of a category"},
+		{what: "prices of the largest store", once: true},
 	}
 	list[0].do, list[0].undo = add("prices", "amount", "ctid = "+price)
 	list[1].do, list[1].undo = add("inventory", "low_stock_at", "ctid = "+stock)

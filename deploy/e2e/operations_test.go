@@ -113,9 +113,10 @@ var shopOperations = []operation{
 	{"merchandising rule", 4, func(n *nemesis) []statement {
 		action := []string{"pin", "pin", "hide", "boost"}[n.rng.IntN(4)]
 		var place, factor any
-		if action == "pin" {
+		switch action {
+		case "pin":
 			place = 1 + n.rng.IntN(30)
-		} else if action == "boost" {
+		case "boost":
 			factor = 0.25 + float64(n.rng.IntN(12))/2
 		}
 		return one(`insert into search_rules (id, store_id, category_id, query, product_id, action, place, factor)

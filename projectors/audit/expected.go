@@ -36,8 +36,13 @@ func OpenStore(ctx context.Context, conn *pgx.Conn, store int64) (*Tables, error
 // that the same queries compute a part of what they compute for all. The end of the transaction takes the views back.
 func narrow(ctx context.Context, tx pgx.Tx, store int64) error {
 	for _, view := range []struct{ table, which string }{
-		{"stores", "id = %d"}, {"offers", "store_id = %d"}, {"prices", "store_id = %d"}, {"inventory", "store_id = %d"},
-		{"stock_movements", "store_id = %d"}, {"orders", "store_id = %d"}, {"products", "id in (select product_id from public.offers where store_id = %d)"},
+		{"stores", "id = %d"},
+		{"offers", "store_id = %d"},
+		{"prices", "store_id = %d"},
+		{"inventory", "store_id = %d"},
+		{"stock_movements", "store_id = %d"},
+		{"orders", "store_id = %d"},
+		{"products", "id in (select product_id from public.offers where store_id = %d)"},
 	} {
 		sql := fmt.Sprintf("create temp view %s as select * from public.%s where "+view.which, view.table, view.table, store)
 		if _, err := tx.Exec(ctx, sql); err != nil {

@@ -155,11 +155,6 @@ func list[T any](ctx context.Context, tx pgx.Tx, to pgx.RowToFunc[T], sql string
 	return pgx.CollectRows(found, to)
 }
 
-// offered says whether the offer and its product exist and are active, with a title and a price.
-func (r *rows) offered() bool {
-	return r.status != nil && *r.status == "active" && r.offer != nil && r.offer.Status == "active" && len(r.languages) > 0 && r.priced() > 0
-}
-
 func (r *rows) priced() (n int) {
 	for _, v := range r.variants {
 		if v.Amount != nil {

@@ -78,8 +78,10 @@ func newWorld() *world {
 		},
 		categories: map[int64]dimension.Category{}, names: map[int64]map[string]string{},
 		attributes: []dimension.Attribute{
-			{Code: "colour", Kind: "keyword", Facet: true}, {Code: "organic", Kind: "boolean", Facet: true},
-			{Code: "note", Kind: "keyword"}, {Code: "weight", Kind: "number", Facet: true},
+			{Code: "colour", Kind: "keyword", Facet: true},
+			{Code: "organic", Kind: "boolean", Facet: true},
+			{Code: "note", Kind: "keyword"},
+			{Code: "weight", Kind: "number", Facet: true},
 		},
 	}
 	w.put(1, 0, 0, true, "Alimentari")
