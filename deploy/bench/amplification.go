@@ -44,7 +44,7 @@ func edits() []edit {
 		place   = `(select id from categories order by md5(id::text) offset $1 limit 1)`
 		largest = `(select store_id from offers group by store_id order by count(*) desc, store_id limit 1) and $1 = 0`
 	)
-	append := func(table, column, where string) (do, undo string) {
+	lengthen := func(table, column, where string) (do, undo string) {
 		return `update ` + table + ` set ` + column + ` = ` + column + ` || ' *' where ` + where,
 			`update ` + table + ` set ` + column + ` = left(` + column + `, length(` + column + `) - 2) where ` + where
 	}
@@ -64,11 +64,11 @@ func edits() []edit {
 	}
 	list[0].do, list[0].undo = add("prices", "amount", "ctid = "+price)
 	list[1].do, list[1].undo = add("inventory", "low_stock_at", "ctid = "+stock)
-	list[2].do, list[2].undo = append("product_texts", "title", "ctid = "+text)
+	list[2].do, list[2].undo = lengthen("product_texts", "title", "ctid = "+text)
 	list[3].do = `update products set attributes = attributes || '{"bench": true}' where id = ` + product
 	list[3].undo = `update products set attributes = attributes - 'bench' where id = ` + product
-	list[4].do, list[4].undo = append("brands", "name", "id = "+brand)
-	list[5].do, list[5].undo = append("category_texts", "name", "ctid = "+name)
+	list[4].do, list[4].undo = lengthen("brands", "name", "id = "+brand)
+	list[5].do, list[5].undo = lengthen("category_texts", "name", "ctid = "+name)
 	list[6].do, list[6].undo = add("categories", "position", "id = "+place)
 	list[7].do, list[7].undo = add("prices", "amount", "store_id = "+largest)
 	return list
