@@ -2,10 +2,10 @@
 // writer that fills it, and the query that reads it.
 //
 // projectors/index writes through Writer and makes documents with FromView; cmd/freshet calls Ensure before either side
-// starts; api/read asks Searcher. Guarantees: a document is replaced only by one of a higher version, in whatever order
-// and however often they are sent; a deleted offer leaves a versioned tombstone, so no late write brings it back; a page
-// of results is one request with exact counts; and what a shopper types reaches the server only as the value of a match
-// clause, never as a query language.
+// starts; api/read asks Searcher; search/relevance measures what it finds. Guarantees: a document is replaced only by one
+// of a higher version, in whatever order and however often they are sent; a deleted offer leaves a versioned tombstone, so
+// no late write brings it back; a page of results is one request with exact counts; and what a shopper types reaches the
+// server only as the value of a match, term or prefix clause, never as a query language.
 package search
 
 import (

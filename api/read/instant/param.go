@@ -77,14 +77,14 @@ func (r *Request) groups(name string) ([][]string, error) {
 	var groups [][]string
 	for _, inner := range outer {
 		var one string
-		var any []string
+		var several []string
 		switch {
 		case json.Unmarshal(inner, &one) == nil:
 			groups = append(groups, []string{one})
-		case json.Unmarshal(inner, &any) != nil:
+		case json.Unmarshal(inner, &several) != nil:
 			return nil, api.Errorf(api.Invalid, "%s must be a list of texts and of lists of texts.", name).At(name)
-		case len(any) > 0:
-			groups = append(groups, any)
+		case len(several) > 0:
+			groups = append(groups, several)
 		}
 	}
 	return groups, nil
