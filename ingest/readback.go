@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"strconv"
 	"time"
 
 	"github.com/segmentio/kafka-go"
@@ -120,11 +121,11 @@ func (l leftover) keys(ctx context.Context, part *partition, at offsets) (map[st
 		if l.skip[string(key)] || (l.only != nil && !l.only[string(key)]) {
 			return nil
 		}
-		commit, err := commitOf(r.Headers)
+		at, err := positionOf(r.Headers)
 		if err != nil {
 			return err
 		}
-		if r.Value == nil || commit >= l.since {
+		if r.Value == nil || at.Commit >= l.since {
 			delete(old, string(key))
 			return nil
 		}
@@ -157,13 +158,18 @@ func (l leftover) rows(ctx context.Context, part *partition, at offsets, keys ma
 	})
 }
 
-// elsewhere returns those of the keys that a newer record in another partition tells of.
+// elsewhere returns those of the keys that live on in another partition: of all that was told of them since, in any
+// partition, the newest is no delete.
 func (l leftover) elsewhere(ctx context.Context, parts []*partition, gone []vanished) (map[string]bool, error) {
 	keys := map[string]bool{}
 	for _, v := range gone {
 		keys[v.key] = true
 	}
-	alive := map[string]bool{}
+	type word struct {
+		at    change.Position
+		alive bool
+	}
+	last := map[string]word{}
 	for _, part := range parts {
 		if part == gone[0].part {
 			continue
@@ -177,9 +183,9 @@ func (l leftover) elsewhere(ctx context.Context, parts []*partition, gone []vani
 			if err != nil || !keys[string(key)] {
 				return err
 			}
-			commit, err := commitOf(r.Headers)
-			if err == nil && commit >= l.since {
-				alive[string(key)] = r.Value != nil
+			at, err := positionOf(r.Headers)
+			if err == nil && at.Commit >= l.since && !last[string(key)].at.After(at) {
+				last[string(key)] = word{at, r.Value != nil}
 			}
 			return err
 		})
@@ -187,17 +193,27 @@ func (l leftover) elsewhere(ctx context.Context, parts []*partition, gone []vani
 			return nil, err
 		}
 	}
+	alive := map[string]bool{}
+	for key, w := range last {
+		alive[key] = w.alive
+	}
 	return alive, nil
 }
 
-// commitOf is a record's commit position; 0, before all of ours, for one that another program wrote.
-func commitOf(headers []kafka.Header) (change.LSN, error) {
+// positionOf reads where a record stands in the stream; zero for a record that does not say.
+func positionOf(headers []kafka.Header) (p change.Position, err error) {
 	for _, h := range headers {
-		if h.Key == change.HeaderCommitLSN {
-			return change.ParseLSN(string(h.Value))
+		switch h.Key {
+		case change.HeaderCommitLSN:
+			p.Commit, err = change.ParseLSN(string(h.Value))
+		case change.HeaderTxIndex:
+			p.Index, err = strconv.ParseUint(string(h.Value), 10, 64)
+		}
+		if err != nil {
+			return p, fmt.Errorf("header %s: %w", h.Key, err)
 		}
 	}
-	return 0, nil
+	return p, nil
 }
 
 // rowOf takes the row out of an envelope, with or without a schema around it. What is no such JSON has none.

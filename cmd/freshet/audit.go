@@ -146,12 +146,14 @@ func (a *auditor) look(ctx context.Context, store int64, plan bool) (report audi
 			return err
 		}
 		stores := &audit.Stores{Database: a.db, Index: audit.NewIndex(a.elasticURL, a.prefix), Store: store}
+		kinds := audit.Kinds()
 		if store != 0 {
+			kinds = audit.StoreKinds()
 			if stores.Products, err = tables.Products(ctx); err != nil {
 				return err
 			}
 		}
-		if report, err = audit.Compare(ctx, tables, stores); err != nil || !plan {
+		if report, err = audit.Compare(ctx, tables, stores, kinds...); err != nil || !plan {
 			return err
 		}
 		mend, err = tables.Plan(ctx, report, stores)

@@ -52,6 +52,9 @@ func TestExplainAndRepair(t *testing.T) {
 	}
 	t.Logf("%s", s.run("audit", "--store", "1", "--repair"))
 	s.mustAgree(ctx, "after the repair")
+	s.damageOrders(ctx)
+	t.Logf("%s", s.run("audit", "--repair"))
+	s.mustAgree(ctx, "after the repair of orders and recommendations")
 	if e := s.explain(product); !e.Shown {
 		t.Errorf("after the repair: %s", e.Verdict)
 	}
@@ -100,6 +103,22 @@ func (s *shop) damage(ctx context.Context, product int64) {
 		s.t.Fatalf("delete the pages: %v", err)
 	}
 	s.deleteDocument(ctx, id)
+}
+
+// damageOrders harms what is kept of orders.
+func (s *shop) damageOrders(ctx context.Context) {
+	s.t.Helper()
+	for collection, update := range map[string]bson.D{
+		"orders":   {{Key: "$inc", Value: bson.D{{Key: "row.total", Value: int64(1)}}}},
+		"levels":   {{Key: "$unset", Value: bson.D{{Key: "skus", Value: ""}}}},
+		"together": {{Key: "$inc", Value: bson.D{{Key: "orders", Value: int64(1000)}}}},
+		"picks":    {{Key: "$unset", Value: bson.D{{Key: "bought", Value: ""}}}},
+	} {
+		one, err := s.db.Collection(collection).UpdateOne(ctx, bson.D{}, update)
+		if err != nil || one.ModifiedCount != 1 {
+			s.t.Fatalf("damage one of %s: %v %+v", collection, err, one)
+		}
+	}
 }
 
 // deleteDocument takes a search document away as a lost segment would: under its own version, which a write of the same

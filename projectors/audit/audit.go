@@ -31,7 +31,10 @@ const (
 )
 
 // Kinds lists all read models in the order of the flow.
-func Kinds() []Kind { return []Kind{Product, Offer, Node, Home, Search, Order, Level, Together, Picks} }
+func Kinds() []Kind { return append(StoreKinds(), Together, Picks) }
+
+// StoreKinds lists those that can be computed from the rows of one store alone.
+func StoreKinds() []Kind { return []Kind{Product, Offer, Node, Home, Search, Order, Level} }
 
 // Documents holds canonical documents by key. A canonical document is what JSON decoding yields: maps, slices, strings,
 // float64 and bool, without anything that two right documents may differ in (positions, revisions, versions).

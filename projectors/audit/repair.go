@@ -13,6 +13,7 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"freshet/projectors"
+	"freshet/projectors/recommend"
 )
 
 // maxKeys is how many rows one order to ingest may name.
@@ -57,6 +58,10 @@ func (t *Tables) Plan(ctx context.Context, report Report, stores *Stores) (Repai
 				wrong.offers[[2]int64{ids[0], ids[1]}] = true
 			case Order:
 				wrong.orders[ids[0]] = true
+			case Together:
+				wrong.together[ids[0]] = true
+			case Picks:
+				wrong.picks[ids[0]] = true
 			case Search:
 				parts.product(ids[0], ids[1])
 			case Node:
@@ -73,13 +78,16 @@ func (t *Tables) Plan(ctx context.Context, report Report, stores *Stores) (Repai
 	for _, o := range offered {
 		parts.product(o[0], o[1])
 	}
+	if err := errors.Join(t.ordersBehind(ctx, wrong), stores.ordersBehind(ctx, wrong)); err != nil {
+		return Repair{}, err
+	}
 	rereads, err := t.rereads(ctx, wrong, stores)
 	return Repair{Rereads: rereads, Commands: parts.commands()}, err
 }
 
 // numbers reads the numbers of a key: product; store and product or category; store.
 func numbers(kind Kind, key string) (ids []int64, err error) {
-	want := map[Kind]int{Product: 1, Offer: 2, Search: 2, Node: 2, Home: 1, Order: 1, Level: 2}[kind]
+	want := map[Kind]int{Product: 1, Offer: 2, Search: 2, Node: 2, Home: 1, Order: 1, Level: 2, Together: 1, Picks: 1}[kind]
 	if _, after, found := strings.Cut(key, "/"); found { // "<lang>/<store>:<product>"
 		key = after
 	}
@@ -145,11 +153,14 @@ func (p *parts) commands() (commands []projectors.Command) {
 // folded are the wrong documents that rows are folded into.
 type folded struct {
 	products, orders map[int64]bool
+	together, picks  map[int64]bool // by product, by customer
 	offers           map[[2]int64]bool
 }
 
 func newFolded() *folded {
-	return &folded{products: map[int64]bool{}, orders: map[int64]bool{}, offers: map[[2]int64]bool{}}
+	return &folded{
+		products: map[int64]bool{}, orders: map[int64]bool{}, together: map[int64]bool{}, picks: map[int64]bool{}, offers: map[[2]int64]bool{},
+	}
 }
 
 // arguments are what the row queries take, by whose rows they list.
@@ -159,6 +170,28 @@ func (f *folded) arguments() map[owner][]int64 {
 		pairs = append(pairs, o[0], o[1])
 	}
 	return map[owner][]int64{ofProduct: slices.Collect(maps.Keys(f.products)), ofOffer: pairs, ofOrder: slices.Collect(maps.Keys(f.orders))}
+}
+
+// ordersBehind adds the orders that Postgres counts for what is recommended: the newest, as many as are looked at.
+func (t *Tables) ordersBehind(ctx context.Context, wrong *folded) error {
+	rows, err := t.tx.Query(ctx, `
+		select o.id from unnest($1::bigint[]) p cross join lateral
+			(select o.id from orders o join order_items i on i.order_id = o.id where i.product_id = p order by o.placed_at desc, o.id desc limit $3) o
+		union
+		select o.id from unnest($2::bigint[]) c cross join lateral
+			(select id from orders where customer_id = c order by placed_at desc, id desc limit $4) o`,
+		slices.Collect(maps.Keys(wrong.together)), slices.Collect(maps.Keys(wrong.picks)), recommend.Window, recommend.History)
+	if err != nil {
+		return fmt.Errorf("list the orders behind recommendations: %w", err)
+	}
+	ids, err := pgx.CollectRows(rows, pgx.RowTo[int64])
+	if err != nil {
+		return fmt.Errorf("list the orders behind recommendations: %w", err)
+	}
+	for _, id := range ids {
+		wrong.orders[id] = true
+	}
+	return nil
 }
 
 // rereads lists the rows of the wrong documents, those of Postgres and those of the documents themselves.

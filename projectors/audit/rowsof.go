@@ -10,6 +10,7 @@ import (
 	"freshet/projectors/catalog"
 	"freshet/projectors/offer"
 	"freshet/projectors/order"
+	"freshet/projectors/recommend"
 )
 
 // rowsOf tells the rows that the wrong documents say exist.
@@ -108,6 +109,19 @@ func (s *Stores) rowsOfOrders(ctx context.Context, wrong map[int64]bool, put fun
 		for _, x := range o.Refunds {
 			put("refunds", text(x.ID))
 		}
+	}
+	return nil
+}
+
+// ordersBehind adds the orders that the stored baskets count for what is recommended.
+func (s *Stores) ordersBehind(ctx context.Context, wrong *folded) error {
+	var baskets []recommend.Basket
+	which := bson.D{{Key: "$or", Value: bson.A{among(wrong.together, "products"), among(wrong.picks, "customer")}}}
+	if err := s.all(ctx, recommend.BasketsCollectionName, which, &baskets); err != nil {
+		return err
+	}
+	for _, b := range baskets {
+		wrong.orders[b.ID] = true
 	}
 	return nil
 }
