@@ -51,7 +51,7 @@ type settings struct {
 	// mongoDatabase is the database in mongoURL.
 	mongoDatabase string
 
-	// tokens are the bearer tokens that up gives its processes; see loadTokens.
+	// tokens are the bearer tokens and keys that up gives its processes, by variable; see loadTokens.
 	tokens map[string]string
 }
 

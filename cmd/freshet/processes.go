@@ -33,13 +33,17 @@ type ownProcess struct {
 // ownProcesses are in the order of the flow, which is the order they start in; they
 // end in the reverse one.
 func (s *settings) ownProcesses() []ownProcess {
-	return []ownProcess{
+	processes := []ownProcess{
 		{name: "ingest", args: []string{"ingest"}},
 		{name: "project", args: append([]string{"project"}, stageNames...)},
 		{name: "read", args: []string{"serve", "read"}, listen: s.readListen, setting: "FRESHET_READ_LISTEN"},
 		{name: "write", args: []string{"serve", "write"}, listen: s.writeListen, setting: "FRESHET_WRITE_LISTEN"},
 		{name: "admin", args: []string{"serve", "admin"}, listen: s.adminListen, setting: "FRESHET_ADMIN_LISTEN"},
 	}
+	if s.env[paymentVariable] == "" {
+		processes = append(processes, ownProcess{name: "sandbox", args: []string{"sandbox"}, listen: s.sandboxListen(), setting: sandboxVariable})
+	}
+	return processes
 }
 
 // processSpecs says how each of them is run.

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -13,7 +14,21 @@ import (
 
 	"freshet/api/write/payment"
 	"freshet/api/write/payment/sandbox"
+	"freshet/deploy/health"
 )
+
+// paymentVariable names the payment provider; where it is not set, up plays one.
+const paymentVariable = "FRESHET_PAYMENT_URL"
+
+const (
+	defaultSandboxListen = "127.0.0.1:8083"
+	sandboxVariable      = "FRESHET_SANDBOX_LISTEN"
+)
+
+// sandboxListen is where up's sandbox listens.
+func (s *settings) sandboxListen() string {
+	return cmp.Or(s.env[sandboxVariable], defaultSandboxListen)
+}
 
 func newSandboxCommand(s *settings) *cobra.Command {
 	var cfg sandbox.Config
@@ -30,7 +45,7 @@ behave, in words joined by +: succeed, decline, timeout, late, twice.`,
 		Args:    cobra.NoArgs,
 	}
 	flags := cmd.Flags()
-	flags.StringVar(&listen, "sandbox-listen", "127.0.0.1:8083", "address that the shop gives its payments to")
+	flags.StringVar(&listen, "sandbox-listen", defaultSandboxListen, "address that the shop gives its payments to")
 	flags.StringVar(&cfg.Webhook, "sandbox-webhook", "", "where events go (default the write API)")
 	flags.DurationVar(&cfg.Delay, "sandbox-delay", 2*time.Second, "how late \"late\" is")
 	flags.StringVar(&cfg.Token, "payment-token", "", "what the shop sends as bearer token; better given by the variable")
@@ -59,6 +74,7 @@ func (s *settings) runSandbox(ctx context.Context, listen string, play *sandbox.
 	server := &http.Server{Handler: play, ReadTimeout: 5 * time.Second, WriteTimeout: 10 * time.Second, IdleTimeout: time.Minute}
 	s.logger().Info("serving", "server", "sandbox", "address", ln.Addr().String())
 	g, ctx := errgroup.WithContext(ctx)
+	g.Go(func() error { return health.New(s.health, newRegistry()).Run(ctx) })
 	g.Go(func() error { return play.Run(ctx) })
 	g.Go(func() error {
 		if err := server.Serve(ln); !errors.Is(err, http.ErrServerClosed) {

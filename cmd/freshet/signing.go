@@ -8,8 +8,11 @@ import (
 	"encoding/hex"
 	"encoding/json"
 	"encoding/pem"
+	"errors"
 	"fmt"
+	"io/fs"
 	"os"
+	"path/filepath"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -52,6 +55,43 @@ func loadIssuer(path string, life time.Duration) (*auth.Issuer, error) {
 		return nil, err
 	}
 	return auth.NewIssuer(kid, key, life)
+}
+
+// Where up keeps the keys of accounts in the data directory, and the variables that name the files.
+const (
+	signingKeyFile, signingKeyVariable   = "account.pem", "FRESHET_ACCOUNT_SIGNING_KEY"
+	accountKeysFile, accountKeysVariable = "account.jwks", "FRESHET_ACCOUNT_KEYS"
+)
+
+// givesAccountKeys says whether the environment names keys of accounts: then up makes none.
+func (s *settings) givesAccountKeys() bool {
+	return s.env[signingKeyVariable] != "" || s.env[accountKeysVariable] != ""
+}
+
+// makeAccountKeys makes the key that signs the tokens of accounts, unless it is there, and the file of its public half.
+func makeAccountKeys(data string) error {
+	private := filepath.Join(data, signingKeyFile)
+	if _, err := os.Stat(private); errors.Is(err, fs.ErrNotExist) {
+		_, key, err := ed25519.GenerateKey(nil)
+		if err != nil {
+			return fmt.Errorf("make the key of accounts: %w", err)
+		}
+		der, err := x509.MarshalPKCS8PrivateKey(key)
+		if err != nil {
+			return fmt.Errorf("make the key of accounts: %w", err)
+		}
+		if err := os.WriteFile(private, pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: der}), 0o600); err != nil {
+			return fmt.Errorf("keep the key of accounts: %w", err)
+		}
+	}
+	public, err := publicKeys([]string{private})
+	if err != nil {
+		return err
+	}
+	if err := os.WriteFile(filepath.Join(data, accountKeysFile), public, 0o600); err != nil {
+		return fmt.Errorf("keep the public keys of accounts: %w", err)
+	}
+	return nil
 }
 
 func newAccountKeysCommand(s *settings) *cobra.Command {

@@ -1,9 +1,6 @@
 package main
 
 import (
-	"crypto/ed25519"
-	"crypto/x509"
-	"encoding/pem"
 	"os"
 	"path/filepath"
 	"testing"
@@ -12,43 +9,34 @@ import (
 	"freshet/api/auth"
 )
 
-// TestWhatIsSignedIsVerified goes by files, as the servers do.
-func TestWhatIsSignedIsVerified(t *testing.T) {
-	_, key, err := ed25519.GenerateKey(nil)
+// TestUpMakesTheKeysOfAccountsOnce signs and verifies by the files, as the servers do.
+func TestUpMakesTheKeysOfAccountsOnce(t *testing.T) {
+	data := t.TempDir()
+	for range 2 {
+		if err := makeAccountKeys(data); err != nil {
+			t.Fatal(err)
+		}
+	}
+	info, err := os.Stat(filepath.Join(data, signingKeyFile))
+	if err != nil || info.Mode().Perm() != 0o600 {
+		t.Errorf("the key's file: %v %v, want it to be its owner's alone", info, err)
+	}
+	issuer, err := loadIssuer(filepath.Join(data, signingKeyFile), time.Minute)
 	if err != nil {
 		t.Fatal(err)
 	}
-	der, err := x509.MarshalPKCS8PrivateKey(key)
+	verifier, err := loadVerifier(filepath.Join(data, accountKeysFile))
 	if err != nil {
 		t.Fatal(err)
 	}
-	private, public := filepath.Join(t.TempDir(), "account.pem"), filepath.Join(t.TempDir(), "account.jwks")
-	if err := os.WriteFile(private, pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: der}), 0o600); err != nil {
-		t.Fatal(err)
-	}
-	set, err := publicKeys([]string{private})
+	token, err := issuer.Issue(auth.Claims{Subject: "7", Role: auth.Customer})
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := os.WriteFile(public, set, 0o600); err != nil {
-		t.Fatal(err)
+	if claims, err := verifier.Verify(token); err != nil || claims.Subject != "7" {
+		t.Errorf("%+v, %v", claims, err)
 	}
-	issuer, err := loadIssuer(private, time.Minute)
-	if err != nil {
-		t.Fatal(err)
-	}
-	verifier, err := loadVerifier(public)
-	if err != nil {
-		t.Fatal(err)
-	}
-	signed, err := issuer.Issue(auth.Claims{Subject: "7", Role: auth.Support})
-	if err != nil {
-		t.Fatal(err)
-	}
-	if claims, err := verifier.Verify(signed); err != nil || claims.Subject != "7" {
-		t.Errorf("verified %+v, %v", claims, err)
-	}
-	if _, err := loadIssuer(public, time.Minute); err == nil {
+	if _, err := loadIssuer(filepath.Join(data, accountKeysFile), time.Minute); err == nil {
 		t.Error("a JWK set signs")
 	}
 }

@@ -11,12 +11,15 @@ import (
 	"strings"
 )
 
-// tokenFiles are where up keeps the bearer tokens that it made up, for whoever may read the data directory's files: the
-// variable that a process takes its token from, and the file.
-var tokenFiles = map[string]string{"FRESHET_WRITE_TOKEN": "write.token", "FRESHET_ADMIN_TOKEN": "admin.token"}
+// tokenFiles are where up keeps the bearer tokens and secrets that it made up, for whoever may read the data directory's
+// files: the variable that a process takes it from, and the file.
+var tokenFiles = map[string]string{
+	"FRESHET_WRITE_TOKEN": "write.token", "FRESHET_ADMIN_TOKEN": "admin.token",
+	"FRESHET_PAYMENT_TOKEN": "payment.token", "FRESHET_PAYMENT_SECRETS": "payment.secret",
+}
 
-// loadTokens gives the APIs that need a token one: the one in the environment, the one that was made before, or a new one,
-// which storeTokens keeps once the data directory is there.
+// loadTokens gives whoever needs a token one: the one in the environment, the one that was made before, or a new one, which
+// storeTokens keeps once the data directory is there.
 func (s *settings) loadTokens(data string) error {
 	s.tokens = map[string]string{}
 	for name, file := range tokenFiles {
@@ -36,10 +39,17 @@ func (s *settings) loadTokens(data string) error {
 		}
 		s.tokens[name] = token
 	}
+	if !s.givesAccountKeys() {
+		s.tokens[signingKeyVariable], s.tokens[accountKeysVariable] = filepath.Join(data, signingKeyFile), filepath.Join(data, accountKeysFile)
+	}
+	if s.env[paymentVariable] == "" {
+		s.tokens[paymentVariable] = "http://" + s.sandboxListen()
+	}
 	return nil
 }
 
-// storeTokens writes the tokens that the environment doesn't give into files that only their owner can read.
+// storeTokens writes the tokens that the environment doesn't give into files that only their owner can read, and makes the
+// keys of accounts.
 func (s *settings) storeTokens(data string) error {
 	for name, file := range tokenFiles {
 		if s.env[name] != "" {
@@ -49,5 +59,8 @@ func (s *settings) storeTokens(data string) error {
 			return fmt.Errorf("keep the token of %s: %w", name, err)
 		}
 	}
-	return nil
+	if s.givesAccountKeys() {
+		return nil
+	}
+	return makeAccountKeys(data)
 }

@@ -115,7 +115,8 @@ Postgres   %[4]s
   curl -s '%[1]s/api/v1/stores/1/search?q=a'
 
 The write and admin APIs want a bearer token: $FRESHET_WRITE_TOKEN and $FRESHET_ADMIN_TOKEN, else
-what up made up and keeps in write.token and admin.token of the data directory.
+what up made up and keeps in write.token and admin.token of the data directory. Customers sign up
+and in at the write API, and pay a sandbox; docs/guides/checkout.md goes through it.
 
 make status, make logs, make down
 `, read, s.writeListen, s.adminListen, redactURL(s.postgresURL))
