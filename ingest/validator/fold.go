@@ -87,12 +87,13 @@ func (f *fold) topic(r *Row) (row, error) {
 		return nil, err
 	}
 	if len(r.Unchanged) > 0 {
-		known, err := parse([]byte(f.rows[r.Key]))
-		if err != nil {
-			return nil, err
-		}
-		if known == nil {
-			known = removed
+		// A create has its values from the row that moved. What stands under its key, if anything, is a row that went while
+		// no slot watched, and that no sweep has taken away yet.
+		known := removed
+		if r.Op != change.Create || known == nil {
+			if known, err = parse([]byte(f.rows[r.Key])); err != nil {
+				return nil, err
+			}
 		}
 		for _, column := range r.Unchanged {
 			value, ok := known[column]
