@@ -131,13 +131,16 @@ func literals(values []string) []string {
 func tuple(parts []string) string { return "(" + strings.Join(parts, ", ") + ")" }
 
 // errShape says that a table's columns are others than those that a chunk was to be read by.
-var errShape = errors.New("the table has other columns now")
+var errShape = errors.New("the table has other columns now, or left the publication")
 
-// shapeOf names the columns of a table ("schema.table") as they are now. Two shapes are equal if nothing was added, dropped,
-// renamed or given another type in between.
+// shapeOf names the columns of a table ("schema.table") and the publications it is in, as they are now. Two shapes are equal
+// if no column was added, dropped, renamed or given another type in between, and the table was published all the time: what
+// is done to it outside the publication is not in the stream, and its rows then are of no place in it.
 func shapeOf(ctx context.Context, conn *pgx.Conn, table string) (shape string, err error) {
 	err = conn.QueryRow(ctx, `
 		select coalesce(string_agg(format('%s %s %s %s %s', a.attrelid, a.attnum, a.attname, a.atttypid, a.atttypmod), ',' order by a.attnum), '')
+			|| coalesce((select string_agg(r.oid::text, ',' order by r.oid) from pg_publication_rel r where r.prrelid = min(c.oid::bigint)::oid), '')
+			|| coalesce((select string_agg(p.oid::text, ',' order by p.oid) from pg_publication_namespace p where p.pnnspid = min(n.oid::bigint)::oid), '')
 		from pg_attribute a join pg_class c on c.oid = a.attrelid join pg_namespace n on n.oid = c.relnamespace
 		where n.nspname || '.' || c.relname = $1 and a.attnum > 0 and not a.attisdropped`, table).Scan(&shape)
 	if err != nil {

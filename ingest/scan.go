@@ -131,7 +131,7 @@ func (s *scanner) table(ctx context.Context, snap Snapshot) error {
 		began := time.Now()
 		rows, err := sc.chunk(ctx, now)
 		if errors.Is(err, errShape) {
-			s.log.Info("the table changed its columns while it is read: looking at them again", "id", now.ID, "table", sc.table.name)
+			s.log.Info("the table changed its columns or its publications while it is read: looking at them again", "id", now.ID, "table", sc.table.name)
 			return nil // the snapshot is still at this table
 		}
 		if reason := refusal(err); reason != "" {

@@ -2,7 +2,6 @@ package ingest_test
 
 import (
 	"context"
-	"encoding/json"
 	"fmt"
 	"math/rand/v2"
 	"strings"
@@ -71,7 +70,8 @@ func (r *rig) streamedBy(slot string) (txs int64) {
 
 // TestStreamedEqualsUnstreamed runs random transactions side by side, of all sizes, with savepoints rolled back and
 // released, whole rollbacks, DDL and TRUNCATE inside, and demands that a slot read with streaming yields, record by record
-// and position by position, what one read without does (pitfall 26, pitfall 27).
+// and position by position, what one read without does (pitfall 26, pitfall 27). Logical messages are left out: see
+// docs/reliability.md, What is not covered.
 func TestStreamedEqualsUnstreamed(t *testing.T) {
 	plain := newRig(t, smallWorkMem,
 		`create table products (id bigint generated always as identity primary key, n int, note text)`,
@@ -102,7 +102,6 @@ func TestStreamedEqualsUnstreamed(t *testing.T) {
 		compare(t, positioned(streamed.events(table)), want)
 		rows += len(want)
 	}
-	compare(t, values(streamed.side(change.MessageTopic(streamed.prefix))), values(plain.side(change.MessageTopic(plain.prefix))))
 	t.Logf("%d records", rows)
 	deadline := time.Now().Add(patience)
 	for streamed.streamedBy(streamed.prefix) == 0 { // the statistics come late
@@ -111,20 +110,6 @@ func TestStreamedEqualsUnstreamed(t *testing.T) {
 		}
 		<-time.After(50 * time.Millisecond)
 	}
-}
-
-// values renders what messages say and where they stand.
-func values(records []rawRecord) []string {
-	var out []string
-	for _, r := range records {
-		var v struct{ Message json.RawMessage }
-		if err := json.Unmarshal(r.value, &v); err != nil {
-			out = append(out, err.Error())
-			continue
-		}
-		out = append(out, r.header(change.HeaderCommitLSN)+":"+r.header(change.HeaderTxIndex)+" "+string(v.Message))
-	}
-	return once(out)
 }
 
 // mess runs random transactions.
@@ -155,8 +140,6 @@ func messyTransaction(ctx context.Context, conn *pgx.Conn, random *rand.Rand) er
 			depth--
 		case n < 9 && depth > 0:
 			statements = append(statements, fmt.Sprintf("rollback to s%d", depth))
-		case n == 9:
-			statements = append(statements, fmt.Sprintf(`select pg_logical_emit_message(true, 'note', repeat('m', %d))`, random.IntN(3000)))
 		default:
 			statements = append(statements, messyStatement(random))
 		}
