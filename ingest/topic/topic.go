@@ -80,7 +80,13 @@ func Ensure(ctx context.Context, cluster broker.Cluster, specs []Spec) error {
 	transport := cluster.Transport("freshet-topics", 100*time.Millisecond)
 	defer transport.CloseIdleConnections()
 	client := cluster.Client(transport, 15*time.Second)
-	if err := create(ctx, client, specs); err != nil {
+	if err := wait(ctx, func() (string, error) {
+		err := create(ctx, client, specs)
+		if errors.Is(err, kafka.BrokerNotAvailable) { // a broker on a busy machine is out of the cluster for a moment
+			return "the cluster's controller", nil
+		}
+		return "", err
+	}); err != nil {
 		return err
 	}
 	if err := wait(ctx, func() (string, error) { return partitionsPending(ctx, client, specs) }); err != nil {
@@ -147,7 +153,7 @@ func wait(ctx context.Context, pending func() (string, error)) error {
 		}
 		select {
 		case <-ctx.Done():
-			return fmt.Errorf("topic %s did not become ready: %w", name, ctx.Err())
+			return fmt.Errorf("%s did not become ready: %w", name, ctx.Err())
 		case <-time.After(50 * time.Millisecond):
 		}
 	}
@@ -168,7 +174,7 @@ func leadersPending(ctx context.Context, client *kafka.Client, specs []Spec) (pe
 	for name, partitions := range answer.Topics {
 		for _, p := range partitions {
 			if p.Error != nil {
-				return name, nil
+				return "topic " + name, nil
 			}
 		}
 	}
@@ -187,7 +193,7 @@ func partitionsPending(ctx context.Context, client *kafka.Client, specs []Spec) 
 	for _, s := range specs {
 		t, ok := known[s.Name]
 		if !ok || t.Error != nil || len(t.Partitions) == 0 || slices.ContainsFunc(t.Partitions, func(p kafka.Partition) bool { return p.Error != nil }) {
-			return s.Name, nil
+			return "topic " + s.Name, nil
 		}
 		if len(t.Partitions) != s.Partitions {
 			return "", &MismatchError{s.Name, fmt.Sprintf("has %d partitions, the configuration says %d; "+
