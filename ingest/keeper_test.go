@@ -25,7 +25,9 @@ func TestPositionCutOffKeepsItsMarks(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	client := &kafka.Client{Addr: kafka.TCP(brokers...), Timeout: 20 * time.Second}
+	transport := &kafka.Transport{} // of its own: the default one knows the topics of some seconds ago
+	t.Cleanup(transport.CloseIdleConnections)
+	client := &kafka.Client{Addr: kafka.TCP(brokers...), Transport: transport, Timeout: 20 * time.Second}
 	store := positionStore{client, change.PositionTopic(prefix)}
 	p := newPublisher(t.Context(), &config, client, m, map[string][]int64{change.DeadLetterTopic(prefix): {0}})
 	k := newKeeper(store, p, position{State: snapshotting, Generation: 1, Slot: prefix, Remaining: []string{"public.products"}})
