@@ -146,6 +146,22 @@ func row(raw json.RawMessage) json.RawMessage {
 	return raw
 }
 
+// Foldable says why the event can't be folded into the document of its row; nil when it can: it tells what became of one
+// row, and stands somewhere in the stream. The error wraps ErrMalformed.
+func (e Event) Foldable() error {
+	if e.Position.IsZero() {
+		return fmt.Errorf("%w: event of %s without a position", ErrMalformed, e.Table)
+	}
+	switch e.Op {
+	case Create, Update, Delete, Read:
+		return nil
+	case Truncate:
+		return fmt.Errorf("%w: truncate of %s: it names no keys, so no document can be found; delete the rows instead, or rebuild", ErrMalformed, e.Table)
+	default:
+		return fmt.Errorf("%w: op %q on %s", ErrMalformed, rune(e.Op), e.Table)
+	}
+}
+
 // Row decodes the row image into dst: After where there is one, else (for a delete) Before, of which only the columns of
 // the replica identity are known and the others are null.
 func (e Event) Row(dst any) error {

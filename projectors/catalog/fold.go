@@ -34,15 +34,8 @@ func Fold(p *Product, ev change.Event) (changed bool, err error) {
 
 // Read decodes an event and finds out which product it belongs to.
 func Read(ev change.Event) (Edit, error) {
-	if ev.Position.IsZero() {
-		return Edit{}, fmt.Errorf("%w: event of %s without a position", change.ErrMalformed, ev.Table)
-	}
-	switch ev.Op {
-	case change.Create, change.Update, change.Delete, change.Read:
-	case change.Truncate:
-		return Edit{}, fmt.Errorf("%w: truncate of %s: it names no keys, so no document can be found; delete the rows instead, or rebuild", change.ErrMalformed, ev.Table)
-	default:
-		return Edit{}, fmt.Errorf("%w: op %q on %s", change.ErrMalformed, rune(ev.Op), ev.Table)
+	if err := ev.Foldable(); err != nil {
+		return Edit{}, err
 	}
 	var e Edit
 	var err error

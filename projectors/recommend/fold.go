@@ -49,15 +49,8 @@ type row struct {
 
 // Read decodes an event and finds out which order it belongs to. The error wraps change.ErrMalformed.
 func Read(ev change.Event) (Edit, error) {
-	if ev.Position.IsZero() {
-		return Edit{}, fmt.Errorf("%w: event of %s without a position", change.ErrMalformed, ev.Table)
-	}
-	switch ev.Op {
-	case change.Create, change.Update, change.Delete, change.Read:
-	case change.Truncate:
-		return Edit{}, fmt.Errorf("%w: truncate of %s: it names no keys, so no document can be found; delete the rows instead, or rebuild", change.ErrMalformed, ev.Table)
-	default:
-		return Edit{}, fmt.Errorf("%w: op %q on %s", change.ErrMalformed, rune(ev.Op), ev.Table)
+	if err := ev.Foldable(); err != nil {
+		return Edit{}, err
 	}
 	var r row
 	if err := ev.Row(&r); err != nil {
