@@ -84,3 +84,31 @@ func (p *publisher) verifyBase(part *partition, base int64) error {
 	}
 	return nil
 }
+
+// ends returns the offsets that partitions have reached: all of them, or those that moved since the last call.
+func (p *publisher) ends(all bool) (ends map[string][]int64, s state) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	ends = map[string][]int64{}
+	for name, parts := range p.topics {
+		for _, part := range parts {
+			if !all && !part.moved {
+				continue
+			}
+			if ends[name] == nil {
+				ends[name] = unmoved(len(parts))
+			}
+			ends[name][part.id] = part.next
+			part.moved = false
+		}
+	}
+	return ends, p.stateLocked()
+}
+
+func unmoved(n int) []int64 {
+	offsets := make([]int64, n)
+	for i := range offsets {
+		offsets[i] = -1
+	}
+	return offsets
+}

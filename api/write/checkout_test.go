@@ -336,11 +336,10 @@ func TestRunPaysAndExpires(t *testing.T) {
 	s.exec(`update orders set expires_at = now() where id = $1`, over.ID)
 	s.exec(`update reservations set expires_at = now() where order_id = $1`, over.ID)
 	deadline := time.Now().Add(2 * time.Minute)
-	for s.order(paid.ID, s.anna()).Status != "paid" || s.order(over.ID, s.bruno()).Status != "expired" {
+	for ; s.order(paid.ID, s.anna()).Status != "paid" || s.order(over.ID, s.bruno()).Status != "expired"; <-time.After(20 * time.Millisecond) {
 		if time.Now().After(deadline) {
 			t.Fatalf("after two minutes: %+v, %+v", s.order(paid.ID, s.anna()), s.order(over.ID, s.bruno()))
 		}
-		time.Sleep(20 * time.Millisecond)
 	}
 	stop()
 	if err := <-done; err != nil {
