@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -115,9 +116,9 @@ func (c *Cache) version(ctx context.Context) (int64, error) {
 }
 
 func (c *Cache) load(ctx context.Context) (Rows, error) {
-	var rows Rows
-	for table, into := range map[string]func(json.RawMessage) error{
-		"stores":          appendRow(&rows.Stores),
+	rows := Rows{Spoken: make(map[int64][]Spoken)}
+	for table, into := range map[string]func(*Row) error{
+		"stores":          appendStore(&rows),
 		"categories":      appendRow(&rows.Categories),
 		"category_texts":  appendRow(&rows.Texts),
 		"brands":          appendRow(&rows.Brands),
@@ -133,27 +134,20 @@ func (c *Cache) load(ctx context.Context) (Rows, error) {
 	return rows, nil
 }
 
-func (c *Cache) loadTable(ctx context.Context, table string, into func(json.RawMessage) error) error {
+func (c *Cache) loadTable(ctx context.Context, table string, into func(*Row) error) error {
 	from, to := tableRange(table)
 	cursor, err := c.rows.Find(ctx, bson.D{{Key: "_id", Value: bson.D{{Key: "$gte", Value: from}, {Key: "$lt", Value: to}}}},
-		options.Find().SetProjection(bson.D{{Key: "row", Value: 1}, {Key: "deleted", Value: 1}}).SetBatchSize(1000))
+		options.Find().SetProjection(bson.D{{Key: "row", Value: 1}, {Key: "deleted", Value: 1}, {Key: "spoken", Value: 1}}).SetBatchSize(1000))
 	if err != nil {
 		return err
 	}
-	var docs []struct {
-		ID      string          `bson:"_id"`
-		Deleted bool            `bson:"deleted"`
-		Row     json.RawMessage `bson:"row"`
-	}
+	var docs []Row
 	if err := cursor.All(ctx, &docs); err != nil {
 		return err
 	}
-	for _, d := range docs {
-		if d.Deleted {
-			continue
-		}
-		if err := into(d.Row); err != nil {
-			return fmt.Errorf("row %s: %w", d.ID, err)
+	for i := range docs {
+		if err := into(&docs[i]); err != nil {
+			return fmt.Errorf("row %s: %w", docs[i].ID, err)
 		}
 	}
 	return nil
@@ -162,13 +156,29 @@ func (c *Cache) loadTable(ctx context.Context, table string, into func(json.RawM
 // tableRange returns the bounds of the _ids of a table's rows, the second excluded.
 func tableRange(table string) (from, to string) { return table + ":", table + ";" }
 
-func appendRow[T any](list *[]T) func(json.RawMessage) error {
-	return func(raw json.RawMessage) error {
+func appendRow[T any](list *[]T) func(*Row) error {
+	return func(doc *Row) error {
+		if doc.Deleted {
+			return nil
+		}
 		var row T
-		if err := json.Unmarshal(raw, &row); err != nil {
+		if err := json.Unmarshal(doc.Row, &row); err != nil {
 			return err
 		}
 		*list = append(*list, row)
 		return nil
+	}
+}
+
+// appendStore keeps of a store that is gone which languages it had.
+func appendStore(rows *Rows) func(*Row) error {
+	add := appendRow(&rows.Stores)
+	return func(doc *Row) error {
+		id, err := leadingNumber(strings.TrimPrefix(doc.ID, "stores:"))
+		if err != nil {
+			return err
+		}
+		rows.Spoken[id] = doc.Spoken
+		return add(doc)
 	}
 }

@@ -21,6 +21,8 @@ type Edit struct {
 	tree  int64 // of a row of categories, 0 when not known
 	store int64 // of a row of search_rules, everyStore for one of all, 0 when not known
 	ev    change.Event
+
+	languages []string // of a row of stores
 }
 
 // everyStore stands in Row.Stores for a rule of no store in particular.
@@ -67,6 +69,8 @@ func Read(ev change.Event) (Edit, error) {
 		return Edit{}, err
 	}
 	switch row := row.(type) {
+	case *Store:
+		e.languages = row.Languages
 	case *Category:
 		e.tree = row.TreeID
 	case *Rule:

@@ -7,6 +7,7 @@ import (
 	"maps"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"freshet/ingest/failpoint"
@@ -35,6 +36,10 @@ type Handler struct {
 	// would both go by the languages it had before, and neither would take back what the other wrote in a language that
 	// is gone.
 	obeying sync.Mutex
+
+	// fresh is set once the dimensions were refreshed since the partition came here: whoever had it before may have obeyed
+	// commands of dimensions newer than ours, and those commands don't come again.
+	fresh atomic.Bool
 }
 
 func newHandler(cfg Config, store *Store, writer *search.Writer, dims dimensions, partition int) *Handler {
@@ -108,7 +113,7 @@ func (h *Handler) set(ctx context.Context, b *batch) (*dimension.Set, error) {
 		switch {
 		case set.Version() > search.MaxDimensions:
 			return nil, fmt.Errorf("the dimensions are at version %d and documents have room for %d: make the indices anew", set.Version(), search.MaxDimensions)
-		case set.Version() >= want && (refreshed || b.known(set)):
+		case set.Version() >= want && (refreshed || h.fresh.Load() && b.known(set)):
 			return set, nil
 		case refreshed && time.Now().After(deadline):
 			h.log.WarnContext(ctx, "the dimensions are below the version a command names; going on with them", "version", set.Version(), "named", want)
@@ -123,6 +128,7 @@ func (h *Handler) set(ctx context.Context, b *batch) (*dimension.Set, error) {
 			return nil, fmt.Errorf("refresh the dimensions: %w", err)
 		}
 		refreshed = true
+		h.fresh.Store(true)
 	}
 }
 

@@ -301,6 +301,31 @@ func TestRegistryAndLanguagesIndexTheStoreAgain(t *testing.T) {
 	}
 }
 
+// TestALanguageThatCameAndWentBetweenTwoMarks has views written in a language that the store has no more when its commands
+// are read, and never had by the marks.
+func TestALanguageThatCameAndWentBetweenTwoMarks(t *testing.T) {
+	r := newRig(t)
+	r.dims.next = set(1, []string{"it"})
+	r.store(1, "p")
+	r.handle(r.command(projectors.Command{Kind: projectors.Dimensions, Store: 7, Dimensions: 1}))
+
+	r.dims.set = set(2, []string{"it", "fr"})
+	r.store(2, "q")
+	r.handle(r.view(shown(2, 1, "q")))
+	if got := r.titles("fr", 2); got != "q" {
+		t.Fatalf("the view is not in French: %q", got)
+	}
+	r.dims.next = dimension.NewSet(3, dimension.Rows{
+		Stores: []dimension.Store{{ID: 7, Code: "centro", Languages: []string{"it"}, TreeID: 1, Active: true}},
+		Spoken: map[int64][]dimension.Spoken{7: {{Lang: "fr", Pos: change.Position{Commit: 5}}, {Lang: "it", Pos: change.Position{Commit: 6}}}},
+	})
+	r.handle(r.command(projectors.Command{Kind: projectors.Dimensions, Store: 7, Dimensions: 2}),
+		r.command(projectors.Command{Kind: projectors.Dimensions, Store: 7, Dimensions: 3}))
+	if it, fr := r.titles("it", 1, 2), r.titles("fr", 1, 2); it != "p q" || fr != "- -" { // the first was never in French, which a tombstone says as well
+		t.Errorf("it %q, fr %q", it, fr)
+	}
+}
+
 // TestBatchesThatIndexAStoreAtATime hands a store's changes of language to several batches at once, as the runtime does
 // while one is on its way to the server.
 func TestBatchesThatIndexAStoreAtATime(t *testing.T) {
@@ -378,7 +403,7 @@ func TestMissingIndexIsAnErrorAndNotPoison(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	dims := &source{set: set(1, []string{"it"})}
+	dims := &source{set: set(1, []string{"it"}), next: set(1, []string{"it"})}
 	cfg, err := Config{Prefix: "p"}.withDefaults()
 	if err != nil {
 		t.Fatal(err)

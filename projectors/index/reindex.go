@@ -33,9 +33,10 @@ func (h *Handler) obey(ctx context.Context, o *order, set *dimension.Set, touche
 	if !o.rebuild && next.Digest == last.Digest {
 		return nil, h.reindexProducts(ctx, o, next.Languages, set, touched)
 	}
+	before := formerly(set, o.store, last)
 	started, documents := time.Now(), 0
 	err = h.store.views(ctx, o.store, func(views []view.Offer) error {
-		n, err := h.reindex(ctx, o, views, next.Languages, last.Languages, set, touched)
+		n, err := h.reindex(ctx, o, views, next.Languages, before, set, touched)
 		documents += n
 		return err
 	})
@@ -45,6 +46,16 @@ func (h *Handler) obey(ctx context.Context, o *order, set *dimension.Set, touche
 	h.log.InfoContext(ctx, "store indexed", "store", o.store, "documents", documents, "took", time.Since(started),
 		"rebuild", o.rebuild, "reason", o.reason)
 	return &next, nil
+}
+
+// formerly returns the languages that the store's documents may be in, from the mark and from what the store left since.
+func formerly(set *dimension.Set, store int64, last Mark) []string {
+	langs := slices.Clone(last.Languages)
+	for _, l := range set.Left(store) {
+		langs = append(langs, l.Lang)
+	}
+	slices.Sort(langs)
+	return slices.Compact(langs)
 }
 
 // reindexProducts indexes single products of a store again, over what is there.
@@ -106,11 +117,15 @@ func (h *Handler) reindex(ctx context.Context, o *order, views []view.Offer, lan
 	return len(ops), nil
 }
 
-// digest names all that a store's documents depend on beside their views.
+// digest names all that a store's documents depend on beside their views. The languages that it left are among it: views
+// may have been written in one that came and went between two marks.
 func digest(set *dimension.Set, store int64) string {
 	sum := sha256.New()
 	if st, ok := set.Store(store); ok {
 		fmt.Fprintf(sum, "%q\n", st.Languages)
+	}
+	for _, l := range set.Left(store) {
+		fmt.Fprintf(sum, "left %q %v\n", l.Lang, l.Pos)
 	}
 	for _, a := range set.Attributes() {
 		slot := int64(-1)
