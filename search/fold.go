@@ -8,9 +8,12 @@ import (
 	"golang.org/x/text/unicode/norm"
 )
 
+// spelt are the letters that analyzers write as others, beside those that only lose an accent.
+var spelt = strings.NewReplacer("ß", "ss", "œ", "oe", "æ", "ae", "’", "'")
+
 // fold writes a text in lower case without accents, as the analyzers do.
 func fold(text string) string {
-	text = strings.NewReplacer("ß", "ss", "œ", "oe", "æ", "ae", "’", "'").Replace(strings.ToLower(text))
+	text = spelt.Replace(strings.ToLower(text))
 	if isASCII(text) {
 		return text
 	}

@@ -76,7 +76,9 @@ func (w *wiring) stage(name string) (projectors.Stage, error) {
 	case order.StageName:
 		return w.tables(name, order.Tables, func(int) projectors.Handler { return order.NewProjector(w.db, docs) }), nil
 	case alert.StageName:
-		return w.tables(name, alert.Tables, func(int) projectors.Handler { return alert.NewProjector(w.db, docs, out, prefix) }, change.AlertTopic(prefix)), nil
+		stage := w.tables(name, alert.Tables, func(int) projectors.Handler { return alert.NewProjector(w.db, docs, out, prefix) }, change.AlertTopic(prefix))
+		stage.Window = alertWindow
+		return stage, nil
 	case recommend.StageName:
 		stage := w.tables(name, recommend.Tables, func(int) projectors.Handler { return recommend.NewProjector(w.db, docs) })
 		// Nobody waits for it, and a batch costs a count for each product in it: larger batches count less often.
@@ -92,6 +94,9 @@ const rebuildAll = "freshet rebuild --all --wait"
 // foldWindow is how long the folds gather records while more keep coming; one that comes alone is folded at once. Every
 // batch costs four round trips and a journal sync however small it is.
 const foldWindow = 60 * time.Millisecond
+
+// alertWindow is the same of stock: who is told that it runs low doesn't wait at a page, and stock moves with every order.
+const alertWindow = 250 * time.Millisecond
 
 // recommendWindow is how long orders are gathered before what they name is counted again.
 const recommendWindow = 250 * time.Millisecond
