@@ -70,8 +70,9 @@ func (r *rig) streamedBy(slot string) (txs int64) {
 
 // TestStreamedEqualsUnstreamed runs random transactions side by side, of all sizes, with savepoints rolled back and
 // released, whole rollbacks, DDL and TRUNCATE inside, and demands that a slot read with streaming yields, record by record
-// and position by position, what one read without does (pitfall 26, pitfall 27). Logical messages are left out: see
-// docs/reliability.md, What is not covered.
+// and position by position, what one read without does (pitfall 26, pitfall 27). Logical messages are left out:
+// Postgres itself gives them no certain place beside another subtransaction's rows (docs/reliability.md, What is not
+// covered).
 func TestStreamedEqualsUnstreamed(t *testing.T) {
 	plain := newRig(t, smallWorkMem,
 		`create table products (id bigint generated always as identity primary key, n int, note text)`,
