@@ -95,15 +95,21 @@ func makeAccountKeys(data string) error {
 }
 
 func newAccountKeysCommand(s *settings) *cobra.Command {
-	return &cobra.Command{
+	var dir string
+	cmd := &cobra.Command{
 		Use:   "account-keys KEY.pem…",
-		Short: "Print the public halves of signing keys, as --account-keys takes them",
+		Short: "Print the public halves of signing keys, as --account-keys takes them, or make a key",
 		Example: `  openssl genpkey -algorithm ed25519 -out account.pem
   freshet account-keys account.pem > account.jwks
   freshet serve write --account-signing-key account.pem --account-keys account.jwks`,
 		GroupID: "data",
-		Args:    cobra.MinimumNArgs(1),
 		RunE: func(_ *cobra.Command, args []string) error {
+			switch {
+			case dir != "" && len(args) == 0:
+				return makeAccountKeys(dir)
+			case dir != "" || len(args) == 0:
+				return errors.New("name the files of keys, or the directory to --make one in")
+			}
 			set, err := publicKeys(args)
 			if err != nil {
 				return err
@@ -111,6 +117,8 @@ func newAccountKeysCommand(s *settings) *cobra.Command {
 			return s.printf("%s\n", set)
 		},
 	}
+	cmd.Flags().StringVar(&dir, "make", "", "directory to make "+signingKeyFile+" in, unless it is there, and "+accountKeysFile+" beside it")
+	return cmd
 }
 
 // publicKeys is the JWK set (RFC 8037) of the keys in the files.

@@ -33,7 +33,7 @@ func TestFileIsValid(t *testing.T) {
 		names = append(names, name)
 	}
 	slices.Sort(names)
-	want := []string{"admin", "elasticsearch", "ingest", "kafka", "migrate", "mongo", "postgres", "project", "read", "seed", "write"}
+	want := []string{"admin", "elasticsearch", "ingest", "kafka", "keys", "migrate", "mongo", "postgres", "project", "read", "sandbox", "seed", "write"}
 	if !slices.Equal(names, want) {
 		t.Errorf("services %v, want %v", names, want)
 	}
@@ -89,7 +89,7 @@ func TestPortsFollowTheSettings(t *testing.T) {
 
 func TestOurImageIsBuiltHere(t *testing.T) {
 	project := load(t, nil)
-	for _, name := range []string{"migrate", "seed", "ingest", "project", "read", "write", "admin"} {
+	for _, name := range []string{"migrate", "seed", "ingest", "project", "read", "write", "admin", "keys", "sandbox"} {
 		service := project.Services[name]
 		if service.Build == nil || service.Build.Dockerfile != "deploy/compose/Dockerfile" {
 			t.Fatalf("%s is not built from our Dockerfile", name)
@@ -106,5 +106,30 @@ func TestOurImageIsBuiltHere(t *testing.T) {
 	}
 	if strings.Count(string(dockerfile), "\nFROM ") != 2 || !strings.Contains(string(dockerfile), "USER 65532") {
 		t.Error("want a build stage and a final stage that is not root")
+	}
+}
+
+// TestAShopCanBePaid has the checkout of the containers work: without keys or a provider it answers 503.
+func TestAShopCanBePaid(t *testing.T) {
+	project := load(t, types.Mapping{"FRESHET_PAYMENT_TOKEN": "token", "FRESHET_PAYMENT_SECRETS": "secret"})
+	for name, settings := range map[string][]string{
+		"read":    {"FRESHET_ACCOUNT_KEYS"},
+		"write":   {"FRESHET_ACCOUNT_KEYS", "FRESHET_ACCOUNT_SIGNING_KEY", "FRESHET_PAYMENT_URL", "FRESHET_PAYMENT_TOKEN", "FRESHET_PAYMENT_SECRETS"},
+		"sandbox": {"FRESHET_SANDBOX_WEBHOOK", "FRESHET_PAYMENT_TOKEN", "FRESHET_PAYMENT_SECRETS"},
+	} {
+		for _, setting := range settings {
+			if value := project.Services[name].Environment[setting]; value == nil || *value == "" {
+				t.Errorf("%s has no %s", name, setting)
+			}
+		}
+	}
+	var keys []string
+	for _, name := range []string{"keys", "read", "write"} {
+		for _, volume := range project.Services[name].Volumes {
+			keys = append(keys, volume.Source+volume.Target)
+		}
+	}
+	if slices.Sort(keys); len(keys) != 3 || len(slices.Compact(keys)) != 1 {
+		t.Errorf("the keys of accounts are in %v, want one volume at one place", keys)
 	}
 }
