@@ -21,6 +21,7 @@ const (
 	Method        Kind = "method"        // 405
 	Conflict      Kind = "conflict"      // understood, but the present state forbids it: 409
 	OutOfStock    Kind = "out-of-stock"  // a conflict that shoppers meet: 409
+	Gone          Kind = "gone"          // it was there once, and was only ever lent: 410
 	TooLarge      Kind = "too-large"     // 413
 	MediaType     Kind = "media-type"    // 415
 	Unprocessable Kind = "unprocessable" // understood, but a value in it names nothing or breaks a rule: 422
@@ -44,6 +45,7 @@ var kinds = map[Kind]struct {
 	Method:        {http.StatusMethodNotAllowed, "The method isn't allowed here"},
 	Conflict:      {http.StatusConflict, "The present state forbids it"},
 	OutOfStock:    {http.StatusConflict, "Out of stock"},
+	Gone:          {http.StatusGone, "It is no longer there"},
 	TooLarge:      {http.StatusRequestEntityTooLarge, "The body is too large"},
 	MediaType:     {http.StatusUnsupportedMediaType, "The body must be JSON"},
 	Unprocessable: {http.StatusUnprocessableEntity, "A value isn't acceptable"},

@@ -47,7 +47,7 @@ func (s *Searcher) SearchAll(ctx context.Context, queries []Query, dims *dimensi
 	if err := s.askAll(deadline, groups, results, dims); err != nil {
 		return nil, s.classify(ctx, err)
 	}
-	again := s.few(groups, results)
+	again := s.fewIn(groups, results)
 	if len(again) == 0 {
 		return results, nil
 	}
@@ -57,8 +57,8 @@ func (s *Searcher) SearchAll(ctx context.Context, queries []Query, dims *dimensi
 	return results, nil
 }
 
-// few are the groups whose text finds next to nothing as typed: in the query with the fewest conditions.
-func (s *Searcher) few(groups []*searchGroup, results []Result) []*searchGroup {
+// fewIn are the groups whose text finds next to nothing as typed: in the query with the fewest conditions.
+func (s *Searcher) fewIn(groups []*searchGroup, results []Result) []*searchGroup {
 	var again []*searchGroup
 	for _, g := range groups {
 		most, partial := int64(0), false
@@ -66,8 +66,7 @@ func (s *Searcher) few(groups []*searchGroup, results []Result) []*searchGroup {
 			most = max(most, results[m.place].Total)
 			partial = partial || results[m.place].Partial
 		}
-		first := g.members[0].plan
-		if first.q.hasText() && !first.q.StrictText && !partial && most < s.cfg.FuzzyBelow && !first.exact(most) {
+		if s.few(g.members[0].plan, &Result{Total: most, Partial: partial}) {
 			g.fuzzy = true
 			again = append(again, g)
 		}

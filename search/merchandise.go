@@ -104,10 +104,13 @@ func (p *plan) window() (from, size int) {
 }
 
 // placing says whether the page may have pins to be put in their places. After the last place the server's order is the
-// right one, since all pins are before it either way.
+// right one, since all pins are before it either way. Of pins for one place the next ones move on by one each.
 func (p *plan) placing() bool {
-	pins := p.rules.pins
-	return len(pins) > 0 && p.q.Limit > 0 && int64(p.q.Offset) < *pins[len(pins)-1].Place
+	last := int64(0)
+	for _, r := range p.rules.pins {
+		last = max(*r.Place, last+1)
+	}
+	return p.q.Limit > 0 && int64(p.q.Offset) < last
 }
 
 // place puts the pins, which come first, in their places and cuts out the page.
@@ -115,6 +118,12 @@ func (p *plan) place(hits []Hit) []Hit {
 	if !p.placing() {
 		return hits
 	}
+	ordered := p.arrange(hits)
+	return ordered[min(p.q.Offset, len(ordered)):min(p.q.Offset+p.q.Limit, len(ordered))]
+}
+
+// arrange moves the pins from the front to their places.
+func (p *plan) arrange(hits []Hit) []Hit {
 	var pins, others []Hit
 	for _, h := range hits {
 		if p.rules.pinned(h.Product) && len(others) == 0 {
@@ -134,6 +143,5 @@ func (p *plan) place(hits []Hit) []Hit {
 		}
 		ordered = append(ordered, pins[i])
 	}
-	ordered = append(ordered, others...)
-	return ordered[min(p.q.Offset, len(ordered)):min(p.q.Offset+p.q.Limit, len(ordered))]
+	return append(ordered, others...)
 }

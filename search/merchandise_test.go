@@ -119,7 +119,7 @@ func TestPagesOfPins(t *testing.T) {
 		total := rapid.IntRange(1, 30).Draw(rt, "results")
 		var rules []dimension.Rule
 		for _, product := range rapid.SliceOfNDistinct(rapid.Int64Range(1, 40), 0, 6, rapid.ID).Draw(rt, "pins") {
-			rules = append(rules, pin(product, rapid.Int64Range(1, 35).Draw(rt, "place")))
+			rules = append(rules, pin(product, rapid.Int64Range(1, 9).Draw(rt, "place")))
 		}
 		q := query(func(q *Query) { q.Limit = rapid.IntRange(1, 12).Draw(rt, "limit") })
 		rules = merchandiseOf(&q, merchant(rules...)).pins

@@ -106,7 +106,7 @@ func (q *Query) Validate() error {
 	case q.Limit < 0 || q.Limit > MaxLimit:
 		return invalid("limit", "want 0 to %d", MaxLimit)
 	case q.Offset > MaxDepth-q.Limit:
-		return invalid("offset", "offset plus limit is more than %d", MaxDepth)
+		return invalid("offset", "offset plus limit is more than %d; a cursor goes as deep as there are hits", MaxDepth)
 	}
 	if err := q.validateSelections(); err != nil {
 		return err

@@ -62,13 +62,15 @@ type answer struct {
 			Value int64 `json:"value"`
 		} `json:"total"`
 		Hits []struct {
-			Score  *float64 `json:"_score"`
+			Score  *float64          `json:"_score"`
+			Sort   []json.RawMessage `json:"sort"`
 			Source struct {
 				Card Card `json:"card"`
 			} `json:"_source"`
 		} `json:"hits"`
 	} `json:"hits"`
 	Aggregations map[string]json.RawMessage `json:"aggregations"`
+	PIT          string                     `json:"pit_id"`
 }
 
 type bucket struct {
@@ -90,14 +92,7 @@ func (p *plan) result(a *answer, dims *dimension.Set) (Result, error) {
 		Total: a.Hits.Total.Value, Partial: a.TimedOut || a.Shards.Failed > 0,
 		Took: time.Duration(a.Took) * time.Millisecond,
 	}
-	for _, h := range a.Hits.Hits {
-		hit := Hit{Card: h.Source.Card}
-		if h.Score != nil {
-			hit.Score = *h.Score
-		}
-		r.Hits = append(r.Hits, hit)
-	}
-	r.Hits = p.place(r.Hits)
+	r.Hits = p.place(a.cards())
 	for i := range p.facets {
 		f, err := p.facets[i].read(aggName(i), a.Aggregations, p.refined(p.facets[i].code))
 		if err != nil {
@@ -107,6 +102,25 @@ func (p *plan) result(a *answer, dims *dimension.Set) (Result, error) {
 		r.Facets = append(r.Facets, f)
 	}
 	return r, nil
+}
+
+// cards are the hits in the server's order.
+func (a *answer) cards() []Hit {
+	var hits []Hit
+	for _, h := range a.Hits.Hits {
+		hit := Hit{Card: h.Source.Card}
+		if h.Score != nil {
+			hit.Score = *h.Score
+		}
+		hits = append(hits, hit)
+	}
+	return hits
+}
+
+// misspelt says that misspellings were allowed for, after what was found without.
+func (r *Result) misspelt(q *Query, strict *Result) {
+	r.Fuzzy, r.Took = true, r.Took+strict.Took
+	r.DidYouMean = didYouMean(q.Text, q.Lang, r.Hits)
 }
 
 // read takes a facet's counts out of its own block, or the shared one.

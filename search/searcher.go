@@ -37,6 +37,7 @@ type Searcher struct {
 	client *Client
 	cfg    SearcherConfig
 	words  lexicons
+	walks  walks
 }
 
 // NewSearcher returns a searcher over the client.
@@ -67,7 +68,7 @@ func (s *Searcher) Search(ctx context.Context, q Query, dims *dimension.Set) (Re
 	if err != nil {
 		return Result{}, s.classify(ctx, err)
 	}
-	if !q.hasText() || q.StrictText || strict.Partial || strict.Total >= s.cfg.FuzzyBelow || p.exact(strict.Total) {
+	if !s.few(p, &strict) {
 		return strict, nil
 	}
 	fuzzy, err := s.ask(deadline, p, dims, true)
@@ -77,9 +78,13 @@ func (s *Searcher) Search(ctx context.Context, q Query, dims *dimension.Set) (Re
 	if fuzzy.Total <= strict.Total {
 		return strict, nil
 	}
-	fuzzy.Fuzzy, fuzzy.Took = true, fuzzy.Took+strict.Took
-	fuzzy.DidYouMean = didYouMean(q.Text, q.Lang, fuzzy.Hits)
+	fuzzy.misspelt(&q, &strict)
 	return fuzzy, nil
+}
+
+// few says whether a text found next to nothing as it was typed, so that misspellings are to be allowed for.
+func (s *Searcher) few(p *plan, strict *Result) bool {
+	return p.q.hasText() && !p.q.StrictText && !strict.Partial && strict.Total < s.cfg.FuzzyBelow && !p.exact(strict.Total)
 }
 
 // popularityAt is the popularity, on view.Popularity's scale, of a product that sells its only unit at that time.

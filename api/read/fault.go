@@ -18,6 +18,7 @@ import (
 func (s *Shop) explain(err error) error {
 	var unavailable *search.Unavailable
 	var invalid *search.Invalid
+	var expired *search.Expired
 	switch {
 	case errors.As(err, new(*api.Error)):
 		return err
@@ -25,6 +26,8 @@ func (s *Shop) explain(err error) error {
 		return api.Errorf(api.NotFound, "The store has no such page.").Because(err)
 	case errors.As(err, &invalid):
 		return api.Errorf(api.Invalid, "%s.", invalid.Reason).At(parameter(invalid.Field))
+	case errors.As(err, &expired):
+		return api.Errorf(api.Gone, "The cursor can't be gone on from: %s. Begin again with cursor=*.", expired.Reason).At("cursor")
 	case errors.As(err, &unavailable):
 		seconds := max(1, int(math.Ceil(unavailable.RetryAfter.Seconds())))
 		return api.Errorf(api.Unavailable, "The search can't be reached; pages are still there.").RetryAfter(seconds).Because(err)

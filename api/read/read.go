@@ -51,6 +51,7 @@ type Products interface {
 // Searcher answers queries; search.Searcher does.
 type Searcher interface {
 	Search(ctx context.Context, q search.Query, dims *dimension.Set) (search.Result, error)
+	Page(ctx context.Context, q search.Query, from *search.Place, dims *dimension.Set) (search.Result, *search.Place, error)
 	SearchAll(ctx context.Context, queries []search.Query, dims *dimension.Set) ([]search.Result, error)
 	Suggest(ctx context.Context, store int64, lang, text string, limit int, dims *dimension.Set) (search.Suggestions, error)
 	FacetValues(ctx context.Context, q search.Query, code, text string, limit int, dims *dimension.Set) ([]search.Value, error)
@@ -81,6 +82,9 @@ type Config struct {
 	Recommendations Recommendations
 	// Verifier believes the tokens of accounts. Without one the routes of accounts answer 401.
 	Verifier *auth.Verifier
+	// CursorKey signs the cursors of walks through hits. Servers behind one address need the same; without one a server makes
+	// its own, and cursors end with its process.
+	CursorKey []byte
 	// Wait is how long a request waits for the position it carries, default 1 s; negative for not at all. It must be well
 	// below the server's timeout, else a reader who waits gets an error for an answer.
 	Wait time.Duration
@@ -91,8 +95,9 @@ type Config struct {
 
 // Shop answers the read requests.
 type Shop struct {
-	cfg   Config
-	clock clock
+	cfg     Config
+	clock   clock
+	cursors cursors
 }
 
 // New returns a Shop; Run keeps its dimensions fresh.
@@ -106,7 +111,9 @@ func New(cfg Config) *Shop {
 	if cfg.Log == nil {
 		cfg.Log = slog.Default()
 	}
-	return &Shop{cfg: cfg, clock: clock{progress: cfg.Progress, dims: cfg.Dimensions, wait: max(cfg.Wait, 0)}}
+	return &Shop{
+		cfg: cfg, clock: clock{progress: cfg.Progress, dims: cfg.Dimensions, wait: max(cfg.Wait, 0)}, cursors: newCursors(cfg.CursorKey),
+	}
 }
 
 // Run keeps the dimensions fresh until ctx ends. A store that can't be reached is logged once for each outage; requests go
@@ -181,6 +188,7 @@ type request struct {
 	index  string // of the path
 	facet  string // of the path
 	body   []byte
+	cursor string // of a walk, "" for none
 	who    caller
 	accept string // Accept-Language
 	dims   *dimension.Set

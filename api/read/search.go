@@ -24,6 +24,7 @@ type ProductList struct {
 	Total    int64    `json:"total"`
 	Offset   int      `json:"offset"`
 	Limit    int      `json:"limit"`
+	Next     string   `json:"next,omitempty"` // cursor of the walk's next page; left out on the last, and of pages by offset
 	Products []Card   `json:"products"`
 }
 
@@ -72,11 +73,11 @@ func (s *Shop) list(ctx context.Context, r *request) (response, error) {
 	if err := r.query.end(); err != nil {
 		return response{}, err
 	}
-	result, err := s.cfg.Searcher.Search(ctx, q, r.dims)
+	result, next, err := s.find(ctx, r, &q)
 	if err != nil {
 		return response{}, err
 	}
-	return response{document: productList(st, &q, &result), lang: q.Lang}, nil
+	return response{document: productList(st, &q, &result, next), lang: q.Lang}, nil
 }
 
 func (s *Shop) search(ctx context.Context, r *request) (response, error) {
@@ -98,12 +99,12 @@ func (s *Shop) search(ctx context.Context, r *request) (response, error) {
 		return response{}, err
 	}
 	q.Facets = facets(r.dims)
-	result, err := s.cfg.Searcher.Search(ctx, q, r.dims)
+	result, next, err := s.find(ctx, r, &q)
 	if err != nil {
 		return response{}, err
 	}
 	page := SearchPage{
-		ProductList: productList(st, &q, &result), Fuzzy: result.Fuzzy, DidYouMean: result.DidYouMean, Partial: result.Partial, Facets: make([]Facet, len(result.Facets)),
+		ProductList: productList(st, &q, &result, next), Fuzzy: result.Fuzzy, DidYouMean: result.DidYouMean, Partial: result.Partial, Facets: make([]Facet, len(result.Facets)),
 	}
 	for i, f := range result.Facets {
 		page.Facets[i] = facet(f)
@@ -121,6 +122,11 @@ func (r *request) listing(name string) (dimension.Store, search.Query, error) {
 		Store: st.ID, Lang: lang,
 		Offset: int(r.query.integer("offset", 0, search.MaxDepth, 0)),
 		Limit:  int(r.query.integer("limit", 0, search.MaxLimit, defaultLimit)),
+	}
+	if cursor, given := r.query.one("cursor"); given {
+		if r.cursor = cursor; cursor == "" || q.Offset != 0 || q.Limit == 0 {
+			r.query.fail("cursor", "A cursor is * or what a page said in next; with one there are hits and no offset.")
+		}
 	}
 	if name, given := r.query.one("category"); given {
 		id, ok := category(r.dims, st, name)
@@ -192,8 +198,8 @@ func facets(dims *dimension.Set) []string {
 	return codes
 }
 
-func productList(st dimension.Store, q *search.Query, result *search.Result) ProductList {
-	list := ProductList{Store: ref(st), Lang: q.Lang, Total: result.Total, Offset: q.Offset, Limit: q.Limit, Products: make([]Card, len(result.Hits))}
+func productList(st dimension.Store, q *search.Query, result *search.Result, next string) ProductList {
+	list := ProductList{Store: ref(st), Lang: q.Lang, Total: result.Total, Offset: q.Offset, Limit: q.Limit, Next: next, Products: make([]Card, len(result.Hits))}
 	for i, h := range result.Hits {
 		list.Products[i] = Card(h.Card)
 	}

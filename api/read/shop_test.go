@@ -124,6 +124,15 @@ func (w *world) Alerts(_ context.Context, seller int64, f alert.Filter) ([]alert
 	return found, w.fault
 }
 
+func (w *world) Page(_ context.Context, q search.Query, from *search.Place, _ *dimension.Set) (search.Result, *search.Place, error) {
+	w.asked = q
+	next := &search.Place{Moment: "m", Offset: 1}
+	if from != nil {
+		next.Offset += from.Offset
+	}
+	return w.result, next, w.fault
+}
+
 func (w *world) SearchAll(_ context.Context, queries []search.Query, _ *dimension.Set) ([]search.Result, error) {
 	results := make([]search.Result, len(queries))
 	for i := range queries {

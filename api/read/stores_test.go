@@ -25,7 +25,7 @@ func filled(t *testing.T, w *world) *api.Server {
 	t.Helper()
 	uri, database := stacktest.Mongo(t)
 	elastic, prefix := stacktest.Elastic(t)
-	db := open(t, uri).Database(database)
+	db := open(t, uri, 30*time.Second).Database(database)
 	insert(t, db, dimension.CollectionName, rows(t, w)...)
 	for id, h := range w.homes {
 		h.ID = id
@@ -49,9 +49,9 @@ func filled(t *testing.T, w *world) *api.Server {
 	})
 }
 
-func open(t *testing.T, uri string) *mongo.Client {
+func open(t *testing.T, uri string, patience time.Duration) *mongo.Client {
 	t.Helper()
-	client, err := mongo.Connect(options.Client().ApplyURI(uri).SetServerSelectionTimeout(500 * time.Millisecond))
+	client, err := mongo.Connect(options.Client().ApplyURI(uri).SetServerSelectionTimeout(patience))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -165,7 +165,7 @@ func TestAnOutageOfOneStoreLeavesTheOther(t *testing.T) {
 	}
 	request(t, server, "GET", "/api/v1/stores/milano/products/7", "").want(t, 200)
 
-	db := open(t, "mongodb://"+nobody+"/?directConnection=true").Database("x")
+	db := open(t, "mongodb://"+nobody+"/?directConnection=true", 500*time.Millisecond).Database("x")
 	server = serve(t, read.Config{Pages: tree.NewStore(db, false), Products: read.NewDocuments(db), Dimensions: w, Progress: w, Searcher: w})
 	for _, path := range []string{"home", "categories/stivali", "products/7"} {
 		if r := request(t, server, "GET", "/api/v1/stores/milano/"+path, "").want(t, 503); r.header.Get("Retry-After") == "" {

@@ -41,6 +41,7 @@ type serveOptions struct {
 	rate        float64
 	rateBurst   int
 	wait        time.Duration // of read
+	cursorKey   string        // of read
 	connections int           // of write
 	token       string        // of write and of admin
 	accountKeys string        // file of the keys that sign accounts' tokens
@@ -76,6 +77,7 @@ func newServeReadCommand(s *settings, o *serveOptions) *cobra.Command {
 	}
 	cmd.Flags().DurationVar(&o.wait, "wait", time.Second, "how long a read waits for the position it carries; must be below --request-timeout")
 	cmd.Flags().StringVar(&o.accountKeys, "account-keys", "", "file of the public keys (JWK set, Ed25519) that accounts' tokens are verified by; without it the routes of accounts answer 401")
+	cmd.Flags().StringVar(&o.cursorKey, "cursor-key", "", "what cursors of searches are signed with, at least 16 characters, the same for all servers behind one address; without it each process makes one of its own; better given by the variable, which ps doesn't show")
 	return cmd
 }
 
@@ -179,6 +181,9 @@ func (s *settings) serveRead(ctx context.Context, o *serveOptions) error {
 	if o.wait >= o.timeout {
 		return fmt.Errorf("--wait %s must be below --request-timeout %s", o.wait, o.timeout)
 	}
+	if n := len(o.cursorKey); n > 0 && n < 16 {
+		return errors.New("--cursor-key (FRESHET_CURSOR_KEY) is too short: want at least 16 characters")
+	}
 	verifier, err := loadVerifier(o.accountKeys)
 	if err != nil {
 		return err
@@ -202,7 +207,7 @@ func (s *settings) serveRead(ctx context.Context, o *serveOptions) error {
 		wait = -1
 	}
 	shop := read.New(read.Config{
-		Pages: tree.NewStore(db, false), Products: read.NewDocuments(db), Progress: tracker, Wait: wait, Log: s.logger(),
+		Pages: tree.NewStore(db, false), Products: read.NewDocuments(db), Progress: tracker, Wait: wait, CursorKey: []byte(o.cursorKey), Log: s.logger(),
 		Searcher:   search.NewSearcher(elastic, search.SearcherConfig{Prefix: s.prefix}),
 		Dimensions: dimension.NewCache(db, dimension.CacheConfig{Logger: s.logger()}),
 		Orders:     order.NewStore(db), Alerts: alert.NewStore(db), Verifier: verifier,

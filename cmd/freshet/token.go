@@ -16,6 +16,7 @@ import (
 var tokenFiles = map[string]string{
 	"FRESHET_WRITE_TOKEN": "write.token", "FRESHET_ADMIN_TOKEN": "admin.token",
 	"FRESHET_PAYMENT_TOKEN": "payment.token", "FRESHET_PAYMENT_SECRETS": "payment.secret",
+	"FRESHET_CURSOR_KEY": "cursor.key",
 }
 
 // loadTokens gives whoever needs a token one: the one in the environment, the one that was made before, or a new one, which
