@@ -3,6 +3,7 @@ package read_test
 import (
 	"context"
 	"encoding/json"
+	"fmt"
 	"strings"
 	"testing"
 	"time"
@@ -78,7 +79,7 @@ func rows(t *testing.T, w *world) []any {
 		docs = append(docs, bson.D{{Key: "_id", Value: id}, {Key: "row", Value: json.RawMessage(raw)}})
 	}
 	for _, st := range w.dims.Stores() {
-		add("stores:"+st.Code, st)
+		add(fmt.Sprint("stores:", st.ID), st)
 	}
 	for _, id := range []int64{1, 2, 3, 9} {
 		c, _ := w.dims.Category(id)
