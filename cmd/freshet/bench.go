@@ -26,6 +26,9 @@ type benchOptions struct {
 	timeout              time.Duration
 	times, rows          int
 	topicPartitions      []int
+
+	checkout   bench.CheckoutConfig
+	signingKey string
 }
 
 // benchmark is one subcommand.
@@ -42,6 +45,7 @@ var benchmarks = []benchmark{
 	{name: "browse", short: "Home, category and product pages under a load", rates: []float64{1000}, duration: 30 * time.Second, run: benchBrowse},
 	{name: "search", short: "Searches with facets under a load", rates: []float64{50}, duration: 30 * time.Second, run: benchSearch},
 	{name: "rebuild", short: "Make all pages of the largest store again, while live", rates: []float64{100}, run: benchRebuild},
+	{name: "checkout", short: "Buy more than there is, many at once, and as much as there is at a steady rate", rates: []float64{116}, duration: 30 * time.Second, run: benchCheckout},
 	{name: "amplification", short: "What a change of each kind makes the system write", run: benchAmplification},
 	{name: "ingest", short: "Drain a slot into Kafka, beside readers that only read it", run: benchIngest},
 	{name: "latency", short: "From a row's commit to the hands of a consumer of its topic", rates: []float64{1000, 3000}, duration: 30 * time.Second, run: benchLatency},
@@ -56,7 +60,8 @@ Kafka, never by what a process says of itself. Latencies are counted from the mo
 request was due, so a server that stalls can't hide it.
 
 Figures mean something on a machine that does nothing else; the report says how loaded
-it was before. What a benchmark writes to the shop it puts back.`,
+it was before. What a benchmark writes to the shop it puts back; what checkout sells, from a
+store of its own, stays in the ledger, and the store is closed.`,
 		Example: `  freshet bench freshness --rate 100,1000 --duration 30s
   freshet bench browse --rate 1000 --json
   freshet bench all --write docs/benchmarks.md`,
@@ -104,6 +109,8 @@ func newBenchmarkCommand(s *settings, b benchmark) *cobra.Command {
 		s.bindAdminToken(cmd, &o)
 	case "amplification":
 		flags.IntVar(&o.times, "times", 10, "changes of each kind")
+	case "checkout":
+		s.bindCheckout(cmd, &o)
 	case "ingest":
 		flags.IntVar(&o.rows, "rows", 200_000, "changes of the largest cases")
 		flags.IntSliceVar(&o.topicPartitions, "topic-partitions", []int{1, 12}, "partitions of the topics, each count measured by itself")
@@ -120,6 +127,7 @@ func newBenchAllCommand(s *settings) *cobra.Command {
 	cmd.Flags().BoolVar(&o.json, "json", false, "print JSON instead of tables")
 	cmd.Flags().DurationVar(&o.duration, "duration", 0, "how long each load lasts (default 30s)")
 	cmd.Flags().StringVar(&o.write, "write", "", "Markdown file whose tables are replaced")
+	s.bindSigningKey(cmd, &o)
 	s.bindAdminToken(cmd, &o)
 	return cmd
 }
@@ -127,20 +135,31 @@ func newBenchAllCommand(s *settings) *cobra.Command {
 // bindAdminToken lets the token be given; not given, it is the one that up made for its processes.
 func (s *settings) bindAdminToken(cmd *cobra.Command, o *benchOptions) {
 	cmd.Flags().StringVar(&o.token, "admin-token", "", "bearer token of the admin API (default the one that up made); better given by the variable, which ps doesn't show")
-	cmd.PreRunE = func(cmd *cobra.Command, _ []string) error {
-		if o.token != "" {
-			return nil
+	before := cmd.PreRunE
+	cmd.PreRunE = func(cmd *cobra.Command, args []string) error {
+		if before != nil {
+			if err := before(cmd, args); err != nil {
+				return err
+			}
 		}
-		servers, err := stack.New(cmd.Context(), s.stack, s.stderr)
-		if err != nil {
-			return err
-		}
-		if err := s.loadTokens(servers.Data()); err != nil {
-			return err
-		}
-		o.token = s.tokens["FRESHET_ADMIN_TOKEN"]
+		return s.fromUp(cmd.Context(), &o.token, "FRESHET_ADMIN_TOKEN")
+	}
+}
+
+// fromUp fills a setting that wasn't given with what up made for its own processes.
+func (s *settings) fromUp(ctx context.Context, value *string, variable string) error {
+	if *value != "" {
 		return nil
 	}
+	servers, err := stack.New(ctx, s.stack, s.stderr)
+	if err != nil {
+		return err
+	}
+	if err := s.loadTokens(servers.Data()); err != nil {
+		return err
+	}
+	*value = s.tokens[variable]
+	return nil
 }
 
 // benchAll goes on past a benchmark that fails: the others took their time too.
@@ -148,7 +167,7 @@ func (s *settings) benchAll(ctx context.Context, o benchOptions) error {
 	var reports []*bench.Report
 	var problems []error
 	for _, b := range benchmarks {
-		one := benchOptions{rates: b.rates, duration: b.duration, token: o.token, stockShare: 0.2}
+		one := benchOptions{rates: b.rates, duration: b.duration, token: o.token, signingKey: o.signingKey, stockShare: 0.2}
 		if o.duration > 0 && b.duration > 0 {
 			one.duration = o.duration
 		}
@@ -193,7 +212,7 @@ func (s *settings) printReports(o benchOptions, reports ...*bench.Report) error 
 // benchTarget is what runs here.
 func (s *settings) benchTarget(o benchOptions) bench.Target {
 	return bench.Target{
-		Read: "http://" + s.readListen, Admin: "http://" + s.adminListen, Token: o.token,
+		Read: "http://" + s.readListen, Write: "http://" + s.writeListen, Admin: "http://" + s.adminListen, Token: o.token,
 		PostgresURL: s.postgresURL, Brokers: s.kafka, Security: s.security, MongoURL: s.mongoURL, MongoDatabase: s.mongoDatabase, ElasticURL: s.elasticURL, Prefix: s.prefix,
 		Version: version,
 		// A progress line that can't be written is no reason to stop.

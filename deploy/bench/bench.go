@@ -17,6 +17,7 @@ import (
 // Target is the running Freshet that is measured. A benchmark uses what it needs of it.
 type Target struct {
 	Read  string // URL of the read API
+	Write string // URL of the write API
 	Admin string // URL of the admin API
 	Token string // of the admin API
 

@@ -1,0 +1,70 @@
+package bench
+
+import (
+	"context"
+	"fmt"
+	"maps"
+	"slices"
+	"time"
+
+	"freshet/api/write/invariant"
+)
+
+// tallies are counted from what was sold, moved and charged. None reads a column of stock levels, which is what may be wrong.
+var tallies = []struct{ what, query string }{
+	{"oversold", `select coalesce(sum(greatest(coalesce(s.n, 0) + coalesce(h.n, 0) - r.n, 0)), 0)::bigint
+		from (select sku, sum(quantity) n from stock_movements where store_id = $1 and kind in ('receipt', 'adjustment') group by 1) r
+		left join (select l.sku, sum(l.quantity) n from order_items l join orders o on o.id = l.order_id
+		  where o.store_id = $1 and o.status in ('paid', 'shipped', 'delivered') and l.status <> 'cancelled' group by 1) s using (sku)
+		left join (select sku, sum(quantity) n from reservations where store_id = $1 and state = 'active' group by 1) h using (sku)`},
+	{"double effects", `select
+		(select count(*) from orders where store_id = $1) - (select count(*) from idempotency_keys where response_status = 201 and scope in
+		  (select 'checkout/' || customer_id from orders where store_id = $1))
+		+ (select count(*) - count(distinct (order_id, sku)) from stock_movements where store_id = $1 and kind = 'sale')
+		+ (select count(reverses) - count(distinct reverses) from stock_movements where store_id = $1)
+		+ (select count(*) - count(distinct order_id) from payments join orders o on o.id = order_id where o.store_id = $1)
+		+ (select count(*) - count(distinct payment_id) from refunds join orders o on o.id = order_id where o.store_id = $1)`},
+}
+
+// settleWithin is how long payments may take to come to their end after the last attempt; some are told late.
+const settleWithin = 2 * time.Minute
+
+// count waits until the payments are through and says what was sold twice, done twice, or told to a buyer and lost. Orders
+// that no buyer was told of are as many as there were answers lost, at most.
+func (s *stall) count(ctx context.Context, row *Row, report *Report, told map[int64]bool, lost int) error {
+	settled, err := s.settled(ctx, settleWithin)
+	if err != nil {
+		return err
+	}
+	if !settled {
+		report.problem("%s: payments are under way %s after the last attempt", row.What, settleWithin)
+	}
+	for _, tally := range tallies {
+		var n int64
+		if err := s.pool.QueryRow(ctx, tally.query, s.store).Scan(&n); err != nil {
+			return fmt.Errorf("count %s: %w", tally.what, err)
+		}
+		row.Set(tally.what, float64(n))
+		if n != 0 {
+			report.problem("%s: %d %s", row.What, n, tally.what)
+		}
+	}
+	var gone, untold int
+	const heard = `select (select count(*) from unnest($2::bigint[]) id where not exists (select from orders o where o.id = id and o.store_id = $1)),
+		(select count(*) from orders o where store_id = $1 and o.id <> all($2))`
+	if err := s.pool.QueryRow(ctx, heard, s.store, slices.Collect(maps.Keys(told))).Scan(&gone, &untold); err != nil {
+		return fmt.Errorf("count the orders that buyers were told of: %w", err)
+	}
+	row.Set("told and gone", float64(gone))
+	if gone > 0 || untold > lost {
+		report.problem("%s: %d orders that buyers were told of don't exist, and %d exist of which none was told", row.What, gone, untold)
+	}
+	broken, err := invariant.Broken(ctx, s.pool)
+	if err != nil {
+		return err
+	}
+	for _, what := range broken {
+		report.problem("%s: at the end %s", row.What, what)
+	}
+	return nil
+}
