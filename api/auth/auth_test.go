@@ -29,14 +29,26 @@ func TestIssuedIsVerified(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	want := auth.Claims{Subject: "7", Role: auth.Customer}
-	signed, err := issuer.Issue(want)
-	if err != nil {
-		t.Fatal(err)
+	for _, want := range []auth.Claims{{Subject: "7", Role: auth.Customer}, {Subject: "8", Role: auth.Seller, Seller: 3}} {
+		signed, err := issuer.Issue(want)
+		if err != nil {
+			t.Fatal(err)
+		}
+		got, err := verifier.Verify(signed)
+		if err != nil || got != want {
+			t.Errorf("verified %+v, %v; want %+v", got, err, want)
+		}
 	}
-	got, err := verifier.Verify(signed)
-	if err != nil || got != want {
-		t.Errorf("verified %+v, %v; want %+v", got, err, want)
+	for _, wrong := range []auth.Claims{
+		{Subject: "7", Role: auth.Seller},
+		{Subject: "7", Role: auth.Customer, Seller: 3},
+		{Subject: "7", Role: auth.Seller, Seller: -3},
+		{Subject: "7", Role: "root"},
+		{Subject: "x", Role: auth.Data},
+	} {
+		if _, err := issuer.Issue(wrong); err == nil {
+			t.Errorf("issued %+v", wrong)
+		}
 	}
 }
 
@@ -84,6 +96,8 @@ func TestForgeriesAreRefused(t *testing.T) {
 		"without an end":            sign(jwt.SigningMethodEdDSA, "a", private, func(c jwt.MapClaims) { delete(c, "exp") }),
 		"of the future":             sign(jwt.SigningMethodEdDSA, "a", private, set("iat", now.Add(time.Hour).Unix())),
 		"a role that isn't":         sign(jwt.SigningMethodEdDSA, "a", private, set("role", "root")),
+		"a seller of nobody":        sign(jwt.SigningMethodEdDSA, "a", private, set("role", "seller")),
+		"a customer of a seller":    sign(jwt.SigningMethodEdDSA, "a", private, set("seller", 1)),
 		"a subject that isn't":      sign(jwt.SigningMethodEdDSA, "a", private, set("sub", "7 or 1=1")),
 		"a subject below the first": sign(jwt.SigningMethodEdDSA, "a", private, set("sub", "0")),
 		"garbage":                   "a.b.c",

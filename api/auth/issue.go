@@ -33,8 +33,11 @@ func (i *Issuer) Life() time.Duration { return i.life }
 
 // Issue signs a token for the claims.
 func (i *Issuer) Issue(c Claims) (string, error) {
+	if err := c.check(); err != nil {
+		return "", fmt.Errorf("issue a token: %w", err)
+	}
 	now := time.Now()
-	t := jwt.NewWithClaims(jwt.SigningMethodEdDSA, token{Role: c.Role, RegisteredClaims: jwt.RegisteredClaims{
+	t := jwt.NewWithClaims(jwt.SigningMethodEdDSA, token{Role: c.Role, Seller: c.Seller, RegisteredClaims: jwt.RegisteredClaims{
 		Issuer: issuer, Audience: jwt.ClaimStrings{audience}, Subject: c.Subject,
 		IssuedAt: jwt.NewNumericDate(now), ExpiresAt: jwt.NewNumericDate(now.Add(i.life)),
 	}})

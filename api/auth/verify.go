@@ -40,6 +40,20 @@ const (
 type Claims struct {
 	Subject string
 	Role    Role
+	// Seller is whose products a seller's account keeps; 0 for every other role.
+	Seller int64
+}
+
+// check wants the role to be one, and a seller's account to say whose.
+func (c Claims) check() error {
+	if !slices.Contains(roles, c.Role) {
+		return fmt.Errorf("there is no role %.20q", c.Role)
+	}
+	if c.Seller < 0 || (c.Role == Seller) != (c.Seller != 0) {
+		return fmt.Errorf("the role %s can't be of seller %d", c.Role, c.Seller)
+	}
+	_, err := c.Account()
+	return err
 }
 
 // Account is the subject as a number.
@@ -53,7 +67,8 @@ func (c Claims) Account() (int64, error) {
 
 // token is the form of the claims on the wire.
 type token struct {
-	Role Role `json:"role"`
+	Role   Role  `json:"role"`
+	Seller int64 `json:"seller,omitempty"`
 	jwt.RegisteredClaims
 }
 
@@ -86,11 +101,8 @@ func (v *Verifier) Verify(signed string) (Claims, error) {
 	if _, err := v.parser.ParseWithClaims(signed, &t, v.key); err != nil {
 		return Claims{}, fmt.Errorf("verify the token: %w", err)
 	}
-	claims := Claims{Subject: t.Subject, Role: t.Role}
-	if !slices.Contains(roles, t.Role) {
-		return Claims{}, fmt.Errorf("verify the token: there is no role %.20q", t.Role)
-	}
-	if _, err := claims.Account(); err != nil {
+	claims := Claims{Subject: t.Subject, Role: t.Role, Seller: t.Seller}
+	if err := claims.check(); err != nil {
 		return Claims{}, fmt.Errorf("verify the token: %w", err)
 	}
 	return claims, nil

@@ -13,6 +13,7 @@ import (
 type caller struct {
 	role    auth.Role
 	account int64
+	seller  int64 // whose products a seller keeps
 }
 
 // private makes a route that only accounts of the roles may call. What of it is theirs is decided by the handler, by
@@ -60,13 +61,18 @@ func (s *Shop) identify(token string) (caller, error) {
 	if err != nil {
 		return caller{}, refused.Because(err)
 	}
-	return caller{role: claims.Role, account: account}, nil
+	return caller{role: claims.Role, account: account, seller: claims.Seller}, nil
 }
 
 // account is whose things the request is about: the caller's own, or for support those of the account that the parameter
-// names. Nobody else has the parameter. A customer's account has the customer's id, and a seller's the seller's.
+// names. Nobody else has the parameter. A customer's account has the customer's id; a seller may have several accounts, so
+// theirs says whose they are.
 func (r *request) account(parameter string) int64 {
-	if r.who.role != auth.Support {
+	switch r.who.role {
+	case auth.Support:
+	case auth.Seller:
+		return r.who.seller
+	default:
 		return r.who.account
 	}
 	if !r.query.values.Has(parameter) {

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net/http"
 	"regexp"
+	"strconv"
 	"strings"
 
 	"github.com/gofiber/fiber/v2"
@@ -33,6 +34,17 @@ type AccountRequest struct {
 type Account struct {
 	ID   int64     `json:"id"`
 	Role auth.Role `json:"role"`
+	// SellerID is whose products a seller's account keeps.
+	SellerID *int64 `json:"seller_id,omitempty"`
+}
+
+// claims are what the account's tokens say.
+func (a Account) claims() auth.Claims {
+	c := auth.Claims{Subject: strconv.FormatInt(a.ID, 10), Role: a.Role}
+	if a.SellerID != nil {
+		c.Seller = *a.SellerID
+	}
+	return c
 }
 
 func (r *AccountRequest) check(who caller) error {
@@ -93,7 +105,7 @@ func (s *Shop) postAccount(c *fiber.Ctx) error {
 		if err != nil {
 			return err
 		}
-		a, err = made(http.StatusCreated, id, Account{ID: id, Role: r.Role})
+		a, err = made(http.StatusCreated, id, Account{ID: id, Role: r.Role, SellerID: r.SellerID})
 		return err
 	})
 	if err != nil {
@@ -122,8 +134,8 @@ func makeAccount(ctx context.Context, tx pgx.Tx, r *AccountRequest, digest strin
 
 // accountBy finds who signs in; a zero Account when there is none.
 func (s *Shop) accountBy(ctx context.Context, email string) (a Account, digest string, err error) {
-	const query = `select id, role, password from accounts where lower(email) = lower($1) and active`
-	err = s.pool.QueryRow(ctx, query, strings.TrimSpace(email)).Scan(&a.ID, &a.Role, &digest)
+	const query = `select id, role, seller_id, password from accounts where lower(email) = lower($1) and active`
+	err = s.pool.QueryRow(ctx, query, strings.TrimSpace(email)).Scan(&a.ID, &a.Role, &a.SellerID, &digest)
 	if errors.Is(err, pgx.ErrNoRows) {
 		return Account{}, "", nil
 	}

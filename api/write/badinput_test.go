@@ -29,6 +29,9 @@ func TestBadInputIsRefusedAndChangesNothing(t *testing.T) {
 				s.refused(http.MethodPut, path, body)
 			}
 			for _, method := range []string{"GET", "DELETE", "PATCH", "OPTIONS", "TRACE", "BREW"} {
+				if method == "GET" && slices.Contains(readable, path) {
+					continue
+				}
 				s.refused(method, path, "")
 			}
 		}
@@ -55,6 +58,9 @@ func TestBadInputIsRefusedAndChangesNothing(t *testing.T) {
 		t.Errorf("bad input changed something:\n%s\n%s", before, after)
 	}
 }
+
+// readable are the paths of what is there and may be read: a GET of them is no bad input.
+var readable = []string{"/api/v1/products/1"}
 
 // paths fills the template with names that exist and some that can't.
 func paths(template string) []string {

@@ -20,6 +20,16 @@ const (
 type caller struct {
 	role    auth.Role
 	account int64
+	seller  int64 // whose products a seller keeps, 0 for other roles
+}
+
+// owns is the seller whose things the caller may change; nil for those who may change anyone's. Queries ask for it as
+// `$n::bigint is null or seller_id = $n`: what another owns is then not found.
+func (c caller) owns() *int64 {
+	if c.role != auth.Seller {
+		return nil
+	}
+	return &c.seller
 }
 
 // String names the caller in the ledger and in keys.
@@ -69,7 +79,7 @@ func (g *gate) identify(token string, sent bool) (caller, error) {
 	if err != nil {
 		return caller{}, refused.Because(err)
 	}
-	return caller{role: claims.Role, account: account}, nil
+	return caller{role: claims.Role, account: account, seller: claims.Seller}, nil
 }
 
 type callerKey struct{}

@@ -14,10 +14,11 @@ var everyone = []auth.Role{"guest", "service", auth.Customer, auth.Seller, auth.
 
 // allowed says for each route who may call it. A route that isn't here fails the test: who adds one decides.
 var allowed = map[string][]auth.Role{
-	"POST /api/v1/products":                   {"service"},
-	"PUT /api/v1/products/{product}":          {"service"},
-	"PUT /api/v1/stores/{store}/prices":       {"service"},
-	"POST /api/v1/stores/{store}/stock":       {"service"},
+	"POST /api/v1/products":                   {"service", auth.Seller},
+	"GET /api/v1/products/{product}":          {"service", auth.Seller, auth.Support},
+	"PUT /api/v1/products/{product}":          {"service", auth.Seller},
+	"PUT /api/v1/stores/{store}/prices":       {"service", auth.Seller},
+	"POST /api/v1/stores/{store}/stock":       {"service", auth.Seller},
 	"POST /api/v1/orders":                     {"service"},
 	"GET /api/v1/orders/{order}":              {"service", auth.Customer},
 	"POST /api/v1/orders/{order}/extend":      {auth.Customer},

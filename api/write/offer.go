@@ -34,17 +34,17 @@ func (w *writer) offers(ctx context.Context) error {
 
 func (w *writer) offer(ctx context.Context, st store, o Offer, field string) error {
 	const upsert = `insert into offers (store_id, product_id, status, boost) values ($1, $2, $3, $4)
-		on conflict (store_id, product_id) do update set status = excluded.status, boost = excluded.boost
-		where (offers.status, offers.boost) is distinct from (excluded.status, excluded.boost)`
+		on conflict (store_id, product_id) do update set status = excluded.status, boost = case when $5 then offers.boost else excluded.boost end
+		where offers.status <> excluded.status or (not $5 and offers.boost <> excluded.boost)`
 	boost := 1.0
 	if o.Boost != nil {
 		boost = *o.Boost
 	}
-	if err := w.exec(ctx, "write the offer", upsert, st.id, w.id, o.Status, boost); err != nil {
+	if err := w.exec(ctx, "write the offer", upsert, st.id, w.id, o.Status, boost, w.who.owns() != nil); err != nil {
 		return err
 	}
 	if o.Prices != nil {
-		changed, err := upsertPrices(ctx, w.tx, st, field+".prices", o.Prices)
+		changed, err := upsertPrices(ctx, w.tx, w.who, st, field+".prices", o.Prices)
 		if err != nil {
 			return err
 		}
@@ -86,7 +86,7 @@ func (w *writer) stock(ctx context.Context, st store, stock []Stock) error {
 			moves = append(moves, movement{sku: l.SKU, quantity: d, kind: "adjustment", reason: &reason})
 		}
 	}
-	if err := apply(ctx, w.tx, st, "api", moves); err != nil {
+	if err := apply(ctx, w.tx, st, w.who.String(), moves); err != nil {
 		return err
 	}
 	w.changed += int64(len(moves))

@@ -70,13 +70,13 @@ func (s *Shop) putPrices(c *fiber.Ctx) error {
 		return err
 	}
 	var a answer
-	ctx, name := c.UserContext(), c.Params("store")
+	ctx, name, who := c.UserContext(), c.Params("store"), callerOf(c)
 	position, err := s.transact(ctx, func(tx pgx.Tx) error {
 		st, err := storeInPath(ctx, tx, name)
 		if err != nil {
 			return err
 		}
-		changed, err := upsertPrices(ctx, tx, st, "prices", r.Prices)
+		changed, err := upsertPrices(ctx, tx, who, st, "prices", r.Prices)
 		if err != nil {
 			return err
 		}
@@ -90,7 +90,7 @@ func (s *Shop) putPrices(c *fiber.Ctx) error {
 }
 
 // upsertPrices writes the prices that aren't so already, in the order of the SKUs so that two requests can't deadlock.
-func upsertPrices(ctx context.Context, tx pgx.Tx, st store, field string, prices []Price) (int64, error) {
+func upsertPrices(ctx context.Context, tx pgx.Tx, who caller, st store, field string, prices []Price) (int64, error) {
 	const upsert = `insert into prices (store_id, sku, product_id, amount, list_amount, valid_from, valid_to)
 		select $1, x.sku, v.product_id, x.amount, x.list_amount, x.valid_from, x.valid_to
 		from unnest($2::text[], $3::bigint[], $4::bigint[], $5::timestamptz[], $6::timestamptz[])
@@ -106,7 +106,7 @@ func upsertPrices(ctx context.Context, tx pgx.Tx, st store, field string, prices
 	for i, p := range prices {
 		skus[i], amounts[i], lists[i], from[i], to[i] = p.SKU, *p.Amount, p.ListAmount, p.from, p.to
 	}
-	if err := checkOffered(ctx, tx, st, field, skus); err != nil {
+	if err := checkOffered(ctx, tx, who, st, field, skus); err != nil {
 		return 0, err
 	}
 	tag, err := tx.Exec(ctx, upsert, st.id, skus, amounts, lists, from, to)
@@ -116,10 +116,11 @@ func upsertPrices(ctx context.Context, tx pgx.Tx, st store, field string, prices
 	return tag.RowsAffected(), nil
 }
 
-// checkOffered wants every SKU to be a variant of a product that the store offers.
-func checkOffered(ctx context.Context, tx pgx.Tx, st store, field string, skus []string) error {
-	const query = `select v.sku from variants v join offers o on o.product_id = v.product_id and o.store_id = $1 where v.sku = any($2)`
-	rows, err := tx.Query(ctx, query, st.id, skus)
+// checkOffered wants every SKU to be a variant of a product that the store offers and that is the caller's to change.
+func checkOffered(ctx context.Context, tx pgx.Tx, who caller, st store, field string, skus []string) error {
+	const query = `select v.sku from variants v join offers o on o.product_id = v.product_id and o.store_id = $1
+		join products p on p.id = v.product_id where v.sku = any($2) and ($3::bigint is null or p.seller_id = $3)`
+	rows, err := tx.Query(ctx, query, st.id, skus, who.owns())
 	if err != nil {
 		return fmt.Errorf("find the offers of store %d: %w", st.id, err)
 	}

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net/http"
 	"net/url"
+	"reflect"
 	"slices"
 
 	"github.com/gofiber/fiber/v2"
@@ -16,9 +17,10 @@ import (
 )
 
 // Product is the body of POST and PUT of a product: the whole of it. What a PUT leaves out is removed, but for offers:
-// those of stores that it doesn't name stay as they are, since each store's stock is that store's.
+// those of stores that it doesn't name stay as they are, since each store's stock is that store's. A PUT of offers and
+// nothing else leaves all the rest as it is, too.
 type Product struct {
-	SellerID   int64                      `json:"seller_id"`
+	SellerID   int64                      `json:"seller_id,omitempty"` // a seller's own when left out
 	BrandID    *int64                     `json:"brand_id,omitempty"`
 	Type       string                     `json:"type"`
 	Status     string                     `json:"status"`
@@ -62,7 +64,7 @@ type Variant struct {
 type Offer struct {
 	Store  string   `json:"store"`
 	Status string   `json:"status,omitempty"` // default active
-	Boost  *float64 `json:"boost,omitempty"`  // default 1
+	Boost  *float64 `json:"boost,omitempty"`  // default 1; the shop's to set, not a seller's
 	Prices []Price  `json:"prices,omitempty"`
 	Stock  []Stock  `json:"stock,omitempty"`
 }
@@ -81,9 +83,9 @@ type ProductWritten struct {
 	Changed int64 `json:"changed"`
 }
 
-func (p *Product) check() error {
+func (p *Product) check(who caller) error {
 	var c check
-	c.id("seller_id", p.SellerID)
+	p.checkOwner(&c, who)
 	if p.BrandID != nil {
 		c.id("brand_id", *p.BrandID)
 	}
@@ -101,8 +103,26 @@ func (p *Product) check() error {
 	p.checkTexts(&c)
 	p.checkCategories(&c)
 	p.checkVariants(&c)
-	p.checkOffers(&c)
+	p.checkOffers(&c, who)
+	own := make([]string, len(p.Variants))
+	for i, v := range p.Variants {
+		own[i] = v.SKU
+	}
+	p.checkOffered(&c, own)
 	return c.err()
+}
+
+// checkOwner takes a seller's product for theirs, and for nobody else's.
+func (p *Product) checkOwner(c *check, who caller) {
+	owner := who.owns()
+	switch {
+	case owner == nil:
+		c.id("seller_id", p.SellerID)
+	case p.SellerID == 0:
+		p.SellerID = *owner
+	case p.SellerID != *owner:
+		c.bad("seller_id", "is another's: a seller's products are their own")
+	}
 }
 
 func (p *Product) checkImages(c *check) {
@@ -164,23 +184,50 @@ func (p *Product) checkVariants(c *check) {
 	}
 }
 
-func (p *Product) checkOffers(c *check) {
+func (p *Product) checkOffers(c *check, who caller) {
 	c.count("offers", len(p.Offers), 0, 100)
-	own := map[string]bool{}
-	for _, v := range p.Variants {
-		own[v.SKU] = true
-	}
 	stores := map[string]bool{}
 	for i := range p.Offers {
 		o := &p.Offers[i]
 		at := fmt.Sprintf("offers[%d]", i)
 		c.text(at+".store", o.Store, 1, 64)
 		unique(c, stores, at+".store", o.Store)
-		o.check(c, at, own)
+		if o.Boost != nil && who.owns() != nil {
+			c.bad(at+".boost", "is not a seller's to set")
+		}
+		o.check(c, at)
 	}
 }
 
-func (o *Offer) check(c *check, at string, own map[string]bool) {
+// checkOffered wants prices and counts to be of the product's own SKUs.
+func (p *Product) checkOffered(c *check, own []string) {
+	for i, o := range p.Offers {
+		for j, price := range o.Prices {
+			if !slices.Contains(own, price.SKU) {
+				c.bad(fmt.Sprintf("offers[%d].prices[%d].sku", i, j), "is no variant of this product")
+			}
+		}
+		for j, count := range o.Stock {
+			if !slices.Contains(own, count.SKU) {
+				c.bad(fmt.Sprintf("offers[%d].stock[%d].sku", i, j), "is no variant of this product")
+			}
+		}
+	}
+}
+
+// offersAlone says that a PUT is of nothing but offers: prices and counts change a hundred times where a text does once.
+func (p *Product) offersAlone() bool {
+	return p.Offers != nil && reflect.DeepEqual(*p, Product{Offers: p.Offers})
+}
+
+// checkOffersAlone checks what can be without knowing the product's variants.
+func (p *Product) checkOffersAlone(who caller) error {
+	var c check
+	p.checkOffers(&c, who)
+	return c.err()
+}
+
+func (o *Offer) check(c *check, at string) {
 	if o.Status == "" {
 		o.Status = "active"
 	}
@@ -192,19 +239,11 @@ func (o *Offer) check(c *check, at string, own map[string]bool) {
 	}
 	c.count(at+".prices", len(o.Prices), 0, maxRows)
 	checkPrices(c, at+".prices", o.Prices)
-	for i, p := range o.Prices {
-		if !own[p.SKU] {
-			c.bad(fmt.Sprintf("%s.prices[%d].sku", at, i), "is no variant of this product")
-		}
-	}
 	c.count(at+".stock", len(o.Stock), 0, maxRows)
 	seen := map[string]bool{}
 	for i, s := range o.Stock {
 		field := fmt.Sprintf("%s.stock[%d]", at, i)
 		unique(c, seen, field+".sku", s.SKU)
-		if !own[s.SKU] {
-			c.bad(field+".sku", "is no variant of this product")
-		}
 		c.between(field+".on_hand", s.OnHand, 0, maxMovement)
 		c.between(field+".low_stock_at", s.LowStockAt, 0, maxMovement)
 	}
@@ -215,15 +254,19 @@ func (s *Shop) postProduct(c *fiber.Ctx) error {
 	if err != nil {
 		return err
 	}
-	p, err := readProduct(c)
-	if err != nil {
+	who := callerOf(c)
+	var p Product
+	if err := api.Body(c, &p); err != nil {
+		return err
+	}
+	if err := p.check(who); err != nil {
 		return err
 	}
 	var a answer
 	ctx := c.UserContext()
 	position, err := s.transact(ctx, func(tx pgx.Tx) error {
-		a, err = once(ctx, tx, "products", key, p, func() (answer, error) {
-			w := writer{tx: tx, product: p}
+		a, err = once(ctx, tx, "products/"+who.String(), key, p, func() (answer, error) {
+			w := writer{tx: tx, who: who, product: &p}
 			if err := w.insert(ctx); err != nil {
 				return answer{}, err
 			}
@@ -242,15 +285,23 @@ func (s *Shop) putProduct(c *fiber.Ctx) error {
 	if err != nil {
 		return err
 	}
-	p, err := readProduct(c)
-	if err != nil {
+	var p Product
+	if err := api.Body(c, &p); err != nil {
+		return err
+	}
+	who := callerOf(c)
+	change, check := (*writer).update, p.check
+	if p.offersAlone() {
+		change, check = (*writer).updateOffers, p.checkOffersAlone
+	}
+	if err := check(who); err != nil {
 		return err
 	}
 	var a answer
 	ctx := c.UserContext()
 	position, err := s.transact(ctx, func(tx pgx.Tx) error {
-		w := writer{tx: tx, product: p, id: id}
-		if err := w.update(ctx); err != nil {
+		w := writer{tx: tx, who: who, product: &p, id: id}
+		if err := change(&w, ctx); err != nil {
 			return err
 		}
 		a, err = made(http.StatusOK, id, ProductWritten{ID: id, Changed: w.changed})
@@ -260,12 +311,4 @@ func (s *Shop) putProduct(c *fiber.Ctx) error {
 		return err
 	}
 	return reply(c, a, position, "")
-}
-
-func readProduct(c *fiber.Ctx) (*Product, error) {
-	var p Product
-	if err := api.Body(c, &p); err != nil {
-		return nil, err
-	}
-	return &p, p.check()
 }

@@ -7,14 +7,12 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
-	"strconv"
 	"strings"
 
 	"github.com/gofiber/fiber/v2"
 	"github.com/jackc/pgx/v5"
 
 	"freshet/api"
-	"freshet/api/auth"
 )
 
 // SessionRequest is the body of POST /sessions: somebody signs in.
@@ -95,7 +93,7 @@ func (s *Shop) answerSession(c *fiber.Ctx, f func(context.Context, pgx.Tx) (*Ses
 
 // begin issues both tokens. family names the session that a refresh goes on with; nil begins one.
 func (s *Shop) begin(ctx context.Context, tx pgx.Tx, account Account, family *string) (*Session, error) {
-	access, err := s.issuer.Issue(auth.Claims{Subject: strconv.FormatInt(account.ID, 10), Role: account.Role})
+	access, err := s.issuer.Issue(account.claims())
 	if err != nil {
 		return nil, err
 	}
@@ -133,12 +131,12 @@ func (s *Shop) postRefresh(c *fiber.Ctx) error {
 }
 
 func (s *Shop) refresh(ctx context.Context, tx pgx.Tx, token []byte) (*Session, error) {
-	const query = `select s.family::text, s.used_at is not null, a.id, a.role from sessions s join accounts a on a.id = s.account_id
+	const query = `select s.family::text, s.used_at is not null, a.id, a.role, a.seller_id from sessions s join accounts a on a.id = s.account_id
 		where s.digest = $1 and s.expires_at > now() and a.active for update of s`
 	var family string
 	var used bool
 	var account Account
-	err := tx.QueryRow(ctx, query, token).Scan(&family, &used, &account.ID, &account.Role)
+	err := tx.QueryRow(ctx, query, token).Scan(&family, &used, &account.ID, &account.Role, &account.SellerID)
 	if errors.Is(err, pgx.ErrNoRows) {
 		return nil, nil
 	}

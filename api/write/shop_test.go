@@ -156,10 +156,14 @@ type door struct{ s *shop }
 
 func (d door) RoundTrip(r *http.Request) (*http.Response, error) { return d.s.server.App().Test(r, -1) }
 
-// as is the headers of a request of the account.
+// as is the headers of a request of the account; a seller's is of the seller with the number.
 func (s *shop) as(role auth.Role, account int64) []string {
 	s.t.Helper()
-	signed, err := s.issuer.Issue(auth.Claims{Subject: strconv.FormatInt(account, 10), Role: role})
+	claims := auth.Claims{Subject: strconv.FormatInt(account, 10), Role: role}
+	if role == auth.Seller {
+		claims.Subject, claims.Seller = strconv.FormatInt(account+900, 10), account // an account's number is never the seller's
+	}
+	signed, err := s.issuer.Issue(claims)
 	if err != nil {
 		s.t.Fatal(err)
 	}

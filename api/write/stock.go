@@ -15,7 +15,7 @@ import (
 
 // StockRequest is the body of POST /stores/{store}/stock.
 type StockRequest struct {
-	Actor     string          `json:"actor"`
+	Actor     string          `json:"actor,omitempty"` // who says so; of an account it is known
 	Movements []StockMovement `json:"movements"`
 }
 
@@ -40,9 +40,16 @@ type StockLevel struct {
 	Reserved int64  `json:"reserved"`
 }
 
-func (r *StockRequest) check() error {
+func (r *StockRequest) check(who caller) error {
 	var c check
-	c.text("actor", r.Actor, 1, 100)
+	switch {
+	case who.role == service:
+		c.text("actor", r.Actor, 1, 100)
+	case r.Actor != "":
+		c.bad("actor", "is the account")
+	default:
+		r.Actor = who.String()
+	}
 	c.count("movements", len(r.Movements), 1, maxRows)
 	for i, m := range r.Movements[:min(len(r.Movements), maxRows)] {
 		at := fmt.Sprintf("movements[%d]", i)
@@ -74,7 +81,8 @@ func (s *Shop) postStock(c *fiber.Ctx) error {
 	if err := api.Body(c, &r); err != nil {
 		return err
 	}
-	if err := r.check(); err != nil {
+	who := callerOf(c)
+	if err := r.check(who); err != nil {
 		return err
 	}
 	var a answer
@@ -84,8 +92,8 @@ func (s *Shop) postStock(c *fiber.Ctx) error {
 		if err != nil {
 			return err
 		}
-		a, err = once(ctx, tx, fmt.Sprintf("stock/%d", st.id), key, &r, func() (answer, error) {
-			levels, err := moveStock(ctx, tx, st, &r)
+		a, err = once(ctx, tx, fmt.Sprintf("stock/%d/%s", st.id, who), key, &r, func() (answer, error) {
+			levels, err := moveStock(ctx, tx, who, st, &r)
 			if err != nil {
 				return answer{}, err
 			}
@@ -99,13 +107,13 @@ func (s *Shop) postStock(c *fiber.Ctx) error {
 	return reply(c, a, position, "")
 }
 
-func moveStock(ctx context.Context, tx pgx.Tx, st store, r *StockRequest) ([]StockLevel, error) {
+func moveStock(ctx context.Context, tx pgx.Tx, who caller, st store, r *StockRequest) ([]StockLevel, error) {
 	skus, moves := make([]string, len(r.Movements)), make([]movement, len(r.Movements))
 	for i, m := range r.Movements {
 		skus[i] = m.SKU
 		moves[i] = movement{sku: m.SKU, quantity: m.Quantity, kind: m.Kind, reason: m.Reason}
 	}
-	if err := checkOffered(ctx, tx, st, "movements", skus); err != nil {
+	if err := checkOffered(ctx, tx, who, st, "movements", skus); err != nil {
 		return nil, err
 	}
 	if err := ensureInventory(ctx, tx, st, skus); err != nil {

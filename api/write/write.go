@@ -111,16 +111,22 @@ func (s *Shop) Register(server *api.Server) error {
 	}
 	g := &gate{service: matches, verifier: s.verifier}
 	v1 := server.App().Group("/api/v1")
-	v1.Post("/products", g.allow(service), s.postProduct)
-	v1.Put("/products/:product", g.allow(service), s.putProduct)
-	v1.Put("/stores/:store/prices", g.allow(service), s.putPrices)
-	v1.Post("/stores/:store/stock", g.allow(service), s.postStock)
 	v1.Post("/orders", g.allow(service), s.postOrder)
 	v1.Get("/orders/:order", g.allow(service, auth.Customer), s.getOrder)
+	s.registerCatalog(v1, g)
 	s.registerAccounts(v1, g)
 	s.registerCart(v1, g)
 	s.registerCheckout(v1, g)
 	return nil
+}
+
+func (s *Shop) registerCatalog(v1 fiber.Router, g *gate) {
+	keeper := g.allow(service, auth.Seller)
+	v1.Post("/products", keeper, s.postProduct)
+	v1.Get("/products/:product", g.allow(service, auth.Seller, auth.Support), s.getProduct)
+	v1.Put("/products/:product", keeper, s.putProduct)
+	v1.Put("/stores/:store/prices", keeper, s.putPrices)
+	v1.Post("/stores/:store/stock", keeper, s.postStock)
 }
 
 func (s *Shop) registerAccounts(v1 fiber.Router, g *gate) {

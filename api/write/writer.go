@@ -18,6 +18,7 @@ import (
 // log would be folded, published and indexed for nothing.
 type writer struct {
 	tx      pgx.Tx
+	who     caller
 	product *Product
 	id      int64
 	changed int64
@@ -50,13 +51,8 @@ func (w *writer) insert(ctx context.Context) error {
 
 func (w *writer) update(ctx context.Context) error {
 	p := w.product
-	// The lock makes two writers of one product take turns, so that the parts of neither mix with the other's.
-	err := w.tx.QueryRow(ctx, `select id from products where id = $1 for no key update`, w.id).Scan(&w.id)
-	if errors.Is(err, pgx.ErrNoRows) {
-		return api.Errorf(api.NotFound, "There is no product %d.", w.id)
-	}
-	if err != nil {
-		return fmt.Errorf("lock product %d: %w", w.id, err)
+	if err := w.lock(ctx); err != nil {
+		return err
 	}
 	attrs, images, err := w.documents(ctx)
 	if err != nil {
@@ -72,6 +68,43 @@ func (w *writer) update(ctx context.Context) error {
 	}
 	return w.parts(ctx)
 }
+
+// updateOffers brings the offers that the request names to what it says, and leaves all else of the product as it is.
+func (w *writer) updateOffers(ctx context.Context) error {
+	if err := w.lock(ctx); err != nil {
+		return err
+	}
+	rows, err := w.tx.Query(ctx, `select sku from variants where product_id = $1`, w.id)
+	if err != nil {
+		return fmt.Errorf("read the variants of product %d: %w", w.id, err)
+	}
+	own, err := pgx.CollectRows(rows, pgx.RowTo[string])
+	if err != nil {
+		return fmt.Errorf("read the variants of product %d: %w", w.id, err)
+	}
+	var c check
+	w.product.checkOffered(&c, own)
+	if err := c.err(); err != nil {
+		return err
+	}
+	return w.offers(ctx)
+}
+
+// lock makes two writers of one product take turns, so that the parts of neither mix with the other's. What isn't the
+// caller's isn't there.
+func (w *writer) lock(ctx context.Context) error {
+	const lock = `select id from products where id = $1 and ($2::bigint is null or seller_id = $2) for no key update`
+	err := w.tx.QueryRow(ctx, lock, w.id, w.who.owns()).Scan(&w.id)
+	if errors.Is(err, pgx.ErrNoRows) {
+		return noProduct(w.id)
+	}
+	if err != nil {
+		return fmt.Errorf("lock product %d: %w", w.id, err)
+	}
+	return nil
+}
+
+func noProduct(id int64) error { return api.Errorf(api.NotFound, "There is no product %d.", id) }
 
 // documents returns the two JSON columns.
 func (w *writer) documents(ctx context.Context) (attrs, images []byte, err error) {
@@ -224,7 +257,7 @@ func (w *writer) retire(ctx context.Context, skus []string) error {
 			continue
 		}
 		st := store{id: l.Store}
-		if err := apply(ctx, w.tx, st, "api", []movement{{sku: l.SKU, quantity: -l.OnHand, kind: "adjustment", reason: &reason}}); err != nil {
+		if err := apply(ctx, w.tx, st, w.who.String(), []movement{{sku: l.SKU, quantity: -l.OnHand, kind: "adjustment", reason: &reason}}); err != nil {
 			return err
 		}
 	}
