@@ -72,6 +72,7 @@ type Parcel struct {
 	Late        bool      `json:"late"`
 	CreatedAt   time.Time `json:"created_at"`
 	DeliveredAt time.Time `json:"delivered_at,omitzero"`
+	Lines       []int64   `json:"lines"` // that are in it
 	Scans       []Scan    `json:"scans"` // by time
 }
 
@@ -88,6 +89,7 @@ type Return struct {
 	Line      int64     `json:"line"`
 	Quantity  int64     `json:"quantity"`
 	Reason    string    `json:"reason"`
+	Note      string    `json:"note,omitempty"` // what the shop says to it
 	State     string    `json:"state"`
 	CreatedAt time.Time `json:"created_at"`
 }
@@ -178,7 +180,7 @@ func orderPage(o *order.Order, dims *dimension.Set, now time.Time) *OrderPage {
 	for _, v := range o.Returns {
 		if v.Live() {
 			page.Returns = append(page.Returns, Return{
-				ID: v.ID, Line: v.Line, Quantity: v.Quantity, Reason: v.Reason.Value, State: v.State, CreatedAt: timeOf(v.Created),
+				ID: v.ID, Line: v.Line, Quantity: v.Quantity, Reason: v.Reason.Value, Note: v.Note.Value, State: v.State, CreatedAt: timeOf(v.Created),
 			})
 		}
 	}
@@ -217,7 +219,8 @@ func parcels(o *order.Order, now time.Time) []Parcel {
 	for _, p := range o.Parcels(now) {
 		one := Parcel{
 			ID: p.ID, Carrier: p.Carrier.Value, Tracking: p.Tracking.Value, Status: p.Status, ETA: timeOf(p.ETA), Estimated: p.Estimated,
-			Late: p.Late, CreatedAt: timeOf(p.Created), DeliveredAt: timeOf(p.Delivered), Scans: []Scan{},
+			Late: p.Late, CreatedAt: timeOf(p.Created), DeliveredAt: timeOf(p.Delivered),
+			Lines: append([]int64{}, p.Lines...), Scans: []Scan{},
 		}
 		for _, scan := range p.Scans {
 			one.Scans = append(one.Scans, Scan{Status: scan.Status.Value, Place: scan.Place.Value, At: timeOf(scan.At)})

@@ -58,7 +58,7 @@ func newOrders() map[int64]*order.Order {
 		orders[id] = &order.Order{
 			ID: id, Row: order.Row{Mark: at, Customer: customer, Store: 1, Status: "shipped", Currency: "EUR", Total: 12900, Placed: day(i + 1)},
 			Lines: []order.Line{
-				{Line: 1, Mark: at, SKU: "A-41", Product: 7, Quantity: 1, UnitAmount: 12900, Status: "shipped"},
+				{Line: 1, Mark: at, SKU: "A-41", Product: 7, Quantity: 1, UnitAmount: 12900, Status: "shipped", Shipment: 2},
 				{Line: 2, Mark: order.Mark{Pos: at.Pos, Deleted: true}},
 			},
 		}
@@ -68,7 +68,7 @@ func newOrders() map[int64]*order.Order {
 	o.Payments = []order.Payment{{ID: 1, Mark: at, Provider: "demo", Reference: order.Text{Value: "r-1"}, State: "captured", Amount: 12900, Currency: "EUR", Created: day(1)}}
 	o.Shipments = []order.Shipment{{ID: 2, Mark: at, Carrier: order.Text{Value: "rapido"}, Tracking: order.Text{Value: "FR1"}, Status: "in_transit", ETA: day(5), Created: day(2)}}
 	o.Scans = []order.Scan{{ID: 3, Mark: at, Shipment: 2, Status: order.Text{Value: "in_transit"}, Place: order.Text{Value: "Lodi"}, At: day(3)}}
-	o.Returns = []order.Return{{ID: 4, Mark: at, Line: 1, Quantity: 1, Reason: order.Text{Value: "too small"}, State: "received", Created: day(6)}}
+	o.Returns = []order.Return{{ID: 4, Mark: at, Line: 1, Quantity: 1, Reason: order.Text{Value: "too small"}, Note: order.Text{Value: "thank you"}, State: "received", Created: day(6)}}
 	o.Refunds = []order.Refund{{ID: 5, Mark: at, Payment: 1, Return: 4, Amount: 12900, State: "done", Created: day(7)}}
 	return orders
 }
@@ -92,7 +92,7 @@ func TestSupportSeesWhatTheCustomerSees(t *testing.T) {
 	}
 	var track read.Track
 	s.as(auth.Customer, 5, "/api/v1/track/31").decode(t, &track)
-	if !track.ETA.Equal(time.Date(2026, 3, 5, 12, 0, 0, 1000, time.UTC)) || len(track.Parcels) != 1 || !track.Parcels[0].Late || len(track.Parcels[0].Scans) != 1 {
+	if !track.ETA.Equal(time.Date(2026, 3, 5, 12, 0, 0, 1000, time.UTC)) || len(track.Parcels) != 1 || !track.Parcels[0].Late || len(track.Parcels[0].Scans) != 1 || !slices.Equal(track.Parcels[0].Lines, []int64{1}) {
 		t.Errorf("track %+v", track)
 	}
 }

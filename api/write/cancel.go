@@ -43,10 +43,6 @@ func (r *CancelRequest) check(who caller) error {
 
 // postCancel cancels an order or a line of it that wasn't sent yet: for the customer whose it is, and for support.
 func (s *Shop) postCancel(c *fiber.Ctx) error {
-	key, err := idempotencyKey(c, false)
-	if err != nil {
-		return err
-	}
 	who := callerOf(c)
 	var r CancelRequest
 	if err := api.Body(c, &r); err != nil {
@@ -55,32 +51,19 @@ func (s *Shop) postCancel(c *fiber.Ctx) error {
 	if err := r.check(who); err != nil {
 		return err
 	}
-	var a answer
-	ctx := c.UserContext()
-	position, err := s.transact(ctx, func(tx pgx.Tx) error {
-		a, err = once(ctx, tx, "cancel/"+who.String(), key, r, func() (answer, error) {
-			o, err := cancel(ctx, tx, who, &r)
-			if err != nil {
-				return answer{}, err
-			}
-			return made(http.StatusOK, o.ID, o)
-		})
-		return err
+	return s.answerOnce(c, "cancel", r, func(ctx context.Context, tx pgx.Tx) (answer, error) {
+		o, err := cancel(ctx, tx, who, &r)
+		if err != nil {
+			return answer{}, err
+		}
+		return made(http.StatusOK, o.ID, o)
 	})
-	if err != nil {
-		return err
-	}
-	s.poke()
-	return reply(c, a, position, "")
 }
 
 func cancel(ctx context.Context, tx pgx.Tx, who caller, r *CancelRequest) (*Order, error) {
-	o, err := lockOrder(ctx, tx, r.Order)
+	o, err := lockOrderFor(ctx, tx, r.Order, who)
 	if err != nil {
 		return nil, err
-	}
-	if o == nil || who.role == auth.Customer && o.customer != who.account {
-		return nil, api.Errorf(api.NotFound, "There is no order %d.", r.Order)
 	}
 	// An order whose time has run out is over, whether the sweeper has seen it or not.
 	if err := settle(ctx, tx, o); err != nil {
@@ -145,11 +128,14 @@ func (o *orderRow) cancelSold(ctx context.Context, tx pgx.Tx, who caller, r *Can
 	if err := tx.QueryRow(ctx, `select count(*) from order_items where order_id = $1 and status <> 'cancelled'`, o.id).Scan(&left); err != nil {
 		return fmt.Errorf("count the lines of order %d: %w", o.id, err)
 	}
-	back, status := &sum, o.status
+	back := &sum
 	if left == 0 {
-		back, status = nil, "cancelled"
+		back = nil
+		err = o.become(ctx, tx, "cancelled")
+	} else if err = o.become(ctx, tx, o.status); err == nil {
+		err = o.follow(ctx, tx) // what is left may all be on its way
 	}
-	if err := o.become(ctx, tx, status); err != nil {
+	if err != nil {
 		return err
 	}
 	if r.Refund == "none" {

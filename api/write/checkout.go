@@ -226,7 +226,6 @@ func (s *Shop) placeHeld(ctx context.Context, tx pgx.Tx, st store, o *Order, r *
 		return err
 	}
 	o.Payments, o.PlacedAt = []OrderPayment{p}, o.PlacedAt.UTC()
-	expires := o.ExpiresAt.UTC()
-	o.ExpiresAt = &expires
+	o.ExpiresAt = utc(o.ExpiresAt)
 	return nil
 }

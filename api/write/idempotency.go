@@ -95,6 +95,26 @@ func replay(ctx context.Context, tx pgx.Tx, scope, key string, fingerprint [sha2
 	return a, nil
 }
 
+// answerOnce runs do in a transaction and answers with what it made; a request with an idempotency key that was carried
+// out before is answered as it was then. The scope is the caller's own.
+func (s *Shop) answerOnce(c *fiber.Ctx, scope string, request any, do func(ctx context.Context, tx pgx.Tx) (answer, error)) error {
+	key, err := idempotencyKey(c, false)
+	if err != nil {
+		return err
+	}
+	var a answer
+	ctx := c.UserContext()
+	position, err := s.transact(ctx, func(tx pgx.Tx) (err error) {
+		a, err = once(ctx, tx, scope+"/"+callerOf(c).String(), key, request, func() (answer, error) { return do(ctx, tx) })
+		return err
+	})
+	if err != nil {
+		return err
+	}
+	s.poke()
+	return reply(c, a, position, "")
+}
+
 // made is the answer for a document.
 func made(status int, id int64, document any) (answer, error) {
 	body, err := api.Encode(document)

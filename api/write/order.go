@@ -41,6 +41,8 @@ type Order struct {
 	ExpiresAt *time.Time     `json:"expires_at,omitempty"`
 	Lines     []OrderItem    `json:"lines"`
 	Payments  []OrderPayment `json:"payments"`
+	Shipments []Shipment     `json:"shipments,omitempty"`
+	Returns   []Return       `json:"returns,omitempty"`
 }
 
 // OrderItem is a line of an order at the price agreed.
@@ -274,10 +276,7 @@ func readOrder(ctx context.Context, tx pgx.Tx, id int64, customer *int64) (*Orde
 		return nil, fmt.Errorf("read order %d: %w", id, err)
 	}
 	o.PlacedAt = o.PlacedAt.UTC()
-	if o.ExpiresAt != nil {
-		expires := o.ExpiresAt.UTC()
-		o.ExpiresAt = &expires
-	}
+	o.ExpiresAt = utc(o.ExpiresAt)
 	rows, err := tx.Query(ctx, lines, id)
 	if err != nil {
 		return nil, fmt.Errorf("read the lines of order %d: %w", id, err)
@@ -294,5 +293,9 @@ func readOrder(ctx context.Context, tx pgx.Tx, id int64, customer *int64) (*Orde
 	for _, l := range o.Lines {
 		o.Items += l.UnitAmount * l.Quantity
 	}
-	return o, nil
+	if o.Shipments, err = readShipments(ctx, tx, id); err != nil {
+		return nil, err
+	}
+	o.Returns, err = readReturns(ctx, tx, id)
+	return o, err
 }

@@ -164,6 +164,9 @@ func (f fact) learnRefund(ctx context.Context, tx pgx.Tx, o *orderRow) error {
 	if _, err := tx.Exec(ctx, update, f.payment, amount); err != nil {
 		return fmt.Errorf("count refund %d of payment %d: %w", *f.refund, f.payment, err)
 	}
+	if err := o.refunded(ctx, tx, *f.refund); err != nil {
+		return err
+	}
 	return settle(ctx, tx, o)
 }
 

@@ -117,6 +117,7 @@ func (s *Shop) Register(server *api.Server) error {
 	s.registerAccounts(v1, g)
 	s.registerCart(v1, g)
 	s.registerCheckout(v1, g)
+	s.registerParcels(v1, g)
 	return nil
 }
 
@@ -154,6 +155,17 @@ func (s *Shop) registerCheckout(v1 fiber.Router, g *gate) {
 	v1.Post("/orders/:order/payments", customer, s.postPayment)
 	v1.Post("/cancel", g.allow(auth.Customer, auth.Support), s.postCancel)
 	v1.Post("/payments/:provider/events", g.allow(guest), s.postPaymentEvent)
+}
+
+func (s *Shop) registerParcels(v1 fiber.Router, g *gate) {
+	staff := g.allow(service, auth.Support)
+	v1.Post("/orders/:order/shipments", staff, s.postShipment)
+	v1.Post("/shipments/:shipment/events", staff, s.postCarrierEvent)
+	v1.Post("/orders/:order/returns", g.allow(auth.Customer, auth.Support), s.postReturn)
+	v1.Post("/returns/:return/approve", staff, s.postReturnApprove)
+	v1.Post("/returns/:return/reject", staff, s.postReturnReject)
+	v1.Post("/returns/:return/receive", staff, s.postReturnReceive)
+	v1.Post("/returns/:return/refund", staff, s.postReturnRefund)
 }
 
 // idParam reads a positive id from the path; anything else is the name of nothing.

@@ -22,6 +22,9 @@ var orderOperations = []operation{
 	{"line cancelled or returned", 4, func(n *nemesis) []statement {
 		return one("update order_items set status = (array['placed','shipped','cancelled','returned'])[$2] where ctid = "+aLine, n.salt(), 1+n.rng.IntN(4))
 	}},
+	{"line put into a parcel", 3, func(n *nemesis) []statement {
+		return one("update order_items i set shipment_id = (select s.id from shipments s where s.order_id = i.order_id order by md5(s.id || $1) limit 1) where i.ctid = "+aLine, n.salt())
+	}},
 	{"line of another product", 1, func(n *nemesis) []statement {
 		return one("update order_items set product_id = "+aProduct+" where ctid = (select ctid from order_items order by md5($1 || order_id || line) limit 1)", n.salt())
 	}},
@@ -52,6 +55,10 @@ var orderOperations = []operation{
 	}},
 	{"return", 2, func(n *nemesis) []statement {
 		return one("insert into returns (id, order_id, line, quantity, reason) select $2, order_id, line, 1, $3 from order_items where ctid = "+aLine, n.salt(), n.id(), fmt.Sprintf("%.500s", n.blob(500)))
+	}},
+	{"return answered", 2, func(n *nemesis) []statement {
+		return one("update returns set state = (array['approved','rejected','received','refunded'])[$2], note = left($3, 500) where id = (select id from returns order by md5(id || $1) limit 1)",
+			n.salt(), 1+n.rng.IntN(4), n.blob(500))
 	}},
 	{"refund", 2, func(n *nemesis) []statement {
 		return one(`insert into refunds (id, order_id, payment_id, amount) select $2, order_id, id, 1 + amount / 2 from payments

@@ -12,7 +12,7 @@ func canonicalOrder(o *order.Order) (string, any, bool, error) {
 	returns, refunds := map[string]any{}, map[string]any{}
 	for _, l := range o.Lines {
 		enter(lines, l.Mark, l.Line, map[string]any{
-			"sku": l.SKU, "product": l.Product, "quantity": l.Quantity, "unit_amount": l.UnitAmount, "status": l.Status,
+			"sku": l.SKU, "product": l.Product, "quantity": l.Quantity, "unit_amount": l.UnitAmount, "status": l.Status, "shipment": l.Shipment,
 		})
 	}
 	for _, p := range o.Payments {
@@ -30,7 +30,7 @@ func canonicalOrder(o *order.Order) (string, any, bool, error) {
 	}
 	for _, r := range o.Returns {
 		enter(returns, r.Mark, r.ID, map[string]any{
-			"line": r.Line, "quantity": r.Quantity, "reason": r.Reason.Value, "state": r.State, "created": r.Created,
+			"line": r.Line, "quantity": r.Quantity, "reason": r.Reason.Value, "note": r.Note.Value, "state": r.State, "created": r.Created,
 		})
 	}
 	for _, r := range o.Refunds {

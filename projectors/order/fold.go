@@ -87,6 +87,7 @@ type row struct {
 	Tracking   string `json:"tracking"`
 	Place      string `json:"place"`
 	Reason     string `json:"reason"`
+	Note       string `json:"note"`
 	PlacedAt   string `json:"placed_at"`
 	ExpiresAt  string `json:"expires_at"`
 	CreatedAt  string `json:"created_at"`
@@ -113,7 +114,7 @@ func (r *row) section() (apply func(*Order) bool, key int64) {
 		}
 		return func(o *Order) bool { return merge(&o.Row, s) }, r.ID
 	case "public.order_items":
-		s := Line{Line: r.Line, Mark: m, SKU: r.SKU, Product: r.ProductID, Quantity: r.Quantity, UnitAmount: r.UnitAmount, Status: r.Status}
+		s := Line{Line: r.Line, Mark: m, SKU: r.SKU, Product: r.ProductID, Quantity: r.Quantity, UnitAmount: r.UnitAmount, Status: r.Status, Shipment: r.ShipmentID}
 		return func(o *Order) bool { return put(&o.Lines, s) }, r.Line
 	case "public.payments":
 		s := Payment{
@@ -123,8 +124,8 @@ func (r *row) section() (apply func(*Order) bool, key int64) {
 		return func(o *Order) bool { return put(&o.Payments, s) }, r.ID
 	case "public.returns":
 		s := Return{
-			ID: r.ID, Mark: m, Line: r.Line, Quantity: r.Quantity, Reason: r.text("reason", r.Reason), State: r.State,
-			Created: r.instant("created_at", r.CreatedAt),
+			ID: r.ID, Mark: m, Line: r.Line, Quantity: r.Quantity, Reason: r.text("reason", r.Reason), Note: r.text("note", r.Note),
+			State: r.State, Created: r.instant("created_at", r.CreatedAt),
 		}
 		return func(o *Order) bool { return put(&o.Returns, s) }, r.ID
 	case "public.refunds":
@@ -170,7 +171,7 @@ func (r *row) complete(key int64) error {
 	return nil
 }
 
-var textColumns = []string{"reference", "carrier", "tracking", "status", "place", "reason"}
+var textColumns = []string{"reference", "carrier", "tracking", "status", "place", "reason", "note"}
 
 func (r *row) text(column, value string) Text {
 	if r.ev.IsUnchanged(column) {

@@ -90,7 +90,7 @@ func (h *history) row(table string, key int64) map[string]any {
 	for column, value := range map[string]any{
 		"customer_id": h.serial % 3, "store_id": 1, "status": word, "state": word, "currency": "EUR", "total": h.serial, "amount": h.serial,
 		"sku": word, "product_id": h.serial, "quantity": 1, "unit_amount": h.serial, "provider": word, "reference": word, "carrier": word,
-		"tracking": nil, "shipment_id": 1, "payment_id": 1, "return_id": nil, "place": word, "reason": word, "placed_at": at,
+		"tracking": nil, "shipment_id": 1, "payment_id": 1, "return_id": nil, "place": word, "reason": word, "note": word, "placed_at": at,
 		"created_at": at, "at": at, "eta": nil, "expires_at": nil,
 	} {
 		if _, isKey := row[column]; !isKey {
@@ -210,7 +210,7 @@ func (h *history) check(o *order.Order) {
 	}
 	note("orders", o.Row.Mark, 9, o.Row.Customer, o.Row.Status, o.Row.Total)
 	for _, s := range o.Lines {
-		note("order_items", s.Mark, s.Line, s.SKU, s.Product, s.Status)
+		note("order_items", s.Mark, s.Line, s.SKU, s.Product, s.Status, s.Shipment)
 	}
 	for _, s := range o.Payments {
 		note("payments", s.Mark, s.ID, s.Provider, s.State, s.Reference.Value, s.Amount)
@@ -222,15 +222,15 @@ func (h *history) check(o *order.Order) {
 		note("shipment_events", s.Mark, s.ID, s.Status.Value, s.Place.Value)
 	}
 	for _, s := range o.Returns {
-		note("returns", s.Mark, s.ID, s.State, s.Reason.Value, s.Line)
+		note("returns", s.Mark, s.ID, s.State, s.Reason.Value, s.Note.Value, s.Line)
 	}
 	for _, s := range o.Refunds {
 		note("refunds", s.Mark, s.ID, s.State, s.Amount)
 	}
 	columns := map[string][]string{
-		"orders": {"customer_id", "status", "total"}, "order_items": {"sku", "product_id", "status"},
+		"orders": {"customer_id", "status", "total"}, "order_items": {"sku", "product_id", "status", "shipment_id"},
 		"payments": {"provider", "state", "reference", "amount"}, "shipments": {"status", "carrier"},
-		"shipment_events": {"status", "place"}, "returns": {"state", "reason", "line"}, "refunds": {"state", "amount"},
+		"shipment_events": {"status", "place"}, "returns": {"state", "reason", "note", "line"}, "refunds": {"state", "amount"},
 	}
 	for _, table := range order.Tables {
 		var want []string

@@ -68,6 +68,7 @@ type Line struct {
 	Quantity   int64  `bson:"quantity"`
 	UnitAmount int64  `bson:"unit_amount"`
 	Status     string `bson:"status"`
+	Shipment   int64  `bson:"shipment,omitempty"` // the parcel it was sent in; 0 for none
 }
 
 // Payment is the section of a payments row.
@@ -110,6 +111,7 @@ type Return struct {
 	Line     int64   `bson:"line"`
 	Quantity int64   `bson:"quantity"`
 	Reason   Text    `bson:"reason"`
+	Note     Text    `bson:"note"` // what the shop says to it
 	State    string  `bson:"state"`
 	Created  Instant `bson:"created"`
 }

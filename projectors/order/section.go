@@ -29,7 +29,7 @@ func (s *Scan) key() int64     { return s.ID }
 func (s *Scan) texts() []*Text { return []*Text{&s.Status, &s.Place} }
 
 func (r *Return) key() int64     { return r.ID }
-func (r *Return) texts() []*Text { return []*Text{&r.Reason} }
+func (r *Return) texts() []*Text { return []*Text{&r.Reason, &r.Note} }
 
 func (r *Refund) key() int64     { return r.ID }
 func (r *Refund) texts() []*Text { return nil }

@@ -72,6 +72,7 @@ const (
 // Parcel is a shipment with its scans by time, and when it should arrive.
 type Parcel struct {
 	Shipment
+	Lines     []int64 // that are in it
 	Scans     []Scan
 	Delivered Instant // when a scan said so; 0 for not yet, or when nobody scanned it
 	ETA       Instant // 0 for a parcel that has arrived, is lost or goes back
@@ -87,6 +88,11 @@ func (o *Order) Parcels(now time.Time) []Parcel {
 			continue
 		}
 		p := Parcel{Shipment: s}
+		for _, l := range o.Lines {
+			if l.Live() && l.Shipment == s.ID {
+				p.Lines = append(p.Lines, l.Line)
+			}
+		}
 		for _, scan := range o.Scans {
 			if scan.Live() && scan.Shipment == s.ID {
 				p.Scans = append(p.Scans, scan)
