@@ -25,10 +25,10 @@ type movement struct {
 // covers what is reserved. It returns the SKUs for which it did not hold; then the caller must give up the transaction.
 func move(ctx context.Context, tx pgx.Tx, storeID int64, moves []movement) (short []string, err error) {
 	const guarded = `update inventory set on_hand = on_hand + $3, version = version + 1
-		where store_id = $1 and sku = $2 and on_hand + $3 >= reserved returning product_id`
+		where store_id = $1 and sku = $2 and on_hand + $3 >= reserved and not (halted and $4) returning product_id`
 	batch := &pgx.Batch{}
 	for _, m := range moves {
-		batch.Queue(guarded, storeID, m.sku, m.quantity)
+		batch.Queue(guarded, storeID, m.sku, m.quantity, m.kind == "sale")
 	}
 	results := tx.SendBatch(ctx, batch)
 	for i := range moves {

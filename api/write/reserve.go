@@ -30,7 +30,7 @@ const expireDue = `with due as (
 // which there is not enough; then the caller must give up the transaction.
 func reserve(ctx context.Context, tx pgx.Tx, st store, o *Order) (short []string, err error) {
 	const guarded = `update inventory set reserved = reserved + $3, version = version + 1
-		where store_id = $1 and sku = $2 and on_hand - reserved >= $3 returning product_id`
+		where store_id = $1 and sku = $2 and on_hand - reserved >= $3 and not halted returning product_id`
 	batch := &pgx.Batch{}
 	for _, l := range o.Lines {
 		batch.Queue(expireDue, st.id, l.SKU)
