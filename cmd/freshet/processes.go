@@ -20,6 +20,7 @@ import (
 	"github.com/spf13/pflag"
 
 	"freshet/deploy/stack/process"
+	"freshet/projectors/notify"
 )
 
 // ownProcess is one of Freshet's own processes as `freshet up` runs it.
@@ -39,6 +40,9 @@ func (s *settings) ownProcesses() []ownProcess {
 		{name: "read", args: []string{"serve", "read"}, listen: s.readListen, setting: "FRESHET_READ_LISTEN"},
 		{name: "write", args: []string{"serve", "write"}, listen: s.writeListen, setting: "FRESHET_WRITE_LISTEN"},
 		{name: "admin", args: []string{"serve", "admin"}, listen: s.adminListen, setting: "FRESHET_ADMIN_LISTEN"},
+	}
+	if s.env[notifyMailVariable] != "" || s.env[notifyWebhookVariable] != "" {
+		processes = append(processes, ownProcess{name: "notify", args: []string{"project", notify.StageName}})
 	}
 	if s.env[paymentVariable] == "" {
 		processes = append(processes, ownProcess{name: "sandbox", args: []string{"sandbox"}, listen: s.sandboxListen(), setting: sandboxVariable})

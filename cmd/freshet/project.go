@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"runtime"
+	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -15,14 +16,19 @@ import (
 	"freshet/projectors"
 	"freshet/projectors/control"
 	"freshet/projectors/dimension"
+	"freshet/projectors/notify"
 )
 
 // stageNames are the projectors in the order of the flow.
 var stageNames = []string{"dimension", "catalog", "offer", "tree", "index", "order", "alert", "recommend"}
 
+// everyStage are those and what runs only where it is configured.
+var everyStage = append(slices.Clone(stageNames), notify.StageName)
+
 // projectOptions are the settings of project alone.
 type projectOptions struct {
-	plain bool
+	plain  bool
+	notify notifyOptions
 }
 
 func newProjectCommand(s *settings) *cobra.Command {
@@ -33,15 +39,17 @@ func newProjectCommand(s *settings) *cobra.Command {
 		Long: `Runs the named projectors in one process: dimension (stores, categories, brands), catalog and
 offer (the documents of products and offers), tree (home and category pages), index (search), order
 (orders with payments, parcels and returns), alert (stock that runs low, out, and is back),
-recommend (bought together, and picks for customers).
+recommend (bought together, and picks for customers). notify, which runs only where --notify-smtp or
+--notify-webhook says how, tells customers and sellers what happened.
 Processes that run the same projector share its partitions; each projector also runs alone.`,
 		Example:   "  freshet project dimension catalog offer tree index order alert recommend\n  freshet project tree   # one more for the pages",
 		GroupID:   "process",
 		Args:      cobra.MatchAll(cobra.MinimumNArgs(1), cobra.OnlyValidArgs),
-		ValidArgs: stageNames,
+		ValidArgs: everyStage,
 		RunE:      func(cmd *cobra.Command, args []string) error { return s.project(cmd.Context(), args, o) },
 	}
 	cmd.Flags().BoolVar(&o.plain, "mongo-plain", false, "write without transactions: right for a sharded MongoDB, slow on the stand-in")
+	o.notify.bind(cmd.Flags())
 	return cmd
 }
 
@@ -64,7 +72,7 @@ func (s *settings) project(ctx context.Context, names []string, o projectOptions
 	defer func() { _ = client.Disconnect(context.WithoutCancel(ctx)) }() // all writes are acknowledged by then
 	registry := newRegistry()
 	db := client.Database(s.mongoDatabase)
-	board := control.NewBoard(control.Open(db), stageNames, control.DefaultInterval, s.logger())
+	board := control.NewBoard(control.Open(db), everyStage, control.DefaultInterval, s.logger())
 	workers, err := projectors.NewRuntime(projectors.Config{
 		Brokers: s.kafka, Security: s.security, Prefix: s.prefix, Controls: board,
 		// A view is some kilobytes: catching up, a batch of a thousand lets the later view of an offer spare the earlier one.
@@ -74,6 +82,14 @@ func (s *settings) project(ctx context.Context, names []string, o projectOptions
 		return err
 	}
 	w := &wiring{settings: s, options: o, db: db, runtime: workers, registry: registry}
+	if slices.Contains(names, notify.StageName) {
+		book, closeBook, err := s.openBook(ctx)
+		if err != nil {
+			return err
+		}
+		defer closeBook()
+		w.book = book
+	}
 	w.cache = dimension.NewCache(w.db, dimension.CacheConfig{Logger: s.logger()})
 	stages, err := w.stages(ctx, names)
 	if err != nil {

@@ -88,7 +88,7 @@ is kept in MongoDB and holds for every process of the stage, also after a restar
 // stageCommand is a subcommand that asks something of the stage that is its argument.
 func (s *settings) stageCommand(verb, short string, ask func(context.Context, *control.Store, string) (control.Stage, error)) *cobra.Command {
 	return &cobra.Command{
-		Use: verb + " STAGE", Short: short, Args: cobra.MatchAll(cobra.ExactArgs(1), cobra.OnlyValidArgs), ValidArgs: stageNames,
+		Use: verb + " STAGE", Short: short, Args: cobra.MatchAll(cobra.ExactArgs(1), cobra.OnlyValidArgs), ValidArgs: everyStage,
 		RunE: func(cmd *cobra.Command, args []string) (err error) {
 			ctx := cmd.Context()
 			client, err := s.openMongo("stage")

@@ -11,6 +11,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"go.mongodb.org/mongo-driver/v2/mongo"
 
+	"freshet/api/write/contact"
 	"freshet/ingest/change"
 	"freshet/projectors"
 	"freshet/projectors/alert"
@@ -18,6 +19,7 @@ import (
 	"freshet/projectors/dimension"
 	"freshet/projectors/document"
 	"freshet/projectors/index"
+	"freshet/projectors/notify"
 	"freshet/projectors/offer"
 	"freshet/projectors/order"
 	"freshet/projectors/recommend"
@@ -33,11 +35,12 @@ type wiring struct {
 	db       *mongo.Database
 	runtime  *projectors.Runtime
 	cache    *dimension.Cache
+	book     *contact.Book // of notify
 	registry prometheus.Registerer
 }
 
 func (w *wiring) stages(ctx context.Context, names []string) ([]projectors.Stage, error) {
-	if err := errors.Join(catalog.EnsureIndexes(ctx, w.db), offer.EnsureIndexes(ctx, w.db), order.EnsureIndexes(ctx, w.db), alert.EnsureIndexes(ctx, w.db), recommend.EnsureIndexes(ctx, w.db)); err != nil {
+	if err := errors.Join(catalog.EnsureIndexes(ctx, w.db), offer.EnsureIndexes(ctx, w.db), order.EnsureIndexes(ctx, w.db), alert.EnsureIndexes(ctx, w.db), recommend.EnsureIndexes(ctx, w.db), notify.EnsureIndexes(ctx, w.db)); err != nil {
 		return nil, fmt.Errorf("create the documents' indexes: %w", err)
 	}
 	var stages []projectors.Stage
@@ -79,6 +82,8 @@ func (w *wiring) stage(name string) (projectors.Stage, error) {
 		stage := w.tables(name, alert.Tables, func(int) projectors.Handler { return alert.NewProjector(w.db, docs, out, prefix) }, change.AlertTopic(prefix))
 		stage.Window = alertWindow
 		return stage, nil
+	case notify.StageName:
+		return w.notify(docs)
 	case recommend.StageName:
 		stage := w.tables(name, recommend.Tables, func(int) projectors.Handler { return recommend.NewProjector(w.db, docs) })
 		// Nobody waits for it, and a batch costs a count for each product in it: larger batches count less often.

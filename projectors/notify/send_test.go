@@ -1,0 +1,190 @@
+package notify_test
+
+import (
+	"context"
+	"errors"
+	"io"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	netmail "net/mail"
+	"strconv"
+	"strings"
+	"sync"
+	"testing"
+
+	"github.com/emersion/go-smtp"
+
+	"freshet/projectors/notify"
+)
+
+// post is a mail server that keeps what it takes.
+type post struct {
+	mu      sync.Mutex
+	refuse  error
+	letters []letter
+}
+
+type letter struct {
+	from, body string
+	to         []string
+}
+
+func (p *post) NewSession(*smtp.Conn) (smtp.Session, error) { return &session{post: p}, nil }
+
+type session struct {
+	post *post
+	letter
+}
+
+func (s *session) Reset()        { s.letter = letter{} }
+func (s *session) Logout() error { return nil }
+func (s *session) Mail(from string, _ *smtp.MailOptions) error {
+	s.from = from
+	return nil
+}
+
+func (s *session) Rcpt(to string, _ *smtp.RcptOptions) error {
+	s.post.mu.Lock()
+	defer s.post.mu.Unlock()
+	if s.post.refuse != nil {
+		return s.post.refuse
+	}
+	s.to = append(s.to, to)
+	return nil
+}
+
+func (s *session) Data(r io.Reader) error {
+	body, err := io.ReadAll(r)
+	if err != nil {
+		return err
+	}
+	s.body = string(body)
+	s.post.mu.Lock()
+	defer s.post.mu.Unlock()
+	s.post.letters = append(s.post.letters, s.letter)
+	return nil
+}
+
+// serve starts the mail server and returns its address.
+func (p *post) serve(t *testing.T) string {
+	t.Helper()
+	server := smtp.NewServer(p)
+	server.Domain = "localhost"
+	listener, err := new(net.ListenConfig).Listen(t.Context(), "tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	done := make(chan error, 1)
+	go func() { done <- server.Serve(listener) }()
+	t.Cleanup(func() {
+		_ = server.Close() // its error is that of Serve
+		if err := <-done; err != nil && !errors.Is(err, smtp.ErrServerClosed) && !errors.Is(err, net.ErrClosed) {
+			t.Error(err)
+		}
+	})
+	return listener.Addr().String()
+}
+
+// TestMail sends an event through a real mail server, from the row on.
+func TestMail(t *testing.T) {
+	p := &post{}
+	address := p.serve(t)
+	var asked []notify.Event
+	m, err := notify.NewMail("smtp+plain://"+address, "Shop <shop@example.org>", func(_ context.Context, e notify.Event) ([]notify.Recipient, error) {
+		asked = append(asked, e)
+		return []notify.Recipient{{Email: "anna@example.org", Lang: "it", Store: "Milano", Currency: "EUR", Decimals: 2}}, nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	s := sender(database(t), notify.Ways{"mail": m})
+	handle(t, s, record("orders", "u", 1, orderRow(12, "paid")))
+	send(t, s, 1)
+	send(t, s, 0)
+	if len(p.letters) != 1 || len(asked) != 1 || asked[0].Order != 12 {
+		t.Fatalf("%d letters, asked for %+v", len(p.letters), asked)
+	}
+	l := p.letters[0]
+	msg, err := netmail.ReadMessage(strings.NewReader(l.body))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if l.from != "shop@example.org" || len(l.to) != 1 || l.to[0] != "anna@example.org" || msg.Header.Get("Message-Id") != "<order.12.paid@example.org>" ||
+		msg.Header.Get("Auto-Submitted") != "auto-generated" || !strings.Contains(l.body, "129.50 EUR") {
+		t.Errorf("the letter is %+v", l)
+	}
+}
+
+// TestMailThatIsRefused tells what may pass from what won't.
+func TestMailThatIsRefused(t *testing.T) {
+	p := &post{}
+	address := p.serve(t)
+	people := []notify.Recipient{{Email: "anna@example.org", Lang: "de"}}
+	m, err := notify.NewMail("smtp+plain://"+address, "shop@example.org", func(context.Context, notify.Event) ([]notify.Recipient, error) { return people, nil })
+	if err != nil {
+		t.Fatal(err)
+	}
+	e := notify.Event{ID: "order:1:paid", Kind: notify.OrderPaid, Order: 1, At: noon}
+	p.refuse = &smtp.SMTPError{Code: 451, Message: "later"}
+	if err := m.Send(t.Context(), e); err == nil || errors.Is(err, notify.ErrRefused) {
+		t.Errorf("greylisted: %v", err)
+	}
+	p.refuse = &smtp.SMTPError{Code: 550, Message: "no such user"}
+	if err := m.Send(t.Context(), e); !errors.Is(err, notify.ErrRefused) {
+		t.Errorf("no such user: %v", err)
+	}
+	people[0].Email = "not an address"
+	if err := m.Send(t.Context(), e); !errors.Is(err, notify.ErrRefused) {
+		t.Errorf("not an address: %v", err)
+	}
+	people = nil
+	if err := m.Send(t.Context(), e); !errors.Is(err, notify.ErrNobody) {
+		t.Errorf("nobody: %v", err)
+	}
+	for _, bad := range []string{"", "localhost:25", "http://localhost"} {
+		if _, err := notify.NewMail(bad, "shop@example.org", nil); err == nil {
+			t.Errorf("the server %q is accepted", bad)
+		}
+	}
+	if _, err := notify.NewMail("smtp://localhost", "nobody", nil); err == nil {
+		t.Error("a sender that is no address is accepted")
+	}
+}
+
+// TestWebhook receives an event as a shop's system would, and checks its signature.
+func TestWebhook(t *testing.T) {
+	const secret = "a-secret-for-the-tests"
+	status, got := http.StatusServiceUnavailable, []string{}
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		body, err := io.ReadAll(r.Body)
+		at, problem := strconv.ParseInt(r.Header.Get(notify.HeaderTime), 10, 64)
+		if err != nil || problem != nil || r.Header.Get(notify.HeaderSignature) != notify.Sign(secret, at, body) {
+			t.Errorf("signed %q: %s", r.Header.Get(notify.HeaderSignature), body)
+		}
+		got = append(got, r.Header.Get(notify.HeaderNotification))
+		w.Header().Set("Location", "/elsewhere")
+		w.WriteHeader(status)
+	}))
+	t.Cleanup(server.Close)
+	hook, err := notify.NewWebhook(server.URL, secret, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	e := notify.Event{ID: "shipment:3", Kind: notify.OrderShipped, Order: 1, At: noon}
+	for _, code := range []int{503, 404, 302, 410, 204} {
+		status = code
+		err := hook.Send(t.Context(), e)
+		if (err == nil) != (code == 204) || errors.Is(err, notify.ErrRefused) != (code == 410) {
+			t.Errorf("answered %d: %v", code, err)
+		}
+	}
+	if len(got) != 5 || got[4] != "shipment:3" {
+		t.Errorf("received %v", got)
+	}
+	for _, bad := range [][2]string{{"ftp://x", secret}, {"x", secret}, {server.URL, "short"}} {
+		if _, err := notify.NewWebhook(bad[0], bad[1], nil); err == nil {
+			t.Errorf("%q is accepted", bad)
+		}
+	}
+}
