@@ -84,6 +84,7 @@ func till(t *testing.T) (Target, *pgxpool.Pool, func(int64) (string, error)) {
 func beside(t *testing.T, runs ...func(context.Context) error) {
 	t.Helper()
 	ctx, cancel := context.WithCancel(context.Background())
+	t.Cleanup(cancel)
 	for _, run := range runs {
 		done := make(chan error, 1)
 		go func() { done <- run(ctx) }()
