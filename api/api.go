@@ -82,12 +82,14 @@ func (c *Config) validate() error {
 func (c *Config) fiberConfig(onError fiber.ErrorHandler) fiber.Config {
 	return fiber.Config{
 		// Strings from the context otherwise point into a buffer that the next request overwrites.
-		Immutable:             true,
-		CaseSensitive:         true,
-		ReadTimeout:           5 * time.Second,
-		WriteTimeout:          10 * time.Second,
-		IdleTimeout:           60 * time.Second,
-		BodyLimit:             c.BodyLimit,
+		Immutable:     true,
+		CaseSensitive: true,
+		ReadTimeout:   5 * time.Second,
+		WriteTimeout:  10 * time.Second,
+		IdleTimeout:   60 * time.Second,
+		BodyLimit:     c.BodyLimit,
+		// Bodies are read by us: whole and up to the limit, but for routes that take much.
+		StreamRequestBody:     true,
 		ReadBufferSize:        8 << 10, // also the most that request line and headers may take
 		Concurrency:           16 << 10,
 		ErrorHandler:          onError,

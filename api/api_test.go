@@ -135,14 +135,14 @@ func TestBodyIsStrict(t *testing.T) {
 		{"deep", strings.Repeat("[", 40) + strings.Repeat("]", 40), "deeper"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			err := decode([]byte(tt.body), new(order))
+			err := Decode([]byte(tt.body), new(order))
 			if err == nil || !strings.Contains(err.Error(), tt.want) || KindOf(err) != Invalid {
-				t.Errorf("decode(%s) = %v, want an invalid that says %q", tt.body, err, tt.want)
+				t.Errorf("Decode(%s) = %v, want an invalid that says %q", tt.body, err, tt.want)
 			}
 		})
 	}
 	var o order
-	if err := decode([]byte(`{"note":"\\u0000 è","lines":[{"sku":"a","quantity":2},{"sku":"b","quantity":3}]}`), &o); err != nil {
+	if err := Decode([]byte(`{"note":"\\u0000 è","lines":[{"sku":"a","quantity":2},{"sku":"b","quantity":3}]}`), &o); err != nil {
 		t.Fatal(err)
 	}
 	if o.Note != `\u0000 è` || len(o.Lines) != 2 || o.Lines[1].Quantity != 3 {
@@ -156,7 +156,7 @@ func FuzzDecode(f *testing.F) {
 	}
 	f.Fuzz(func(t *testing.T, body []byte) {
 		var dst map[string]any
-		if err := decode(body, &dst); err != nil && KindOf(err) != Invalid {
+		if err := Decode(body, &dst); err != nil && KindOf(err) != Invalid {
 			t.Fatalf("decode(%q) = %v: not an answer a client can use", body, err)
 		}
 	})

@@ -49,10 +49,11 @@ func Body(c *fiber.Ctx, dst any) error {
 	if err != nil || media != fiber.MIMEApplicationJSON {
 		return Errorf(MediaType, "Send the body as application/json.")
 	}
-	return decode(c.Body(), dst)
+	return Decode(c.Body(), dst)
 }
 
-func decode(body []byte, dst any) error {
+// Decode is Body for a document that came another way.
+func Decode(body []byte, dst any) error {
 	if len(bytes.TrimSpace(body)) == 0 {
 		return Errorf(Invalid, "The body is empty; it must be a JSON object.")
 	}

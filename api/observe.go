@@ -69,6 +69,7 @@ func (s *Server) observe(c *fiber.Ctx) error {
 	if err != nil {
 		s.fail(c, err)
 	}
+	closeUnread(c)
 	status, took := c.Response().StatusCode(), time.Since(start)
 	s.metrics.seconds.WithLabelValues(c.Method(), c.Route().Path, strconv.Itoa(status)).Observe(took.Seconds())
 	s.cfg.Log.LogAttrs(ctx, level(c.Method(), status), "request", slog.String("server", s.cfg.Name), slog.String("request_id", id),

@@ -22,6 +22,8 @@ type Server struct {
 	cfg     Config
 	app     *fiber.App
 	metrics *metrics
+	// streamed are the routes whose handlers read the body themselves.
+	streamed map[Link]bool
 }
 
 // New makes a server that has the routes common to all: the list of routes, the OpenAPI file and the health checks.
@@ -30,14 +32,15 @@ func New(cfg Config, ready Check) (*Server, error) {
 	if err := cfg.validate(); err != nil {
 		return nil, err
 	}
-	s := &Server{cfg: cfg}
+	s := &Server{cfg: cfg, streamed: map[Link]bool{}}
 	var err error
 	if s.metrics, err = newMetrics(cfg.Metrics, cfg.Name); err != nil {
 		return nil, err
 	}
 	s.app = fiber.New(cfg.fiberConfig(s.onError))
 	s.refuseMethods()
-	s.app.Use(s.observe, inFlight(make(chan struct{}, cfg.MaxInFlight)).handle)
+	// A request that is still arriving takes no room from those that are here.
+	s.app.Use(s.observe, s.body, inFlight(make(chan struct{}, cfg.MaxInFlight)).handle)
 	if cfg.RatePerSecond > 0 {
 		s.app.Use(NewRate(cfg.RatePerSecond, cfg.RateBurst).handle)
 	}
@@ -68,6 +71,7 @@ func (s *Server) refuseMethods() {
 		defer s.app.ReleaseCtx(c)
 		secure(c)
 		s.fail(c, Errorf(Invalid, "This isn't a method of HTTP."))
+		closeUnread(c)
 	}
 }
 

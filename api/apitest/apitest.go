@@ -24,6 +24,7 @@ import (
 // Document loads and validates the file, once.
 var Document = sync.OnceValues(func() (*openapi3.T, error) {
 	loader := openapi3.NewLoader()
+	openapi3filter.RegisterBodyDecoder("application/x-ndjson", openapi3filter.FileBodyDecoder) // lines, which no schema describes
 	doc, err := loader.LoadFromData(openapi.YAML)
 	if err != nil {
 		return nil, fmt.Errorf("load the OpenAPI file: %w", err)

@@ -18,6 +18,7 @@ type movement struct {
 	reverses *int64 // the movement that this one undoes
 
 	product int64 // set by move
+	id      int64 // of the ledger's row, set by record
 }
 
 // move changes the stock of one store by the movements, which the caller has sorted by SKU: whoever locks several rows
@@ -50,10 +51,12 @@ func move(ctx context.Context, tx pgx.Tx, storeID int64, moves []movement) (shor
 // record writes movements that move has carried out to the ledger.
 func record(ctx context.Context, tx pgx.Tx, storeID int64, actor string, moves []movement) error {
 	const insert = `insert into stock_movements (store_id, sku, product_id, kind, quantity, order_id, reverses, reason, actor)
-		values ($1, $2, $3, $4, $5, $6, $7, $8, $9)`
+		values ($1, $2, $3, $4, $5, $6, $7, $8, $9) returning id`
 	batch := &pgx.Batch{}
-	for _, m := range moves {
-		batch.Queue(insert, storeID, m.sku, m.product, m.kind, m.quantity, m.order, m.reverses, m.reason, actor)
+	for i := range moves {
+		m := &moves[i]
+		batch.Queue(insert, storeID, m.sku, m.product, m.kind, m.quantity, m.order, m.reverses, m.reason, actor).
+			QueryRow(func(row pgx.Row) error { return row.Scan(&m.id) })
 	}
 	if err := tx.SendBatch(ctx, batch).Close(); err != nil {
 		return fmt.Errorf("write the ledger of store %d: %w", storeID, err)

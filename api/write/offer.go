@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+
+	"github.com/jackc/pgx/v5"
 )
 
 // offers brings the offers that the request names to what it says, store by store in the order of their ids.
@@ -79,10 +81,14 @@ func (w *writer) stock(ctx context.Context, st store, stock []Stock) error {
 	if err != nil {
 		return err
 	}
+	said, err := w.said(ctx, st, stock)
+	if err != nil {
+		return err
+	}
 	var moves []movement
 	reason := "set to a count"
 	for i, l := range have {
-		if d := stock[i].OnHand - l.OnHand; d != 0 {
+		if d := stock[i].OnHand - l.OnHand; d != 0 && !said[l.SKU] {
 			moves = append(moves, movement{sku: l.SKU, quantity: d, kind: "adjustment", reason: &reason})
 		}
 	}
@@ -90,7 +96,34 @@ func (w *writer) stock(ctx context.Context, st store, stock []Stock) error {
 		return err
 	}
 	w.changed += int64(len(moves))
-	const alarm = `update inventory i set low_stock_at = x.low, version = version + 1 from unnest($2::text[], $3::bigint[]) as x(sku, low)
-		where i.store_id = $1 and i.sku = x.sku and i.low_stock_at <> x.low`
-	return w.exec(ctx, "set the low stock mark", alarm, st.id, skus, low)
+	marked, err := markLow(ctx, w.tx, st, skus, low)
+	w.changed += marked
+	return err
+}
+
+// said are the SKUs whose counts a request that repeats itself has given before; it notes those that are new.
+func (w *writer) said(ctx context.Context, st store, stock []Stock) (map[string]bool, error) {
+	if !w.feeds {
+		return nil, nil
+	}
+	skus, counts := make([]string, len(stock)), make([]int64, len(stock))
+	said := map[string]bool{}
+	for i, s := range stock {
+		skus[i], counts[i], said[s.SKU] = s.SKU, s.OnHand, true
+	}
+	const note = `insert into feed_quantities (store_id, sku, quantity) select $1, x.* from unnest($2::text[], $3::bigint[]) as x
+		on conflict (store_id, sku) do update set quantity = excluded.quantity
+		where feed_quantities.quantity <> excluded.quantity returning sku`
+	rows, err := w.tx.Query(ctx, note, st.id, skus, counts)
+	if err != nil {
+		return nil, fmt.Errorf("note the counts given for product %d: %w", w.id, err)
+	}
+	news, err := pgx.CollectRows(rows, pgx.RowTo[string])
+	if err != nil {
+		return nil, fmt.Errorf("note the counts given for product %d: %w", w.id, err)
+	}
+	for _, sku := range news {
+		delete(said, sku)
+	}
+	return said, nil
 }

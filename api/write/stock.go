@@ -42,14 +42,7 @@ type StockLevel struct {
 
 func (r *StockRequest) check(who caller) error {
 	var c check
-	switch {
-	case who.role == service:
-		c.text("actor", r.Actor, 1, 100)
-	case r.Actor != "":
-		c.bad("actor", "is the account")
-	default:
-		r.Actor = who.String()
-	}
+	r.Actor = c.actor(r.Actor, who)
 	c.count("movements", len(r.Movements), 1, maxRows)
 	for i, m := range r.Movements[:min(len(r.Movements), maxRows)] {
 		at := fmt.Sprintf("movements[%d]", i)
@@ -70,6 +63,18 @@ func (r *StockRequest) check(who caller) error {
 		}
 	}
 	return c.err()
+}
+
+// actor is who the ledger says it was. A system of the shop says for whom it speaks; an account speaks for itself.
+func (c *check) actor(name string, who caller) string {
+	if who.role != service {
+		if name != "" {
+			c.bad("actor", "is the account")
+		}
+		return who.String()
+	}
+	c.text("actor", name, 1, 100)
+	return name
 }
 
 func (s *Shop) postStock(c *fiber.Ctx) error {

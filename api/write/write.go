@@ -85,6 +85,7 @@ type Shop struct {
 	tax      Tax
 	hold     time.Duration
 	work     chan struct{} // pokes the payers
+	bulks    chan struct{} // one for each bulk upsert that runs
 	log      *slog.Logger
 }
 
@@ -96,7 +97,7 @@ func New(cfg Config) (*Shop, error) {
 	return &Shop{
 		pool: cfg.Pool, verifier: cfg.Verifier, issuer: cfg.Issuer, hashing: newHashing(), signIns: signIns(),
 		provider: cfg.Provider, secrets: cfg.Secrets, shipping: cfg.Shipping, tax: cfg.Tax,
-		hold: cfg.Hold, work: make(chan struct{}, 1), log: cfg.Log,
+		hold: cfg.Hold, work: make(chan struct{}, 1), bulks: make(chan struct{}, bulks), log: cfg.Log,
 	}, nil
 }
 
@@ -113,6 +114,7 @@ func (s *Shop) Register(server *api.Server) error {
 	v1 := server.App().Group("/api/v1")
 	v1.Post("/orders", g.allow(service), s.postOrder)
 	v1.Get("/orders/:order", g.allow(service, auth.Customer), s.getOrder)
+	server.Streamed(fiber.MethodPut, "/api/v1/products")
 	s.registerCatalog(v1, g)
 	s.registerAccounts(v1, g)
 	s.registerCart(v1, g)
@@ -124,10 +126,14 @@ func (s *Shop) Register(server *api.Server) error {
 func (s *Shop) registerCatalog(v1 fiber.Router, g *gate) {
 	keeper := g.allow(service, auth.Seller)
 	v1.Post("/products", keeper, s.postProduct)
+	v1.Put("/products", keeper, s.putProducts)
 	v1.Get("/products/:product", g.allow(service, auth.Seller, auth.Support), s.getProduct)
 	v1.Put("/products/:product", keeper, s.putProduct)
 	v1.Put("/stores/:store/prices", keeper, s.putPrices)
 	v1.Post("/stores/:store/stock", keeper, s.postStock)
+	v1.Get("/stores/:store/stock", g.allow(service, auth.Seller, auth.Support), s.getStock)
+	v1.Put("/stores/:store/stock/thresholds", keeper, s.putThresholds)
+	v1.Post("/stock/transfers", keeper, s.postTransfer)
 }
 
 func (s *Shop) registerAccounts(v1 fiber.Router, g *gate) {

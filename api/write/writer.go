@@ -22,6 +22,9 @@ type writer struct {
 	product *Product
 	id      int64
 	changed int64
+	// feeds says that the request repeats itself: a count that it gave before is no news, and must not bring back what was
+	// sold since.
+	feeds bool
 }
 
 func (w *writer) exec(ctx context.Context, what, sql string, args ...any) error {
@@ -105,6 +108,16 @@ func (w *writer) lock(ctx context.Context) error {
 }
 
 func noProduct(id int64) error { return api.Errorf(api.NotFound, "There is no product %d.", id) }
+
+// remember keeps what a bulk upsert said of the product.
+func (w *writer) remember(ctx context.Context, digest []byte) error {
+	const upsert = `insert into product_digests (product_id, digest) values ($1, $2)
+		on conflict (product_id) do update set digest = excluded.digest`
+	if _, err := w.tx.Exec(ctx, upsert, w.id, digest); err != nil {
+		return fmt.Errorf("remember what was said of product %d: %w", w.id, err)
+	}
+	return nil
+}
 
 // documents returns the two JSON columns.
 func (w *writer) documents(ctx context.Context) (attrs, images []byte, err error) {

@@ -1,0 +1,95 @@
+package write
+
+import (
+	"context"
+	"fmt"
+	"net/http"
+
+	"github.com/gofiber/fiber/v2"
+	"github.com/jackc/pgx/v5"
+
+	"freshet/api"
+)
+
+// ThresholdsRequest is the body of PUT /stores/{store}/stock/thresholds.
+type ThresholdsRequest struct {
+	Thresholds []Threshold `json:"thresholds"`
+}
+
+// Threshold is how many units of a SKU are few: with as many left, or fewer, its seller is alerted; 0 for never.
+type Threshold struct {
+	SKU        string `json:"sku"`
+	LowStockAt *int64 `json:"low_stock_at"`
+}
+
+func (r *ThresholdsRequest) check() error {
+	var c check
+	c.count("thresholds", len(r.Thresholds), 1, maxRows)
+	seen := map[string]bool{}
+	for i, t := range r.Thresholds[:min(len(r.Thresholds), maxRows)] {
+		at := fmt.Sprintf("thresholds[%d]", i)
+		c.match(at+".sku", t.SKU, skuPattern)
+		unique(&c, seen, at+".sku", t.SKU)
+		if t.LowStockAt == nil {
+			c.bad(at+".low_stock_at", "is needed")
+			continue
+		}
+		c.between(at+".low_stock_at", *t.LowStockAt, 0, maxMovement)
+	}
+	return c.err()
+}
+
+func (s *Shop) putThresholds(c *fiber.Ctx) error {
+	var r ThresholdsRequest
+	if err := api.Body(c, &r); err != nil {
+		return err
+	}
+	if err := r.check(); err != nil {
+		return err
+	}
+	var a answer
+	ctx, name, who := c.UserContext(), c.Params("store"), callerOf(c)
+	position, err := s.transact(ctx, func(tx pgx.Tx) error {
+		st, err := storeInPath(ctx, tx, name)
+		if err != nil {
+			return err
+		}
+		changed, err := setThresholds(ctx, tx, who, st, &r)
+		if err != nil {
+			return err
+		}
+		a, err = made(http.StatusOK, 0, Changed{Changed: changed})
+		return err
+	})
+	if err != nil {
+		return err
+	}
+	return reply(c, a, position, "")
+}
+
+// setThresholds writes the thresholds that aren't so already.
+func setThresholds(ctx context.Context, tx pgx.Tx, who caller, st store, r *ThresholdsRequest) (int64, error) {
+	skus, marks := make([]string, len(r.Thresholds)), make([]int64, len(r.Thresholds))
+	for i, t := range r.Thresholds {
+		skus[i], marks[i] = t.SKU, *t.LowStockAt
+	}
+	if err := checkOffered(ctx, tx, who, st, "thresholds", skus); err != nil {
+		return 0, err
+	}
+	if err := ensureInventory(ctx, tx, st, skus); err != nil {
+		return 0, err
+	}
+	return markLow(ctx, tx, st, skus, marks)
+}
+
+// markLow locks the rows in the order of the SKUs, as everyone does, and only those that it changes.
+func markLow(ctx context.Context, tx pgx.Tx, st store, skus []string, marks []int64) (int64, error) {
+	const update = `with x as (select i.sku, x.low from inventory i join unnest($2::text[], $3::bigint[]) as x(sku, low) using (sku)
+		  where i.store_id = $1 and i.low_stock_at <> x.low order by i.sku collate "C" for no key update of i)
+		update inventory i set low_stock_at = x.low, version = version + 1 from x where i.store_id = $1 and i.sku = x.sku`
+	tag, err := tx.Exec(ctx, update, st.id, skus, marks)
+	if err != nil {
+		return 0, fmt.Errorf("set the low stock marks of store %d: %w", st.id, err)
+	}
+	return tag.RowsAffected(), nil
+}
