@@ -68,7 +68,7 @@ type shop struct {
 
 type sandboxPayment = sandbox.Payment
 
-func newShop(t *testing.T) *shop {
+func newShop(t *testing.T, changes ...func(*write.Config)) *shop {
 	t.Helper()
 	t.Parallel()
 	url := stacktest.Postgres(t)
@@ -94,13 +94,16 @@ func newShop(t *testing.T) *shop {
 		s.tokens[i] = s.as(auth.Customer, int64(i+1))[1]
 	}
 	provider := s.play()
-	s.shop, err = write.New(write.Config{
+	config := write.Config{
 		Pool: pool, Verifier: verifier, Issuer: s.issuer, Provider: provider, Secrets: []string{secret}, Log: slog.New(slog.DiscardHandler),
-	})
-	if err != nil {
+	}
+	for _, change := range changes {
+		change(&config)
+	}
+	if s.shop, err = write.New(config); err != nil {
 		t.Fatal(err)
 	}
-	s.server, err = api.New(api.Config{Name: "write", Token: token, Timeout: 60 * time.Second, Log: slog.New(slog.DiscardHandler)}, s.shop.Ready)
+	s.server, err = api.New(api.Config{Name: "write", Token: token, Timeout: 10 * time.Minute, Log: slog.New(slog.DiscardHandler)}, s.shop.Ready)
 	if err != nil {
 		t.Fatal(err)
 	}
