@@ -131,6 +131,9 @@ func (s *Shop) postRefresh(c *fiber.Ctx) error {
 }
 
 func (s *Shop) refresh(ctx context.Context, tx pgx.Tx, token []byte) (*Session, error) {
+	if err := lockSessions(ctx, tx, token); err != nil {
+		return nil, err
+	}
 	const query = `select s.family::text, s.used_at is not null, a.id, a.role, a.seller_id from sessions s join accounts a on a.id = s.account_id
 		where s.digest = $1 and s.expires_at > now() and a.active for update of s`
 	var family string
@@ -153,7 +156,17 @@ func (s *Shop) refresh(ctx context.Context, tx pgx.Tx, token []byte) (*Session, 
 	return s.begin(ctx, tx, account, &family)
 }
 
-// endSession forgets every token of the session that the token belongs to.
+// lockSessions makes those who refresh and end sessions of one account take turns. Without it the end of a session doesn't
+// see the token that a refresh is just inserting, and the thief's copy outlives it.
+func lockSessions(ctx context.Context, tx pgx.Tx, token []byte) error {
+	const query = `select 1 from accounts where id = (select account_id from sessions where digest = $1) for no key update`
+	if _, err := tx.Exec(ctx, query, token); err != nil {
+		return fmt.Errorf("lock the sessions of an account: %w", err)
+	}
+	return nil
+}
+
+// endSession forgets every token of the session that the token belongs to. The caller has the account's sessions locked.
 func endSession(ctx context.Context, tx pgx.Tx, token []byte) error {
 	const del = `delete from sessions where family = (select family from sessions where digest = $1)`
 	if _, err := tx.Exec(ctx, del, token); err != nil {
@@ -169,7 +182,12 @@ func (s *Shop) postSignOut(c *fiber.Ctx) error {
 		return err
 	}
 	ctx := c.UserContext()
-	if _, err := s.transact(ctx, func(tx pgx.Tx) error { return endSession(ctx, tx, digest(r.Refresh)) }); err != nil {
+	if _, err := s.transact(ctx, func(tx pgx.Tx) error {
+		if err := lockSessions(ctx, tx, digest(r.Refresh)); err != nil {
+			return err
+		}
+		return endSession(ctx, tx, digest(r.Refresh))
+	}); err != nil {
 		return err
 	}
 	return c.SendStatus(http.StatusNoContent)
