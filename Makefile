@@ -18,7 +18,7 @@ GOLANGCI     ?= $(shell go env GOPATH)/bin/golangci-lint
 
 .PHONY: help
 help: ## list the targets
-	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  %-10s %s\n", $$1, $$2}'
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  %-14s %s\n", $$1, $$2}'
 
 .PHONY: build
 build: ## build bin/freshet
@@ -56,6 +56,10 @@ test-unit: ## run the tests that need no server
 .PHONY: test-long
 test-long: build ## run all tests with the long workloads: many crashes, large transactions
 	FRESHET_TEST_LONG=1 $(TEST_SERVERS) go test $(TEST_FLAGS) -timeout=120m ./...
+
+.PHONY: drill-postgres
+drill-postgres: build ## stop Postgres under a shop, order, start it, and see what became of the orders
+	$(TEST_SERVERS) go test -race -count=1 -timeout=15m -v -run 'TestOrdersWhilePostgresIsAway|TestPlacersThatBeginAgain' ./api/queue
 
 .PHONY: fuzz
 fuzz: ## fuzz every fuzz target for FUZZTIME (30s)

@@ -158,13 +158,16 @@ func asError(err error) *Error {
 	return &Error{Kind: Invalid, Detail: "This isn't a well-formed HTTP request.", Cause: err}
 }
 
+// Problem is the error as a document, for answers that speak of another request's error.
+func (e *Error) Problem() Problem {
+	k := kinds[e.Kind]
+	return Problem{Type: problemType + string(e.Kind), Title: k.title, Status: k.status, Detail: e.Detail, Errors: e.Fields}
+}
+
 // render writes the error as the answer and returns its status.
 func render(c *fiber.Ctx, e *Error) int {
-	k := kinds[e.Kind]
-	problem := Problem{
-		Type: problemType + string(e.Kind), Title: k.title, Status: k.status, Detail: e.Detail,
-		Instance: c.Path(), RequestID: c.GetRespHeader(headerRequestID), Errors: e.Fields,
-	}
+	problem := e.Problem()
+	problem.Instance, problem.RequestID = c.Path(), c.GetRespHeader(headerRequestID)
 	if e.Retry > 0 {
 		c.Set(fiber.HeaderRetryAfter, strconv.Itoa(e.Retry))
 	}
@@ -172,8 +175,8 @@ func render(c *fiber.Ctx, e *Error) int {
 		c.Set(fiber.HeaderWWWAuthenticate, `Bearer realm="freshet"`)
 	}
 	c.Set(fiber.HeaderCacheControl, "no-store")
-	if err := send(c, k.status, problemMedia, problem); err != nil {
+	if err := send(c, problem.Status, problemMedia, problem); err != nil {
 		c.Status(http.StatusInternalServerError)
 	}
-	return k.status
+	return problem.Status
 }

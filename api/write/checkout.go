@@ -80,28 +80,37 @@ func (s *Shop) postCheckout(c *fiber.Ctx) error {
 		return api.Errorf(api.Unavailable, "This shop has no payment provider, so nothing can be bought.")
 	}
 	customer := callerOf(c).account
-	a, position, err := s.checkout(c.UserContext(), customer, key, &r)
-	if err != nil {
-		return err
-	}
-	s.poke()
-	return reply(c, a, position, fmt.Sprintf("/api/v1/orders/%d", a.id))
+	return s.placeOrQueue(c, placing{
+		route: "checkout", customer: customer, key: key, request: &r,
+		place: func(ctx context.Context) (answer, string, error) {
+			a, position, err := s.checkout(ctx, customer, key, &r)
+			if err == nil {
+				s.poke()
+			}
+			return a, position, err
+		},
+		location: func(a answer) string { return fmt.Sprintf("/api/v1/orders/%d", a.id) },
+	})
 }
 
 // checkout turns the cart into an order that holds its stock for a time and asks for its payment, all in one transaction.
 // The provider is asked after the commit; see payer.
 func (s *Shop) checkout(ctx context.Context, customer int64, key string, r *CheckoutRequest) (a answer, position string, err error) {
 	position, err = s.transact(ctx, func(tx pgx.Tx) error {
-		a, err = once(ctx, tx, fmt.Sprintf("checkout/%d", customer), key, r, func() (answer, error) {
-			o, err := s.buy(ctx, tx, customer, r)
-			if err != nil {
-				return answer{}, err
-			}
-			return made(http.StatusCreated, o.ID, o)
-		})
+		a, err = s.checkoutIn(ctx, tx, customer, key, r)
 		return err
 	})
 	return a, position, err
+}
+
+func (s *Shop) checkoutIn(ctx context.Context, tx pgx.Tx, customer int64, key string, r *CheckoutRequest) (answer, error) {
+	return once(ctx, tx, fmt.Sprintf("checkout/%d", customer), key, r, func() (answer, error) {
+		o, err := s.buy(ctx, tx, customer, r)
+		if err != nil {
+			return answer{}, err
+		}
+		return made(http.StatusCreated, o.ID, o)
+	})
 }
 
 func (s *Shop) buy(ctx context.Context, tx pgx.Tx, customer int64, r *CheckoutRequest) (*Order, error) {

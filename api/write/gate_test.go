@@ -35,6 +35,7 @@ var allowed = map[string][]auth.Role{
 	"PUT /api/v1/cart/{product}":                  {"guest", auth.Customer},
 	"DELETE /api/v1/cart/{product}":               {"guest", auth.Customer},
 	"POST /api/v1/checkout":                       {auth.Customer},
+	"GET /api/v1/queued/{queued}":                 {"service", auth.Customer},
 	"POST /api/v1/checkout/quote":                 {"guest", auth.Customer},
 	"POST /api/v1/orders/{order}/shipments":       {"service", auth.Support},
 	"POST /api/v1/shipments/{shipment}/events":    {"service", auth.Support},
@@ -78,7 +79,7 @@ func TestWhoMayCallWhat(t *testing.T) {
 		}
 		seen[name] = true
 		path := strings.NewReplacer("{product}", "99", "{order}", "99", "{store}", "milano", "{provider}", "sandbox",
-			"{shipment}", "99", "{return}", "99").Replace(route.Href)
+			"{shipment}", "99", "{return}", "99", "{queued}", "99").Replace(route.Href)
 		for _, role := range everyone {
 			r := s.request(route.Method, path, "{}", append(s.role(role), "Idempotency-Key", "k")...)
 			// The door of events is opened by a signature, which nobody here has: guests get as far as that.

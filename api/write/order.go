@@ -105,27 +105,30 @@ func (s *Shop) postOrder(c *fiber.Ctx) error {
 	if err := r.check(); err != nil {
 		return err
 	}
-	a, position, err := s.place(c.UserContext(), key, &r)
-	if err != nil {
-		return err
-	}
-	return reply(c, a, position, fmt.Sprintf("/api/v1/orders/%d?customer_id=%d", a.id, r.CustomerID))
+	return s.placeOrQueue(c, placing{
+		route: "orders", customer: r.CustomerID, key: key, request: &r,
+		place:    func(ctx context.Context) (answer, string, error) { return s.place(ctx, key, &r) },
+		location: func(a answer) string { return fmt.Sprintf("/api/v1/orders/%d?customer_id=%d", a.id, r.CustomerID) },
+	})
 }
 
 // place carries the order out, or answers as it did when it has been.
 func (s *Shop) place(ctx context.Context, key string, r *OrderRequest) (a answer, position string, err error) {
-	scope := fmt.Sprintf("orders/%d", r.CustomerID)
 	position, err = s.transact(ctx, func(tx pgx.Tx) error {
-		a, err = once(ctx, tx, scope, key, r, func() (answer, error) {
-			o, err := placeOrder(ctx, tx, r)
-			if err != nil {
-				return answer{}, err
-			}
-			return made(http.StatusCreated, o.ID, o)
-		})
+		a, err = placeIn(ctx, tx, key, r)
 		return err
 	})
 	return a, position, err
+}
+
+func placeIn(ctx context.Context, tx pgx.Tx, key string, r *OrderRequest) (answer, error) {
+	return once(ctx, tx, fmt.Sprintf("orders/%d", r.CustomerID), key, r, func() (answer, error) {
+		o, err := placeOrder(ctx, tx, r)
+		if err != nil {
+			return answer{}, err
+		}
+		return made(http.StatusCreated, o.ID, o)
+	})
 }
 
 func placeOrder(ctx context.Context, tx pgx.Tx, r *OrderRequest) (*Order, error) {

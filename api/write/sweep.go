@@ -26,6 +26,7 @@ func (s *Shop) Run(ctx context.Context) error {
 	g.Go(func() error { return s.sweep(ctx, time.Minute, "carts", s.expireCarts) })
 	g.Go(func() error { return s.sweep(ctx, time.Minute, "idempotency keys", s.forgetKeys) })
 	g.Go(func() error { return s.sweep(ctx, time.Minute, "sessions", s.forgetSessions) })
+	g.Go(func() error { return s.sweep(ctx, time.Minute, "queued orders", s.forgetQueued) })
 	return g.Wait()
 }
 

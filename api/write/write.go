@@ -1,5 +1,5 @@
-// Package write is the API that changes the shop: products, prices, stock, carts, checkout and orders, each request one
-// Postgres transaction with no network call inside it. Shoppers, sellers' tools and support call it over HTTP.
+// Package write is the API that changes the shop: products, prices, stock, carts, checkout, orders, parcels and returns, each
+// request one Postgres transaction with no network call inside it. While Postgres is away orders go into a queue instead. Shoppers, sellers' tools and support call it over HTTP.
 //
 // Guarantees: a request takes effect whole or not at all. Stock never goes below what is reserved, whoever asks at once:
 // one guarded UPDATE per SKU takes it, a CHECK stands behind, and every change of it is a row of the ledger. An order with
@@ -46,6 +46,8 @@ type Config struct {
 	// Hold is for how long an order without money holds its stock. Default 5 minutes. Too short and customers lose what
 	// they are about to pay; too long and a few who never pay keep it from those who would.
 	Hold time.Duration
+	// Queue takes orders while Postgres is away. Without one they are refused then.
+	Queue queue
 	// Log is told what no answer can tell. Default slog.Default().
 	Log *slog.Logger
 }
@@ -84,6 +86,7 @@ type Shop struct {
 	shipping Shipping
 	tax      Tax
 	hold     time.Duration
+	queue    queue
 	work     chan struct{} // pokes the payers
 	bulks    chan struct{} // one for each bulk upsert that runs
 	log      *slog.Logger
@@ -97,12 +100,20 @@ func New(cfg Config) (*Shop, error) {
 	return &Shop{
 		pool: cfg.Pool, verifier: cfg.Verifier, issuer: cfg.Issuer, hashing: newHashing(), signIns: signIns(),
 		provider: cfg.Provider, secrets: cfg.Secrets, shipping: cfg.Shipping, tax: cfg.Tax,
-		hold: cfg.Hold, work: make(chan struct{}, 1), bulks: make(chan struct{}, bulks), log: cfg.Log,
+		hold: cfg.Hold, queue: cfg.Queue, work: make(chan struct{}, 1), bulks: make(chan struct{}, bulks), log: cfg.Log,
 	}, nil
 }
 
-// Ready says whether Postgres answers.
-func (s *Shop) Ready(ctx context.Context) error { return s.pool.Ping(ctx) }
+// Ready says whether Postgres answers, or else orders can be queued: a server that can't do everything is better than none.
+func (s *Shop) Ready(ctx context.Context) error {
+	brief, cancel := context.WithTimeout(ctx, patience)
+	defer cancel()
+	err := s.pool.Ping(brief)
+	if err != nil && s.queue != nil {
+		return s.queue.Ready(ctx)
+	}
+	return err
+}
 
 // Register adds the routes to the server. Each says who may call it; what is theirs is decided below, by ownership.
 func (s *Shop) Register(server *api.Server) error {
@@ -156,6 +167,7 @@ func (s *Shop) registerCart(v1 fiber.Router, g *gate) {
 func (s *Shop) registerCheckout(v1 fiber.Router, g *gate) {
 	customer := g.allow(auth.Customer)
 	v1.Post("/checkout", customer, s.postCheckout)
+	v1.Get("/queued/:queued", g.allow(service, auth.Customer), s.getQueued)
 	v1.Post("/checkout/quote", g.allow(guest, auth.Customer), s.postQuote)
 	v1.Post("/orders/:order/extend", customer, s.postExtend)
 	v1.Post("/orders/:order/payments", customer, s.postPayment)

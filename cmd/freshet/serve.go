@@ -15,6 +15,7 @@ import (
 
 	"freshet/api"
 	"freshet/api/admin"
+	"freshet/api/queue"
 	"freshet/api/read"
 	"freshet/api/write"
 	"freshet/api/write/payment"
@@ -48,6 +49,7 @@ type serveOptions struct {
 	signingKey  string        // of write: file of the key that signs them
 	tokenLife   time.Duration
 	payment     paymentOptions
+	queue       bool // of write
 }
 
 func newServeCommand(s *settings) *cobra.Command {
@@ -93,6 +95,7 @@ func newServeWriteCommand(s *settings, o *serveOptions) *cobra.Command {
 	flags.IntVar(&o.connections, "write-connections", 16, "connections to Postgres")
 	flags.StringVar(&o.accountKeys, "account-keys", "", "file of the public keys (JWK set, Ed25519) that accounts' tokens are verified by; without it the routes of accounts answer 401")
 	flags.StringVar(&o.signingKey, "account-signing-key", "", "file of the private key (PEM, PKCS #8, Ed25519) that signs accounts' tokens, good for --token-life; without it nobody can sign in")
+	flags.BoolVar(&o.queue, "queue-orders", true, "take orders into Kafka while Postgres can't be reached, and place them when it is back")
 	flags.DurationVar(&o.tokenLife, "token-life", 10*time.Minute, "how long an access token is good")
 	flags.StringVar(&o.payment.url, "payment-url", "", "the payment provider's address; without it nothing can be bought")
 	flags.StringVar(&o.payment.name, "payment-provider", "sandbox", "its name, in payments and in the path of its events")
@@ -244,11 +247,19 @@ func (s *settings) serveWrite(ctx context.Context, o *serveOptions) error {
 	if err := o.payment.apply(&config); err != nil {
 		return err
 	}
+	v := s.newServing()
+	waiting, err := s.openQueue(o)
+	if err != nil {
+		return err
+	}
+	if waiting != nil {
+		defer waiting.Close()
+		config.Queue = waiting
+	}
 	shop, err := write.New(config)
 	if err != nil {
 		return err
 	}
-	v := s.newServing()
 	server, err := v.server(s, o, "write", s.writeListen, shop.Ready)
 	if err != nil {
 		return err
@@ -257,7 +268,18 @@ func (s *settings) serveWrite(ctx context.Context, o *serveOptions) error {
 		return fmt.Errorf("%w: set FRESHET_WRITE_TOKEN", err)
 	}
 	v.runs = append(v.runs, shop.Run)
+	if waiting != nil {
+		v.runs = append(v.runs, func(ctx context.Context) error { return waiting.Run(ctx, shop.PlaceQueued) })
+	}
 	return v.run(ctx)
+}
+
+// openQueue opens what takes orders while Postgres is away; nil where nothing is to.
+func (s *settings) openQueue(o *serveOptions) (*queue.Queue, error) {
+	if !o.queue {
+		return nil, nil
+	}
+	return queue.New(queue.Config{Brokers: s.kafka, Security: s.security, Prefix: s.prefix, Log: s.logger()})
 }
 
 // remoteIngest is the way to ingest, wherever it runs: signals go by the database, answers come by Kafka.

@@ -33,6 +33,9 @@ func OfferViewTopic(prefix string) string { return safe(prefix + ".view.offers")
 // AlertTopic is the topic of alerts to sellers about their stock, routed by seller into as many partitions as OfferViewTopic.
 func AlertTopic(prefix string) string { return safe(prefix + ".alerts") }
 
+// QueueTopic is the topic of orders that were taken while Postgres was away, with addresses: personal data; one partition.
+func QueueTopic(prefix string) string { return safe(prefix + ".queued.orders") }
+
 func safe(name string) string {
 	return strings.Map(func(r rune) rune {
 		switch {
