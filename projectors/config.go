@@ -3,6 +3,7 @@ package projectors
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"freshet/ingest/broker"
@@ -44,6 +45,10 @@ type Config struct {
 	// RetryMin and RetryMax bound the pauses between attempts at a batch that fails, default 50 ms and 5 s.
 	RetryMin, RetryMax time.Duration
 
+	// Hurry is how long bulk makes room after a hot record, default 10 s: those who change one price a minute want it shown
+	// at once too, but a shop that nobody changes is filled as fast as goes. See Stage.BulkBatch.
+	Hurry time.Duration
+
 	// MaxRecordBytes is the largest record the producer sends, default 900 KiB; it must stay below the broker's
 	// message.max.bytes.
 	MaxRecordBytes int
@@ -66,6 +71,7 @@ func (c *Config) setDefaults() {
 	setDefault(&c.DrainTimeout, 10*time.Second)
 	setDefault(&c.RetryMin, 50*time.Millisecond)
 	setDefault(&c.RetryMax, 5*time.Second)
+	setDefault(&c.Hurry, 10*time.Second)
 }
 
 func setDefault[T comparable](field *T, value T) {
@@ -86,7 +92,7 @@ func (c *Config) validate() error {
 	refuse(c.Prefix == "", "no topic prefix")
 	refuse(c.PartitionBytes < 1<<10, "PartitionBytes %d is below 1 KiB", c.PartitionBytes)
 	refuse(c.FetchBytes < c.PartitionBytes, "FetchBytes %d is below PartitionBytes %d", c.FetchBytes, c.PartitionBytes)
-	refuse(c.FetchWait < 0 || c.FetchPause < 0 || c.CommitInterval < 0 || c.ProgressInterval < 0, "a negative interval")
+	refuse(c.FetchWait < 0 || c.FetchPause < 0 || c.CommitInterval < 0 || c.ProgressInterval < 0 || c.Hurry < 0, "a negative interval")
 	refuse(c.Heartbeat < 0 || 3*c.Heartbeat > c.SessionTimeout, "Heartbeat %s is more than a third of SessionTimeout %s", c.Heartbeat, c.SessionTimeout)
 	refuse(c.DrainTimeout < 0, "DrainTimeout %s is negative", c.DrainTimeout)
 	refuse(c.RetryMin < 0 || c.RetryMax < c.RetryMin, "RetryMax %s is below RetryMin %s", c.RetryMax, c.RetryMin)
@@ -106,6 +112,14 @@ func (s *Stage) validate() error {
 	}
 	if s.New == nil {
 		problems = append(problems, fmt.Errorf("stage %s has no handler", s.Name))
+	}
+	if s.BulkBatch < 0 || s.BulkBatch > s.MaxBatch || (s.BulkBatch == 0 && len(s.Overtake) > 0) {
+		problems = append(problems, fmt.Errorf("stage %s: BulkBatch %d of MaxBatch %d, with %d topics that overtake", s.Name, s.BulkBatch, s.MaxBatch, len(s.Overtake)))
+	}
+	for _, topic := range s.Overtake {
+		if !slices.Contains(s.Topics, topic) {
+			problems = append(problems, fmt.Errorf("stage %s: %s overtakes and is no input", s.Name, topic))
+		}
 	}
 	if s.MaxBatch < 1 || s.Window < 0 || s.Rest < 0 || s.InFlight < 1 || (s.InFlight > 1 && s.Rest > 0) {
 		problems = append(problems, fmt.Errorf("stage %s: MaxBatch %d, Window %s, Rest %g, InFlight %d", s.Name, s.MaxBatch, s.Window, s.Rest, s.InFlight))

@@ -35,7 +35,7 @@ func (e *OffsetRangeError) Error() string {
 		e.Stage, e.Topic, e.Partition, e.Offset, e.First, e.Next, e.Stage, cmp.Or(e.Repair, "freshet audit --repair"))
 }
 
-// cursor is where the fetcher stands in one topic.
+// cursor is where a fetcher stands in one topic.
 type cursor struct {
 	topic  string
 	offset int64
@@ -50,6 +50,8 @@ type fetcher struct {
 	cursors   []*cursor
 	ledger    *ledger
 	out       chan []Record // capacity 1: one answer ready, one on the way
+	// aheadOf, if not nil, is the queue that this one reads ahead of: hot records alone, while bulk waits there.
+	aheadOf *queue
 }
 
 // run fetches until the context ends, which is no error. It rides out all failures but an offset out of range.
@@ -90,7 +92,7 @@ func (f *fetcher) poll(life context.Context) error {
 	var wg sync.WaitGroup
 	for _, cursors := range leaders {
 		wg.Go(func() {
-			for turn := 0; ctx.Err() == nil; turn++ {
+			for turn := 0; f.mayFetch(ctx, cursors); turn++ {
 				began := time.Now()
 				if err := f.fetch(ctx, life, cursors, turn); err != nil {
 					cancel(err)
@@ -228,15 +230,19 @@ func (f *fetcher) take(ctx context.Context, c *cursor, p *fetch.ResponsePartitio
 		if err != nil {
 			return batch, fmt.Errorf("read %s/%d@%d: %w", c.topic, f.partition, c.offset, err)
 		}
-		record, err := f.record(c.topic, raw)
+		// A batch comes whole, also when it begins before what we asked for.
+		if raw.Offset < c.offset || f.passesOver(raw) {
+			err = errors.Join(closeBytes(raw.Key), closeBytes(raw.Value))
+		} else {
+			var record Record
+			if record, err = f.record(c.topic, raw); err == nil {
+				batch = append(batch, record)
+			}
+		}
 		if err != nil {
 			return batch, fmt.Errorf("read %s/%d@%d: %w", c.topic, f.partition, raw.Offset, err)
 		}
-		if record.Offset < c.offset { // a batch comes whole, also when it begins before what we asked for
-			continue
-		}
-		batch = append(batch, record)
-		c.offset = record.Offset + 1
+		c.offset = max(c.offset, raw.Offset+1)
 	}
 }
 
@@ -265,6 +271,13 @@ func readAll(b kafka.Bytes) ([]byte, error) {
 	}
 	data, err := kafka.ReadAll(b)
 	return data, errors.Join(err, b.Close())
+}
+
+func closeBytes(b kafka.Bytes) error {
+	if b == nil {
+		return nil
+	}
+	return b.Close()
 }
 
 // outOfRange finds out what the topic holds, for the error's reader; that it can't be learnt is no reason to go on.

@@ -66,10 +66,16 @@ func (b *bench) create(topics map[string]int, entries []kafka.ConfigEntry) {
 // produce writes values to one partition and returns the offset after them.
 func (b *bench) produce(topic string, partition int, values ...string) int64 {
 	b.t.Helper()
+	return b.produceAs(topic, partition, kafka.Header{Key: "own", Value: []byte("h")}, values...)
+}
+
+// produceAs gives each of the records a header.
+func (b *bench) produceAs(topic string, partition int, header kafka.Header, values ...string) int64 {
+	b.t.Helper()
 	for deadline := time.Now().Add(20 * time.Second); ; {
 		records := make([]kafka.Record, len(values)) // anew for each attempt: sending consumes them
 		for i, v := range values {
-			records[i] = kafka.Record{Key: kafka.NewBytes([]byte("k")), Value: kafka.NewBytes([]byte(v)), Headers: []kafka.Header{{Key: "own", Value: []byte("h")}}}
+			records[i] = kafka.Record{Key: kafka.NewBytes([]byte("k")), Value: kafka.NewBytes([]byte(v)), Headers: []kafka.Header{header}}
 		}
 		answer, err := b.client.Produce(b.t.Context(), &kafka.ProduceRequest{
 			Topic: b.topic(topic), Partition: partition, RequiredAcks: kafka.RequireAll, Records: kafka.NewRecordReader(records...),

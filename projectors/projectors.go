@@ -59,6 +59,13 @@ type Stage struct {
 	// slow to answer and orders by version, since the batches may become durable in any order; offsets are still committed
 	// in order. A stage that rests has one.
 	InFlight int
+	// BulkBatch is how many records there are in a Handle of bulk (see Record.Bulk) while hot records come; 0, the default,
+	// is for a stage with one lane. With lanes, one Handle of bulk at a time runs in the process and rests as long as it
+	// took: less in each makes hot records wait less for it, and costs more for each record.
+	BulkBatch int
+	// Overtake names inputs whose hot records are handled before their turn while bulk stands in front of them: those that
+	// the handler takes in any order.
+	Overtake []string
 	// Repair is the command that makes the read model right again after records were lost before they were read; it is
 	// named by the error that stops the stage then.
 	Repair string

@@ -26,8 +26,11 @@ type Runtime struct {
 	tracker   *progress.Tracker
 	announcer *announcer
 
+	hurry lastHot
+
 	mu      sync.Mutex
-	stopped map[string]error // by stage; nil while it runs
+	slots   map[string]chan struct{} // of bulk, by stage
+	stopped map[string]error         // by stage; nil while it runs
 }
 
 // NewRuntime checks the configuration and builds what the stages share. Nothing runs before Run. The registerer may be nil.
@@ -40,7 +43,7 @@ func NewRuntime(config Config, logger *slog.Logger, registerer prometheus.Regist
 	if err != nil {
 		return nil, fmt.Errorf("projectors: register metrics: %w", err)
 	}
-	r := &Runtime{config: config, logger: logger, metrics: m, transport: newTransport(config.Security), stopped: make(map[string]error)}
+	r := &Runtime{config: config, logger: logger, metrics: m, transport: newTransport(config.Security), slots: make(map[string]chan struct{}), stopped: make(map[string]error)}
 	// Fetches bring their own deadlines, so the client has none: it would cut the time a fetch may wait.
 	r.client = &kafka.Client{Addr: kafka.TCP(config.Brokers...), Transport: r.transport}
 	r.producer, err = NewProducer(ProducerConfig{

@@ -25,17 +25,21 @@ type worker struct {
 	cursors   []*cursor
 
 	handler   Handler
-	buffer    []Record  // fetched, not handled
+	queue     *queue
 	lastBegun time.Time // of Handle
 	lastEnded time.Time
+	overtook  bool // the last Handle was of hot records before their turn
 }
 
 func newWorker(g *generation, partition int) *worker {
-	return &worker{generation: g, partition: partition, label: strconv.Itoa(partition), ledger: newLedger(partition)}
+	return &worker{
+		generation: g, partition: partition, label: strconv.Itoa(partition), ledger: newLedger(partition), queue: newQueue(g.stage.Overtake),
+	}
 }
 
 func (w *worker) own(topic string, offset int64) {
 	w.ledger.own(topic, offset)
+	w.queue.own(topic, offset)
 	w.cursors = append(w.cursors, &cursor{topic: topic, offset: offset})
 }
 
@@ -45,17 +49,23 @@ func (w *worker) run(intake, work context.Context) error {
 		return nil
 	}
 	ctx, cancel := context.WithCancel(intake)
-	f := &fetcher{generation: w.generation, partition: w.partition, cursors: w.cursors, ledger: w.ledger, out: make(chan []Record, 1)}
+	main, ahead := w.fetchers()
 	var failure error
 	var wg sync.WaitGroup
 	wg.Go(func() {
-		failure = f.run(ctx)
+		failure = main.run(ctx)
 		cancel()
 	})
+	in := inputs{main: main.out}
+	if ahead != nil {
+		in.ahead = ahead.out
+		// What it can't read is the other's to stop for.
+		wg.Go(func() { _ = ahead.run(ctx) })
+	}
 	if r, ok := w.handler.(Runner); ok {
 		wg.Go(func() { w.keep(ctx, r) })
 	}
-	w.work(ctx, intake, work, f.out)
+	w.work(ctx, intake, work, in)
 	cancel()
 	wg.Wait()
 	return failure
@@ -63,7 +73,7 @@ func (w *worker) run(intake, work context.Context) error {
 
 // work handles batches until ctx ends or one is given up, as many at a time as the stage allows, and waits for them. They
 // are finished in order, whatever order they become durable in.
-func (w *worker) work(ctx, intake, work context.Context, in <-chan []Record) {
+func (w *worker) work(ctx, intake, work context.Context, in inputs) {
 	ctx, giveUp := context.WithCancel(ctx)
 	defer giveUp()
 	var flights sync.WaitGroup
@@ -86,13 +96,13 @@ func (w *worker) work(ctx, intake, work context.Context, in <-chan []Record) {
 		if !ok {
 			return
 		}
-		w.lastBegun = time.Now()
 		mine, next := turn, make(chan struct{})
 		turn = next
 		flights.Go(func() {
-			defer func() { <-free }()
-			if err := w.apply(intake, work, batch, mine, failed); err != nil {
-				w.logger.Info("a batch was given up for its next owner", "partition", w.partition, "records", len(batch), "error", err)
+			landed := sync.OnceFunc(func() { batch.release(); <-free })
+			defer landed()
+			if err := w.apply(intake, work, batch, landed, mine, failed); err != nil {
+				w.logger.Info("a batch was given up for its next owner", "partition", w.partition, "records", len(batch.records), "error", err)
 				fail.Do(func() { close(failed) })
 				giveUp()
 				return
@@ -137,71 +147,31 @@ func (w *worker) keep(ctx context.Context, r Runner) {
 	}
 }
 
-// collect returns the next batch: what has arrived since the last call of Handle, but not sooner than the stage's window
-// after it began, and no more than MaxBatch.
-func (w *worker) collect(ctx context.Context, in <-chan []Record) ([]Record, bool) {
-	if len(w.buffer) == 0 {
-		select {
-		case w.buffer = <-in:
-		case <-ctx.Done():
-			return nil, false
-		}
-	}
-	timer := time.NewTimer(time.Until(w.notBefore()))
-	defer timer.Stop()
-	for waiting := true; waiting && len(w.buffer) < w.stage.MaxBatch; {
-		select {
-		case more := <-in:
-			w.buffer = append(w.buffer, more...)
-		case <-timer.C:
-			waiting = false
-		case <-ctx.Done():
-			return nil, false
-		}
-	}
-	if ctx.Err() != nil {
-		return nil, false
-	}
-	n := min(len(w.buffer), w.stage.MaxBatch)
-	batch := slices.Clone(w.buffer[:n])
-	w.buffer = slices.Clone(w.buffer[n:])
-	return batch, true
-}
-
-// maxRest bounds Stage.Rest after a single slow Handle, like one that loads a store.
-const maxRest = time.Second
-
-// notBefore is when the next Handle may begin.
-func (w *worker) notBefore() time.Time {
-	next := w.lastBegun.Add(w.stage.Window)
-	rest := time.Duration(w.stage.Rest * float64(w.lastEnded.Sub(w.lastBegun)))
-	if rested := w.lastEnded.Add(min(rest, maxRest)); rested.After(next) {
-		return rested
-	}
-	return next
-}
-
 // apply handles a batch until it is durable and, when it is its turn, notes that it is: the one place where offsets become
-// committable. The turn never comes after a batch before it has failed.
-func (w *worker) apply(intake, work context.Context, batch []Record, turn, failed <-chan struct{}) error {
+// committable. The turn never comes after a batch before it has failed. One that overtook has nothing to note, and lands
+// before its turn.
+func (w *worker) apply(intake, work context.Context, batch job, landed func(), turn, failed <-chan struct{}) error {
 	if failpoint.Enabled("commit-before-store") {
-		w.ledger.finish(batch)
+		w.ledger.finish(batch.turn)
 		w.commit()
 	}
-	if err := w.handle(intake, work, batch); err != nil {
+	if err := w.handle(intake, work, batch.records); err != nil {
 		return err
+	}
+	if w.stage.Rest > 0 && !batch.slotted {
+		w.lastEnded = time.Now()
+	}
+	if len(batch.turn) == 0 {
+		landed()
 	}
 	select {
 	case <-turn:
 	case <-failed:
 		return fmt.Errorf("%w: a batch before it failed", errEnded)
 	}
-	if w.stage.Rest > 0 {
-		w.lastEnded = time.Now()
-	}
 	failpoint.Hit("runtime-after-handle-before-commit")
-	w.ledger.finish(batch)
-	w.metrics.records.WithLabelValues(w.stage.Name, w.label).Add(float64(len(batch)))
+	w.ledger.finish(batch.turn)
+	w.metrics.records.WithLabelValues(w.stage.Name, w.label).Add(float64(len(batch.records)))
 	w.metrics.batches.WithLabelValues(w.stage.Name, w.label).Inc()
 	w.metrics.lag.WithLabelValues(w.stage.Name, w.label).Set(float64(w.ledger.lag()))
 	w.announce()

@@ -62,14 +62,22 @@ func (w *wiring) stage(name string) (projectors.Stage, error) {
 	case "dimension":
 		return w.tables(name, dimension.Tables, func(int) projectors.Handler { return dimension.NewProjector(w.db, docs, out, prefix) }, change.CommandTopic(prefix)), nil
 	case "catalog":
-		return w.tables(name, catalog.Tables, func(int) projectors.Handler { return catalog.NewProjector(w.db, docs, views) }, change.OfferViewTopic(prefix)), nil
+		stage := w.tables(name, catalog.Tables, func(int) projectors.Handler { return catalog.NewProjector(w.db, docs, views) }, change.OfferViewTopic(prefix))
+		stage.BulkBatch = bulkProducts
+		return stage, nil
 	case "offer":
-		return w.tables(name, offer.Tables, func(partition int) projectors.Handler {
+		stage := w.tables(name, offer.Tables, func(partition int) projectors.Handler {
 			if partition == 0 {
 				return offer.NewTimekeeper(w.db, docs, views)
 			}
 			return offer.NewProjector(w.db, docs, views)
-		}, change.OfferViewTopic(prefix)), nil
+		}, change.OfferViewTopic(prefix))
+		stage.BulkBatch = bulkOffers
+		// Not the ledger: its counter goes by a high-water mark.
+		for _, table := range []string{"offers", "prices", "inventory"} {
+			stage.Overtake = append(stage.Overtake, change.Topic(prefix, "public", table))
+		}
+		return stage, nil
 	case "tree":
 		stage, err := tree.NewStage(tree.Config{Prefix: prefix, Log: w.settings.logger(), Registry: w.registry}, tree.NewStore(w.db, !w.options.plain), w.cache)
 		stage.Repair = rebuildAll
@@ -102,6 +110,13 @@ const foldWindow = 60 * time.Millisecond
 
 // alertWindow is the same of stock: who is told that it runs low doesn't wait at a page, and stock moves with every order.
 const alertWindow = 250 * time.Millisecond
+
+// bulkOffers and bulkProducts are how many records of an import or a snapshot are folded at a time while prices and stock
+// wait beside. A product has a view in every store that sells it.
+const (
+	bulkOffers   = 500
+	bulkProducts = 100
+)
 
 // recommendWindow is how long orders are gathered before what they name is counted again.
 const recommendWindow = 250 * time.Millisecond

@@ -3,6 +3,7 @@ package e2e
 import (
 	"fmt"
 	"math/rand/v2"
+	"slices"
 )
 
 // operation is one kind of change and how often it comes, relative to the others.
@@ -42,6 +43,9 @@ var shopOperations = []operation{
 	}},
 	{"prices of a store", 2, func(n *nemesis) []statement {
 		return one("update prices set amount = amount + $2 where store_id = "+aStore, n.salt(), 1+n.rng.Int64N(5))
+	}},
+	{"import", 1, func(n *nemesis) []statement { // more rows than a transaction may change and not be bulk
+		return slices.Repeat(one("update prices set amount = amount + $2 where store_id = "+aStore, n.salt(), 1+n.rng.Int64N(5)), 12)
 	}},
 	{"price for a time", 8, func(n *nemesis) []statement {
 		// Some are over, some hold, some are to come within seconds, and some never while the test runs.

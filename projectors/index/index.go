@@ -55,6 +55,9 @@ func (c Config) withDefaults() (Config, error) {
 	return c, nil
 }
 
+// bulkBatch is how many views of bulk are written at a time while others wait beside.
+const bulkBatch = 250
+
 // NewStage returns the stage for the runtime. The indices must exist: see search.Indices.
 func NewStage(cfg Config, store *Store, writer *search.Writer, cache *dimension.Cache) (projectors.Stage, error) {
 	cfg, err := cfg.withDefaults()
@@ -64,6 +67,7 @@ func NewStage(cfg Config, store *Store, writer *search.Writer, cache *dimension.
 	return projectors.Stage{
 		Name: StageName, Topics: []string{cfg.views(), cfg.commands()},
 		Upstream: []string{"catalog", "offer", "dimension"}, Window: cfg.Window, InFlight: 4,
+		Overtake: []string{cfg.views()}, BulkBatch: bulkBatch,
 		New: func(_ context.Context, partition int) (projectors.Handler, error) {
 			return newHandler(cfg, store, writer, cache, partition), nil
 		},

@@ -8,6 +8,7 @@ import (
 	"go.mongodb.org/mongo-driver/v2/mongo"
 
 	"freshet/ingest/failpoint"
+	"freshet/projectors"
 	"freshet/projectors/document"
 )
 
@@ -73,7 +74,11 @@ func (t *Timekeeper) strike(ctx context.Context) (int, error) {
 	failpoint.Hit("offer-clock-after-swap-before-publish")
 	// A view that is too large was parked with the record that made it so, and is no reason to try for ever.
 	var large interface{ TooLarge() ([]int64, []string) }
-	if err := t.out.Offers(ctx, docs); err != nil && !errors.As(err, &large) {
+	bulk := make(map[string]bool)
+	for id := range docs {
+		bulk[id] = len(docs) > projectors.HotRows
+	}
+	if err := t.out.Offers(ctx, docs, bulk); err != nil && !errors.As(err, &large) {
 		return 0, err
 	}
 	failpoint.Hit("offer-clock-after-publish-before-note")

@@ -132,7 +132,7 @@ type board struct {
 
 var errDown = errors.New("the broker is down")
 
-func (b *board) Offers(_ context.Context, stored map[string]*Offer) error {
+func (b *board) Offers(_ context.Context, stored map[string]*Offer, _ map[string]bool) error {
 	if b.failures > 0 {
 		b.failures--
 		return errDown

@@ -31,9 +31,9 @@ func EnsureIndexes(ctx context.Context, db *mongo.Database) error {
 	return errors.Join(offers.EnsureIndex(ctx, "product"), offers.EnsureIndex(ctx, "edge"))
 }
 
-// publisher publishes the views of the offers.
+// publisher publishes the views of the offers, those that bulk names as such.
 type publisher interface {
-	Offers(ctx context.Context, stored map[string]*Offer) error
+	Offers(ctx context.Context, stored map[string]*Offer, bulk map[string]bool) error
 }
 
 // Projector folds the records of the offer tables into offer documents and publishes their views. It belongs to one
@@ -72,7 +72,16 @@ func (p *Projector) Handle(ctx context.Context, records []projectors.Record) err
 		return err
 	}
 	failpoint.Hit("offer-after-swap-before-publish")
-	return b.park(p.out.Offers(ctx, docs))
+	return b.park(p.out.Offers(ctx, docs, b.bulk()))
+}
+
+// bulk names the offers that the batch holds nothing but bulk of.
+func (b *batch) bulk() map[string]bool {
+	bulk := make(map[string]bool)
+	for id, records := range b.records {
+		bulk[id] = !slices.ContainsFunc(records, func(r projectors.Record) bool { return !r.Bulk() })
+	}
+	return bulk
 }
 
 // read decodes all records before anything is applied. The error is a projectors.Poison that names those that can't be.

@@ -55,6 +55,9 @@ func (c Config) withDefaults() (Config, error) {
 	return c, nil
 }
 
+// bulkBatch is how many views of bulk are taken in at a time while others wait beside.
+const bulkBatch = 500
+
 // NewStage returns the stage for the runtime. Its workers share nothing but the store's client and the dimensions.
 func NewStage(cfg Config, store *Store, cache *dimension.Cache) (projectors.Stage, error) {
 	cfg, err := cfg.withDefaults()
@@ -65,6 +68,7 @@ func NewStage(cfg Config, store *Store, cache *dimension.Cache) (projectors.Stag
 	return projectors.Stage{
 		Name: StageName, Topics: []string{cfg.views(), cfg.commands()},
 		Upstream: []string{"catalog", "offer", "dimension"}, Window: cfg.Window, Rest: 1,
+		Overtake: []string{cfg.views()}, BulkBatch: bulkBatch,
 		New: func(_ context.Context, partition int) (projectors.Handler, error) {
 			return newHandler(cfg, store, cached{cache}, m, partition), nil
 		},

@@ -46,7 +46,8 @@ const (
 	offerGroup   = 1000
 )
 
-// Products publishes the views of all offers of the products. Documents of revision 0, which were never stored, are left out.
+// Products publishes the views of all offers of the products, many of them as bulk. Documents of revision 0, which were never
+// stored, are left out.
 func (p *Publisher) Products(ctx context.Context, stored map[int64]*catalog.Product) error {
 	return inGroups(stored, productGroup, func(held map[int64]*catalog.Product) error {
 		var views []Offer
@@ -68,12 +69,13 @@ func (p *Publisher) Products(ctx context.Context, stored map[int64]*catalog.Prod
 			}
 			held = moved
 		}
-		return p.publish(ctx, views)
+		return p.publish(ctx, views, func(*Offer) bool { return len(views) > projectors.HotRows })
 	})
 }
 
-// Offers publishes the views of the offers. Documents of revision 0, which were never stored, are left out.
-func (p *Publisher) Offers(ctx context.Context, stored map[string]*offer.Offer) error {
+// Offers publishes the views of the offers, those that bulk names as bulk. Documents of revision 0, which were never stored,
+// are left out.
+func (p *Publisher) Offers(ctx context.Context, stored map[string]*offer.Offer, bulk map[string]bool) error {
 	return inGroups(stored, offerGroup, func(held map[string]*offer.Offer) error {
 		var views []Offer
 		for len(held) > 0 {
@@ -97,7 +99,7 @@ func (p *Publisher) Offers(ctx context.Context, stored map[string]*offer.Offer) 
 			}
 			held = moved
 		}
-		return p.publish(ctx, views)
+		return p.publish(ctx, views, func(v *Offer) bool { return bulk[offer.ID(v.Store, v.Product)] })
 	})
 }
 
@@ -184,7 +186,7 @@ func (e *TooLargeError) TooLarge() (products []int64, offers []string) {
 	return products, offers
 }
 
-func (p *Publisher) publish(ctx context.Context, views []Offer) error {
+func (p *Publisher) publish(ctx context.Context, views []Offer, bulk func(*Offer) bool) error {
 	messages := make([]projectors.Message, 0, len(views))
 	for i := range views {
 		if failpoint.OneIn("drop-view-N") {
@@ -194,7 +196,11 @@ func (p *Publisher) publish(ctx context.Context, views []Offer) error {
 		if err != nil {
 			return fmt.Errorf("encode view of product %d in store %d: %w", views[i].Product, views[i].Store, err)
 		}
-		messages = append(messages, projectors.Message{Topic: p.topic, Key: strconv.AppendInt(nil, views[i].Store, 10), Value: value})
+		m := projectors.Message{Topic: p.topic, Key: strconv.AppendInt(nil, views[i].Store, 10), Value: value}
+		if bulk(&views[i]) {
+			m.Headers = []change.Header{{Key: projectors.HeaderLane, Value: []byte(projectors.LaneBulk)}}
+		}
+		messages = append(messages, m)
 	}
 	var large TooLargeError
 	for len(messages) > 0 {
