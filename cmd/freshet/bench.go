@@ -25,6 +25,7 @@ type benchOptions struct {
 	connections, workers int
 	timeout              time.Duration
 	times, rows          int
+	moved, batch         int
 	topicPartitions      []int
 
 	checkout   bench.CheckoutConfig
@@ -42,6 +43,7 @@ type benchmark struct {
 // benchmarks are in the order in which all runs them.
 var benchmarks = []benchmark{
 	{name: "freshness", short: "From the commit of a price to the product page, the category page and the search result", rates: []float64{100, 500, 1000}, duration: 30 * time.Second, run: benchFreshness},
+	{name: "lanes", short: "The same beside 5,000 products that move, and beside an import of 100,000 prices", run: benchLanes},
 	{name: "browse", short: "Home, category and product pages under a load", rates: []float64{1000}, duration: 30 * time.Second, run: benchBrowse},
 	{name: "search", short: "Searches with facets under a load", rates: []float64{50}, duration: 30 * time.Second, run: benchSearch},
 	{name: "rebuild", short: "Make all pages of the largest store again, while live", rates: []float64{100}, run: benchRebuild},
@@ -102,6 +104,13 @@ func newBenchmarkCommand(s *settings, b benchmark) *cobra.Command {
 		flags.Float64Var(&o.stockShare, "stock-share", 0.2, "share of the transactions that move stock; the others change a price")
 		flags.IntVar(&o.connections, "connections", 16, "connections of the writers")
 		flags.DurationVar(&o.timeout, "timeout", 30*time.Second, "after which a change counts as not shown")
+	case "lanes":
+		flags.Float64Var(&o.probes, "probes", 2, "changes per second that are watched")
+		flags.IntVar(&o.rows, "rows", 100_000, "prices of the import")
+		flags.IntVar(&o.moved, "moved", 5_000, "products that move to another category")
+		flags.DurationVar(&o.duration, "most", 0, "how long to measure beside each bulk (default until all of it is shown)")
+		flags.IntVar(&o.batch, "batch", 0, "rows of one transaction of the bulk (default all)")
+		flags.DurationVar(&o.timeout, "timeout", time.Minute, "after which a change counts as not shown")
 	case "browse", "search":
 		flags.IntVar(&o.workers, "workers", 128, "requests under way at most")
 	case "rebuild":
@@ -224,6 +233,10 @@ func benchFreshness(ctx context.Context, t bench.Target, o benchOptions) (*bench
 	return bench.Freshness(ctx, t, bench.FreshnessConfig{
 		Rates: o.rates, Duration: o.duration, Probes: o.probes, StockShare: o.stockShare, Connections: o.connections, Timeout: o.timeout,
 	})
+}
+
+func benchLanes(ctx context.Context, t bench.Target, o benchOptions) (*bench.Report, error) {
+	return bench.Lanes(ctx, t, bench.LanesConfig{Prices: o.rows, Products: o.moved, Batch: o.batch, Probes: o.probes, Most: o.duration, Timeout: o.timeout})
 }
 
 func benchBrowse(ctx context.Context, t bench.Target, o benchOptions) (*bench.Report, error) {

@@ -98,6 +98,7 @@ type freshness struct {
 	c     *client
 	watch *watcher
 	pool  *pgxpool.Pool
+	all   []*candidate    // those that are watched
 	free  chan *candidate // those that nobody is watching
 	write *writes
 	next  atomic.Int64 // amount
@@ -112,7 +113,7 @@ func (f *freshness) choose(ctx context.Context) error {
 	if f.write, err = newWrites(ctx, f.pool, chosen, f.cfg.StockShare); err != nil {
 		return err
 	}
-	f.free = make(chan *candidate, len(chosen))
+	f.all, f.free = chosen, make(chan *candidate, len(chosen))
 	for _, c := range chosen {
 		f.free <- c
 	}
@@ -137,7 +138,7 @@ func (f *freshness) run(ctx context.Context, report *Report, rate float64) (err 
 		var err error
 		achieved, err = f.write.run(ctx, rate, f.cfg.Duration, f.cfg.Connections, commits)
 		return err
-	}, func(ctx context.Context) error { return f.probes(ctx, shown) })
+	}, func(ctx context.Context) error { return f.probes(ctx, f.cfg.Duration, nil, shown) })
 	if err != nil {
 		return err
 	}
@@ -152,9 +153,9 @@ func (f *freshness) run(ctx context.Context, report *Report, rate float64) (err 
 	return nil
 }
 
-// probes changes prices at a steady rate and watches them.
-func (f *freshness) probes(ctx context.Context, shown *samples) error {
-	plan := schedule{rate: f.cfg.Probes, duration: f.cfg.Duration, workers: cap(f.free), note: func(done, total int) {
+// probes changes prices at a steady rate, for so long or until that is closed, and watches them.
+func (f *freshness) probes(ctx context.Context, duration time.Duration, until <-chan struct{}, shown *samples) error {
+	plan := schedule{rate: f.cfg.Probes, duration: duration, until: until, workers: cap(f.free), note: func(done, total int) {
 		f.t.Note("%d of %d changes have shown everywhere", done, total)
 	}}
 	_, _, err := plan.run(ctx, func(ctx context.Context, _ int, _ time.Time) error {

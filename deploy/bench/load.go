@@ -13,6 +13,8 @@ type schedule struct {
 	rate     float64 // calls per second
 	duration time.Duration
 	workers  int // calls under way at most
+	// until, if not nil, ends the load early when it is closed: no call begins after that.
+	until <-chan struct{}
 	// note, if not nil, is told every few seconds how many calls are done.
 	note func(done, total int)
 }
@@ -42,7 +44,7 @@ func (s schedule) run(ctx context.Context, do func(ctx context.Context, n int, d
 			for {
 				n := int(next.Add(1) - 1)
 				due := start.Add(s.due(n))
-				if n >= s.total() || !sleepUntil(ctx, due) {
+				if n >= s.total() || !s.await(ctx, due) {
 					return
 				}
 				if err := do(ctx, n, due); err != nil {
@@ -61,6 +63,25 @@ func (s schedule) run(ctx context.Context, do func(ctx context.Context, n int, d
 	close(ended)
 	noting.Wait()
 	return int(ran.Load()), took, context.Cause(ctx)
+}
+
+// await returns when a call is due, false if the load ended before.
+func (s schedule) await(ctx context.Context, due time.Time) bool {
+	timer := time.NewTimer(time.Until(due))
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+	case <-s.until: // nil is never ready
+		return false
+	case <-ctx.Done():
+		return false
+	}
+	select {
+	case <-s.until:
+		return false
+	default:
+		return ctx.Err() == nil
+	}
 }
 
 func (s schedule) tell(ended <-chan struct{}, ran *atomic.Int64) {

@@ -93,3 +93,16 @@ func TestPacerKeepsQuestionsApart(t *testing.T) {
 		t.Error("the second did not have to wait")
 	}
 }
+
+// TestALoadEndsEarly: those that wait for calls due much later don't keep it.
+func TestALoadEndsEarly(t *testing.T) {
+	until := make(chan struct{})
+	plan := schedule{rate: 0.5, duration: time.Hour, workers: 50, until: until}
+	done, took, err := plan.run(t.Context(), func(context.Context, int, time.Time) error {
+		close(until)
+		return nil
+	})
+	if err != nil || done != 1 || took > time.Minute {
+		t.Errorf("%d calls in %s, %v", done, took, err)
+	}
+}
