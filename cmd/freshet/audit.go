@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -12,6 +13,8 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"freshet/deploy/health"
+	"freshet/projectors"
+	"freshet/projectors/alert"
 	"freshet/projectors/audit"
 	"freshet/projectors/progress"
 )
@@ -41,7 +44,8 @@ With --repair the rows behind wrong documents are published again, then the page
 that show them are made again, and then everything is compared once more.
 
 With --continuous it looks at one store after the other for ever, at the cost that --budget allows, and
-counts what stays wrong in the gauge freshet_drift_documents (see --health).`,
+counts what stays wrong, and stock that is not what its ledger and its holds come to, in the gauge freshet_drift_documents (see --health). Each is an alarm too: a record
+on the topic of alerts and a document, raised once and cleared once (GET /admin/v1/alarms). freshet up runs it.`,
 		Example: "  freshet audit\n  freshet audit --store milano-centro --repair\n  freshet audit --continuous --budget 0.05 --health 127.0.0.1:8475",
 		GroupID: "data",
 		Args:    cobra.NoArgs,
@@ -102,6 +106,7 @@ type auditor struct {
 	db      *mongo.Database
 	tracker *progress.Tracker
 	wait    time.Duration
+	books   bool // compare the stock with its ledger too
 }
 
 // named returns the id of a store, 0 for all.
@@ -153,10 +158,19 @@ func (a *auditor) look(ctx context.Context, store int64, plan bool) (report audi
 				return err
 			}
 		}
-		if report, err = audit.Compare(ctx, tables, stores, kinds...); err != nil || !plan {
+		if report, err = audit.Compare(ctx, tables, stores, kinds...); err != nil {
 			return err
 		}
-		mend, err = tables.Plan(ctx, report, stores)
+		if plan {
+			if mend, err = tables.Plan(ctx, report, stores); err != nil {
+				return err
+			}
+		}
+		if !a.books {
+			return nil
+		}
+		stock, err := tables.Stock(ctx)
+		report = append(report, stock)
 		return err
 	})
 	return report, mend, err
@@ -174,9 +188,22 @@ func (a *auditor) passed(ctx context.Context, tables *audit.Tables) error {
 
 // patrol audits for ever.
 func (a *auditor) patrol(ctx context.Context, budget float64) error {
+	a.books = true
 	registry := newRegistry()
+	producer, err := projectors.NewProducer(projectors.ProducerConfig{Brokers: a.kafka, Security: a.security}, a.logger(), nil)
+	if err != nil {
+		return err
+	}
+	defer producer.Close()
+	alarms := alert.NewAlarms(a.db, producer, a.prefix)
+	if err := alarms.EnsureIndexes(ctx); err != nil {
+		return err
+	}
 	patrol, err := audit.NewPatrol(audit.PatrolConfig{
 		Budget: budget, Log: a.logger(),
+		Tell: func(ctx context.Context, store int64, wrong map[audit.Kind][]audit.Difference) error {
+			return alarms.Look(ctx, store, findings(wrong), time.Now())
+		},
 		Stores: func(ctx context.Context) (ids []int64, err error) {
 			err = a.withPostgres(ctx, func(conn *pgx.Conn) error {
 				rows, err := conn.Query(ctx, "select id from stores order by id")
@@ -202,6 +229,17 @@ func (a *auditor) patrol(ctx context.Context, budget float64) error {
 	group.Go(func() error { return probe.Run(ctx) })
 	group.Go(func() error { return patrol.Run(ctx) })
 	return group.Wait()
+}
+
+// findings are what is wrong, as alarms say it.
+func findings(wrong map[audit.Kind][]audit.Difference) (list []alert.Finding) {
+	for kind, differences := range wrong {
+		for _, d := range differences {
+			detail := fmt.Sprintf("%s: want %.200v, got %.200v", cmp.Or(d.Path, "the whole"), d.Want, d.Got)
+			list = append(list, alert.Finding{Kind: string(kind), Key: d.Key, Detail: detail})
+		}
+	}
+	return list
 }
 
 func (s *settings) printReport(report audit.Report, asJSON bool) error {

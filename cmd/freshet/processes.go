@@ -47,7 +47,7 @@ func (s *settings) ownProcesses() []ownProcess {
 	if s.env[paymentVariable] == "" {
 		processes = append(processes, ownProcess{name: "sandbox", args: []string{"sandbox"}, listen: s.sandboxListen(), setting: sandboxVariable})
 	}
-	return processes
+	return append(processes, ownProcess{name: "audit", args: []string{"audit", "--continuous"}})
 }
 
 // processSpecs says how each of them is run.

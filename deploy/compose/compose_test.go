@@ -33,7 +33,7 @@ func TestFileIsValid(t *testing.T) {
 		names = append(names, name)
 	}
 	slices.Sort(names)
-	want := []string{"admin", "elasticsearch", "ingest", "kafka", "keys", "migrate", "mongo", "postgres", "project", "read", "sandbox", "seed", "write"}
+	want := []string{"admin", "audit", "elasticsearch", "ingest", "kafka", "keys", "migrate", "mongo", "postgres", "project", "read", "sandbox", "seed", "write"}
 	if !slices.Equal(names, want) {
 		t.Errorf("services %v, want %v", names, want)
 	}
@@ -89,7 +89,7 @@ func TestPortsFollowTheSettings(t *testing.T) {
 
 func TestOurImageIsBuiltHere(t *testing.T) {
 	project := load(t, nil)
-	for _, name := range []string{"migrate", "seed", "ingest", "project", "read", "write", "admin", "keys", "sandbox"} {
+	for _, name := range []string{"migrate", "seed", "ingest", "project", "read", "write", "admin", "audit", "keys", "sandbox"} {
 		service := project.Services[name]
 		if service.Build == nil || service.Build.Dockerfile != "deploy/compose/Dockerfile" {
 			t.Fatalf("%s is not built from our Dockerfile", name)

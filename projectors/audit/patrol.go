@@ -22,8 +22,13 @@ type PatrolConfig struct {
 	// Stores lists the stores, Look compares one at a watermark.
 	Stores func(ctx context.Context) ([]int64, error)
 	Look   func(ctx context.Context, store int64) (Report, error)
-	Log    *slog.Logger
+	// Tell is told all that stays wrong in a store, after each audit of it.
+	Tell func(ctx context.Context, store int64, wrong map[Kind][]Difference) error
+	Log  *slog.Logger
 }
+
+// patrolled lists what a patrol counts.
+func patrolled() []Kind { return append(Kinds(), Stock) }
 
 // Patrol audits one store after the other, for ever, and says how many documents have drifted.
 type Patrol struct {
@@ -50,7 +55,7 @@ func NewPatrol(cfg PatrolConfig, registerer prometheus.Registerer) (*Patrol, err
 		failures: prometheus.NewCounter(prometheus.CounterOpts{Name: "freshet_audit_failures_total", Help: "Audits of a store that could not be done."}),
 		round:    prometheus.NewGauge(prometheus.GaugeOpts{Name: "freshet_audit_round_seconds", Help: "How long the newest round through all stores took."}),
 	}
-	for _, kind := range Kinds() {
+	for _, kind := range patrolled() {
 		p.drift[kind] = map[int64]int{}
 		p.documents.WithLabelValues(string(kind)).Set(0)
 	}
@@ -107,7 +112,7 @@ func (p *Patrol) rest(ctx context.Context, spent time.Duration) bool {
 
 // audit looks at a store as often as it takes, and notes what is wrong each time.
 func (p *Patrol) audit(ctx context.Context, store int64) error {
-	var wrong map[Kind][]string
+	var wrong map[Kind][]Difference
 	for range looks {
 		report, err := p.cfg.Look(ctx, store)
 		if err != nil {
@@ -119,23 +124,27 @@ func (p *Patrol) audit(ctx context.Context, store int64) error {
 		}
 	}
 	p.stores.Inc()
-	for _, kind := range Kinds() {
+	for _, kind := range patrolled() {
 		p.drift[kind][store] = len(wrong[kind])
-		if keys := wrong[kind]; len(keys) > 0 {
-			p.cfg.Log.Error("documents have drifted: repair them with freshet audit --repair", "store", store, "kind", kind, "documents", len(keys), "first", keys[0])
+		if list := wrong[kind]; len(list) > 0 {
+			what := "documents have drifted: repair them with freshet audit --repair"
+			if kind == Stock {
+				what = "stock is not what its ledger and its holds come to"
+			}
+			p.cfg.Log.Error(what, "store", store, "kind", kind, "documents", len(list), "first", list[0].Key)
 		}
 	}
 	p.show()
-	return nil
+	return p.cfg.Tell(ctx, store, wrong)
 }
 
 // again keeps of the documents that were wrong before those that are wrong still; before is nil at the first look.
-func again(before map[Kind][]string, report Report) map[Kind][]string {
-	now := map[Kind][]string{}
+func again(before map[Kind][]Difference, report Report) map[Kind][]Difference {
+	now := map[Kind][]Difference{}
 	for _, k := range report {
 		for _, d := range slices.Concat(k.Missing, k.Extra, k.Different) {
-			if before == nil || slices.Contains(before[k.Kind], d.Key) {
-				now[k.Kind] = append(now[k.Kind], d.Key)
+			if before == nil || slices.ContainsFunc(before[k.Kind], func(was Difference) bool { return was.Key == d.Key }) {
+				now[k.Kind] = append(now[k.Kind], d)
 			}
 		}
 	}

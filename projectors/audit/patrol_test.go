@@ -24,8 +24,13 @@ func TestPatrolCountsWhatStaysWrong(t *testing.T) {
 		return Report{r}
 	}
 	rounds := 0
+	told := map[int64]int{}
 	p, err := NewPatrol(PatrolConfig{
 		Budget: 1, Log: slog.New(slog.DiscardHandler),
+		Tell: func(_ context.Context, store int64, wrong map[Kind][]Difference) error {
+			told[store] = len(wrong[Offer])
+			return nil
+		},
 		Stores: func(context.Context) ([]int64, error) {
 			if rounds++; rounds == 3 {
 				cancel()
@@ -55,6 +60,9 @@ func TestPatrolCountsWhatStaysWrong(t *testing.T) {
 	}
 	if got := testutil.ToFloat64(p.documents.WithLabelValues("offer")); got != 2 {
 		t.Errorf("%v documents have drifted, want 1:2 and 2:1", got)
+	}
+	if told[1] != 1 || told[2] != 1 || told[3] != 0 {
+		t.Errorf("told %v, want what stays wrong", told)
 	}
 	if got := testutil.ToFloat64(p.failures); got != 1 {
 		t.Errorf("%v failures, want that of store 2 in the second round", got)
