@@ -1,5 +1,5 @@
 // Package admin is the API for operators: it explains where a product is, rebuilds a store or a part of it while live, orders
-// and steers ingest's snapshots, pauses, resumes and replays the stages, says how far each is, and shows what could not be
+// and steers ingest's snapshots, pauses, resumes and replays the stages, says how far each is, lists the alarms that stand, and shows what could not be
 // applied and sends it again. Operators and their scripts call it over HTTP, on a listener and with a token of its own.
 //
 // Guarantee: a rebuild that was answered 202 is on the command topic for good, in order with the store's other changes;
@@ -47,6 +47,8 @@ type Config struct {
 	Progress   Progress
 	Dimensions *dimension.Cache
 	Letters    Letters
+	Alarms     Alarms
+	Pages      Pages
 	Controls   *control.Store
 	Ingest     Ingest
 	Explainer  Explainer
@@ -69,6 +71,7 @@ func (d *Desk) Register(server *api.Server) error {
 	}
 	v1 := server.App().Group("/admin/v1", guard)
 	v1.Post("/stores/:store/rebuild", d.rebuild)
+	v1.Get("/stores/:store/rebuild", d.rebuilt)
 	v1.Get("/snapshots", d.snapshots)
 	v1.Post("/snapshots", d.orderSnapshot)
 	for _, kind := range []string{"pause", "resume", "stop"} {
@@ -76,6 +79,7 @@ func (d *Desk) Register(server *api.Server) error {
 	}
 	v1.Get("/status", d.status)
 	v1.Get("/deadletters", d.deadLetters)
+	v1.Get("/alarms", d.alarms)
 	v1.Post("/deadletters/replay", d.replayLetters)
 	v1.Post("/stores/:store/reproject", d.reproject)
 	for order := range orders {
@@ -167,7 +171,7 @@ func (d *Desk) status(c *fiber.Ctx) error {
 	return api.Send(c, http.StatusOK, answer)
 }
 
-// limit reads how many letters are wanted.
+// limit reads how many letters or alarms are wanted.
 func limit(raw string) (int, error) {
 	query, err := parameters(raw, "limit")
 	if err != nil {

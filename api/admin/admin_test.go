@@ -28,10 +28,12 @@ import (
 	"freshet/ingest/change"
 	"freshet/ingest/topic"
 	"freshet/projectors"
+	"freshet/projectors/alert"
 	"freshet/projectors/control"
 	"freshet/projectors/dimension"
 	"freshet/projectors/progress"
 	"freshet/projectors/replay"
+	"freshet/projectors/tree"
 )
 
 const token = "a-token-for-the-tests"
@@ -44,6 +46,11 @@ func (m marks) Watermark(stage string) (progress.Watermark, bool) {
 	return mark, ok
 }
 
+// rebuilds are the newest of each store.
+type rebuilds map[int64]tree.Rebuilt
+
+func (r rebuilds) Rebuilt(_ context.Context, store int64) (tree.Rebuilt, error) { return r[store], nil }
+
 // desk is an admin server on topics and a database of its own, with one store, 7 ("milano").
 type desk struct {
 	t       *testing.T
@@ -51,6 +58,8 @@ type desk struct {
 	prefix  string
 	client  *kafka.Client
 	server  *api.Server
+	alarms  *alert.Alarms
+	pages   rebuilds
 }
 
 func newDesk(t *testing.T, line admin.Ingest) *desk {
@@ -58,7 +67,7 @@ func newDesk(t *testing.T, line admin.Ingest) *desk {
 	brokers, prefix := stacktest.Kafka(t)
 	transport := &kafka.Transport{DialTimeout: 5 * time.Second}
 	t.Cleanup(transport.CloseIdleConnections)
-	d := &desk{t: t, brokers: brokers, prefix: prefix, client: &kafka.Client{Addr: kafka.TCP(brokers...), Transport: transport}}
+	d := &desk{t: t, brokers: brokers, prefix: prefix, client: &kafka.Client{Addr: kafka.TCP(brokers...), Transport: transport}, pages: rebuilds{}}
 	if err := topic.Ensure(t.Context(), broker.Cluster{Addresses: brokers}, topic.Flow(prefix, 4, time.Hour)); err != nil {
 		t.Fatal(err)
 	}
@@ -69,7 +78,9 @@ func newDesk(t *testing.T, line admin.Ingest) *desk {
 	}
 	t.Cleanup(producer.Close)
 	db := database(t)
+	d.alarms = alert.NewAlarms(db, producer, prefix)
 	a := admin.New(admin.Config{
+		Alarms: d.alarms, Pages: d.pages,
 		Prefix: prefix, Publisher: producer, Ingest: line, Dimensions: dimensions(t, db), Letters: replay.New(d.client, prefix),
 		Controls:  control.Open(db),
 		Explainer: shelf{},

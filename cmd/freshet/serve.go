@@ -317,8 +317,9 @@ func (s *settings) serveAdmin(ctx context.Context, o *serveOptions) error {
 	}
 	desk := admin.New(admin.Config{
 		Prefix: s.prefix, Publisher: producer, Progress: tracker, Dimensions: dims, Explainer: explainer,
-		Controls: control.Open(client.Database(s.mongoDatabase)),
-		Letters:  replay.New(broker.Cluster{Addresses: s.kafka, Security: s.security}.Client(transport, 15*time.Second), s.prefix), Ingest: remoteIngest{s},
+		Controls: control.Open(client.Database(s.mongoDatabase)), Alarms: alert.NewAlarms(client.Database(s.mongoDatabase), nil, s.prefix),
+		Pages:   tree.NewStore(client.Database(s.mongoDatabase), false),
+		Letters: replay.New(broker.Cluster{Addresses: s.kafka, Security: s.security}.Client(transport, 15*time.Second), s.prefix), Ingest: remoteIngest{s},
 	})
 	v := s.newServing()
 	server, err := v.server(s, o, "admin", s.adminListen, desk.Ready)
