@@ -38,7 +38,7 @@ func scanned(status string, hour int, rest string) string {
 	return fmt.Sprintf(`{"status":%q,"place":"Lodi","at":"2026-03-01T%02d:00:00Z"%s}`, status, hour, rest)
 }
 
-func (s *shop) send(line int, quantity int64, order int64) write.Return {
+func (s *shop) sendBack(line int, quantity int64, order int64) write.Return {
 	s.t.Helper()
 	var v write.Return
 	s.want(s.request("POST", fmt.Sprintf("/api/v1/orders/%d/returns", order),
@@ -152,7 +152,7 @@ func TestReturnFromRequestToRefund(t *testing.T) {
 	s.ship(o.ID, "")
 	s.want(s.request("POST", ask, `{"line":2,"quantity":1,"reason":"too small"}`, s.anna()...), 422)
 	s.want(s.request("POST", ask, `{"line":1,"quantity":3,"reason":"too small"}`, s.anna()...), 409)
-	refused := s.send(1, 2, o.ID)
+	refused := s.sendBack(1, 2, o.ID)
 	s.want(s.step(refused.ID, "reject", `{}`), 422)
 	s.want(s.step(refused.ID, "reject", `{"note":"worn"}`), 200)
 	statuses := s.gather(6, func(int) (reply, error) {
@@ -212,7 +212,7 @@ func TestReturnWhoseRefundIsLess(t *testing.T) {
 	s := newShop(t)
 	o := s.paid("k")
 	s.ship(o.ID, "")
-	v := s.send(1, 2, o.ID)
+	v := s.sendBack(1, 2, o.ID)
 	s.want(s.step(v.ID, "approve", `{}`), 200)
 	s.want(s.step(v.ID, "receive", `{"restock":true}`), 200)
 	s.want(s.step(v.ID, "refund", `{"amount":999999}`), 409)
