@@ -119,6 +119,9 @@ func secure(c *fiber.Ctx) {
 	c.Set(fiber.HeaderContentSecurityPolicy, "default-src 'none'; frame-ancestors 'none'")
 }
 
+// RequestID names the request, in the log and wherever else it is to be found again.
+func RequestID(c *fiber.Ctx) string { return c.GetRespHeader(headerRequestID) }
+
 func newRequestID() string {
 	var b [12]byte
 	// crypto/rand.Read never fails: it ends the process instead.

@@ -91,7 +91,8 @@ func (s *Shop) postAccount(c *fiber.Ctx) error {
 	if err := api.Body(c, &r); err != nil {
 		return err
 	}
-	if err := r.check(callerOf(c)); err != nil {
+	who := callerOf(c)
+	if err := r.check(who); err != nil {
 		return err
 	}
 	ctx := c.UserContext()
@@ -105,7 +106,11 @@ func (s *Shop) postAccount(c *fiber.Ctx) error {
 		if err != nil {
 			return err
 		}
-		a, err = made(http.StatusCreated, id, Account{ID: id, Role: r.Role, SellerID: r.SellerID})
+		account := Account{ID: id, Role: r.Role, SellerID: r.SellerID}
+		if err := note(ctx, tx, who, "account.create", fmt.Sprintf("account/%d", id), nil, account); err != nil {
+			return err
+		}
+		a, err = made(http.StatusCreated, id, account)
 		return err
 	})
 	if err != nil {

@@ -60,7 +60,7 @@ func TestBadInputIsRefusedAndChangesNothing(t *testing.T) {
 }
 
 // readable are the paths of what is there and may be read: a GET of them is no bad input.
-var readable = []string{"/api/v1/products/1", "/api/v1/stores/milano/stock", "/api/v1/stores/1/stock"}
+var readable = []string{"/api/v1/products/1", "/api/v1/staff/actions", "/api/v1/stores/milano/stock", "/api/v1/stores/1/stock"}
 
 // paths fills the template with names that exist and some that can't.
 func paths(template string) []string {

@@ -233,11 +233,11 @@ func (b *bulk) write(ctx context.Context, r row) error {
 	var changed int64
 	position, err := b.shop.transact(ctx, func(tx pgx.Tx) error {
 		w := writer{tx: tx, who: b.who, product: &r.product, id: r.id, feeds: true}
-		change := w.update
+		action, change := "product.put", w.update
 		if r.id == 0 {
-			change = w.insert
+			action, change = "product.create", w.insert
 		}
-		if err := change(ctx); err != nil {
+		if err := w.carryOut(ctx, action, change); err != nil {
 			return err
 		}
 		changed = w.changed

@@ -69,6 +69,12 @@ func cancel(ctx context.Context, tx pgx.Tx, who caller, r *CancelRequest) (*Orde
 	if err := settle(ctx, tx, o); err != nil {
 		return nil, err
 	}
+	var before *Order
+	if who.role != auth.Customer {
+		if before, err = readOrder(ctx, tx, o.id, nil); err != nil {
+			return nil, err
+		}
+	}
 	held, err := holds(ctx, tx, o.id)
 	if err != nil {
 		return nil, err
@@ -86,7 +92,11 @@ func cancel(ctx context.Context, tx pgx.Tx, who caller, r *CancelRequest) (*Orde
 	if err != nil {
 		return nil, err
 	}
-	return readOrder(ctx, tx, o.id, nil)
+	after, err := readOrder(ctx, tx, o.id, nil)
+	if err != nil {
+		return nil, err
+	}
+	return after, note(ctx, tx, who, "order.cancel", fmt.Sprintf("order/%d", o.id), before, after)
 }
 
 // cancelUnpaid ends an order that only held its stock. What its payment comes to is given back.

@@ -21,6 +21,7 @@ type caller struct {
 	role    auth.Role
 	account int64
 	seller  int64 // whose products a seller keeps, 0 for other roles
+	request string
 }
 
 // owns is the seller whose things the caller may change; nil for those who may change anyone's. Queries ask for it as
@@ -50,6 +51,7 @@ func (g *gate) allow(roles ...auth.Role) fiber.Handler {
 		}
 		switch {
 		case slices.Contains(roles, who.role):
+			who.request = api.RequestID(c)
 			c.Locals(callerKey{}, who)
 			return c.Next()
 		case who.role == guest:

@@ -23,6 +23,7 @@ var allowed = map[string][]auth.Role{
 	"GET /api/v1/stores/{store}/stock":            {"service", auth.Seller, auth.Support},
 	"PUT /api/v1/stores/{store}/stock/thresholds": {"service", auth.Seller},
 	"POST /api/v1/stock/transfers":                {"service", auth.Seller},
+	"GET /api/v1/staff/actions":                   {"service", auth.Support},
 	"POST /api/v1/orders":                         {"service"},
 	"GET /api/v1/orders/{order}":                  {"service", auth.Customer},
 	"POST /api/v1/orders/{order}/extend":          {auth.Customer},

@@ -97,7 +97,7 @@ func (w *writer) stock(ctx context.Context, st store, stock []Stock) error {
 	}
 	w.changed += int64(len(moves))
 	marked, err := markLow(ctx, w.tx, st, skus, low)
-	w.changed += marked
+	w.changed += int64(len(marked))
 	return err
 }
 

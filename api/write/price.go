@@ -2,6 +2,7 @@ package write
 
 import (
 	"context"
+	"encoding/json"
 	"fmt"
 	"net/http"
 	"time"
@@ -76,7 +77,7 @@ func (s *Shop) putPrices(c *fiber.Ctx) error {
 		if err != nil {
 			return err
 		}
-		changed, err := upsertPrices(ctx, tx, who, st, "prices", r.Prices)
+		changed, err := setPrices(ctx, tx, who, st, &r)
 		if err != nil {
 			return err
 		}
@@ -87,6 +88,46 @@ func (s *Shop) putPrices(c *fiber.Ctx) error {
 		return err
 	}
 	return reply(c, a, position, "")
+}
+
+// setPrices writes the prices and notes which were others before.
+func setPrices(ctx context.Context, tx pgx.Tx, who caller, st store, r *PricesRequest) (int64, error) {
+	const differ = `select coalesce(jsonb_agg(to_jsonb(o)), '[]') from (
+		select p.sku, p.amount, p.list_amount, p.valid_from, p.valid_to
+		from prices p join unnest($2::text[], $3::bigint[], $4::bigint[], $5::timestamptz[], $6::timestamptz[])
+		  as x(sku, amount, list_amount, valid_from, valid_to) using (sku)
+		where p.store_id = $1 and (p.amount, p.list_amount, p.valid_from, p.valid_to) is distinct from (x.amount, x.list_amount, x.valid_from, x.valid_to)
+		order by p.sku collate "C" for no key update of p) o`
+	p := columnsOf(r.Prices)
+	if err := checkOffered(ctx, tx, who, st, "prices", p.skus); err != nil {
+		return 0, err
+	}
+	var before json.RawMessage
+	// The lock keeps them what they are until they are written.
+	if err := tx.QueryRow(ctx, differ, st.id, p.skus, p.amounts, p.lists, p.from, p.to).Scan(&before); err != nil {
+		return 0, fmt.Errorf("read the prices of store %d: %w", st.id, err)
+	}
+	changed, err := upsertPrices(ctx, tx, who, st, "prices", r.Prices)
+	if err != nil || changed == 0 {
+		return changed, err
+	}
+	return changed, note(ctx, tx, who, "prices.put", fmt.Sprintf("store/%d", st.id), before, r.Prices)
+}
+
+// priceColumns are prices as arrays, for unnest.
+type priceColumns struct {
+	skus     []string
+	amounts  []int64
+	lists    []*int64
+	from, to []*time.Time
+}
+
+func columnsOf(prices []Price) (c priceColumns) {
+	for _, p := range prices {
+		c.skus, c.amounts, c.lists = append(c.skus, p.SKU), append(c.amounts, *p.Amount), append(c.lists, p.ListAmount)
+		c.from, c.to = append(c.from, p.from), append(c.to, p.to)
+	}
+	return c
 }
 
 // upsertPrices writes the prices that aren't so already, in the order of the SKUs so that two requests can't deadlock.
@@ -100,16 +141,11 @@ func upsertPrices(ctx context.Context, tx pgx.Tx, who caller, st store, field st
 		  list_amount = excluded.list_amount, valid_from = excluded.valid_from, valid_to = excluded.valid_to
 		where (prices.product_id, prices.amount, prices.list_amount, prices.valid_from, prices.valid_to)
 		  is distinct from (excluded.product_id, excluded.amount, excluded.list_amount, excluded.valid_from, excluded.valid_to)`
-	n := len(prices)
-	skus, amounts, lists := make([]string, n), make([]int64, n), make([]*int64, n)
-	from, to := make([]*time.Time, n), make([]*time.Time, n)
-	for i, p := range prices {
-		skus[i], amounts[i], lists[i], from[i], to[i] = p.SKU, *p.Amount, p.ListAmount, p.from, p.to
-	}
-	if err := checkOffered(ctx, tx, who, st, field, skus); err != nil {
+	c := columnsOf(prices)
+	if err := checkOffered(ctx, tx, who, st, field, c.skus); err != nil {
 		return 0, err
 	}
-	tag, err := tx.Exec(ctx, upsert, st.id, skus, amounts, lists, from, to)
+	tag, err := tx.Exec(ctx, upsert, st.id, c.skus, c.amounts, c.lists, c.from, c.to)
 	if err != nil {
 		return 0, fmt.Errorf("write prices of store %d: %w", st.id, err)
 	}

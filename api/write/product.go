@@ -2,6 +2,7 @@ package write
 
 import (
 	"cmp"
+	"context"
 	"encoding/json"
 	"fmt"
 	"net/http"
@@ -267,7 +268,7 @@ func (s *Shop) postProduct(c *fiber.Ctx) error {
 	position, err := s.transact(ctx, func(tx pgx.Tx) error {
 		a, err = once(ctx, tx, "products/"+who.String(), key, p, func() (answer, error) {
 			w := writer{tx: tx, who: who, product: &p}
-			if err := w.insert(ctx); err != nil {
+			if err := w.carryOut(ctx, "product.create", w.insert); err != nil {
 				return answer{}, err
 			}
 			return made(http.StatusCreated, w.id, ProductWritten{ID: w.id, Changed: w.changed})
@@ -301,7 +302,7 @@ func (s *Shop) putProduct(c *fiber.Ctx) error {
 	ctx := c.UserContext()
 	position, err := s.transact(ctx, func(tx pgx.Tx) error {
 		w := writer{tx: tx, who: who, product: &p, id: id}
-		if err := change(&w, ctx); err != nil {
+		if err := w.carryOut(ctx, "product.put", func(ctx context.Context) error { return change(&w, ctx) }); err != nil {
 			return err
 		}
 		a, err = made(http.StatusOK, id, ProductWritten{ID: id, Changed: w.changed})

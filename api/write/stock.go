@@ -128,7 +128,24 @@ func moveStock(ctx context.Context, tx pgx.Tx, who caller, st store, r *StockReq
 	if err := apply(ctx, tx, st, r.Actor, moves); err != nil {
 		return nil, err
 	}
-	return levels(ctx, tx, st, skus)
+	after, err := levels(ctx, tx, st, skus)
+	if err != nil {
+		return nil, err
+	}
+	return after, note(ctx, tx, who, "stock.move", fmt.Sprintf("store/%d", st.id), undone(after, moves), after)
+}
+
+// undone are the levels before the movements: the rows are locked, so there were no others.
+func undone(after []StockLevel, moves []movement) []StockLevel {
+	before := slices.Clone(after)
+	for i := range before {
+		for _, m := range moves {
+			if m.sku == before[i].SKU {
+				before[i].OnHand -= m.quantity
+			}
+		}
+	}
+	return before
 }
 
 // apply moves and records; movements that the stock doesn't allow are a conflict.

@@ -79,17 +79,27 @@ func setThresholds(ctx context.Context, tx pgx.Tx, who caller, st store, r *Thre
 	if err := ensureInventory(ctx, tx, st, skus); err != nil {
 		return 0, err
 	}
-	return markLow(ctx, tx, st, skus, marks)
+	was, err := markLow(ctx, tx, st, skus, marks)
+	if err != nil || len(was) == 0 {
+		return 0, err
+	}
+	return int64(len(was)), note(ctx, tx, who, "stock.thresholds", fmt.Sprintf("store/%d", st.id), was, r.Thresholds)
 }
 
-// markLow locks the rows in the order of the SKUs, as everyone does, and only those that it changes.
-func markLow(ctx context.Context, tx pgx.Tx, st store, skus []string, marks []int64) (int64, error) {
-	const update = `with x as (select i.sku, x.low from inventory i join unnest($2::text[], $3::bigint[]) as x(sku, low) using (sku)
+// markLow locks the rows in the order of the SKUs, as everyone does, and only those that it changes. It returns what those
+// were.
+func markLow(ctx context.Context, tx pgx.Tx, st store, skus []string, marks []int64) ([]Threshold, error) {
+	const update = `with x as (select i.sku, x.low, i.low_stock_at as was from inventory i join unnest($2::text[], $3::bigint[]) as x(sku, low) using (sku)
 		  where i.store_id = $1 and i.low_stock_at <> x.low order by i.sku collate "C" for no key update of i)
-		update inventory i set low_stock_at = x.low, version = version + 1 from x where i.store_id = $1 and i.sku = x.sku`
-	tag, err := tx.Exec(ctx, update, st.id, skus, marks)
+		update inventory i set low_stock_at = x.low, version = version + 1 from x where i.store_id = $1 and i.sku = x.sku
+		returning i.sku, x.was`
+	rows, err := tx.Query(ctx, update, st.id, skus, marks)
 	if err != nil {
-		return 0, fmt.Errorf("set the low stock marks of store %d: %w", st.id, err)
+		return nil, fmt.Errorf("set the low stock marks of store %d: %w", st.id, err)
 	}
-	return tag.RowsAffected(), nil
+	was, err := pgx.CollectRows(rows, pgx.RowToStructByPos[Threshold])
+	if err != nil {
+		return nil, fmt.Errorf("set the low stock marks of store %d: %w", st.id, err)
+	}
+	return was, nil
 }

@@ -128,8 +128,11 @@ func transferStock(ctx context.Context, tx pgx.Tx, who caller, r *TransferReques
 	if after.From, err = levels(ctx, tx, from, skus); err != nil {
 		return nil, err
 	}
-	after.To, err = levels(ctx, tx, to, skus)
-	return &after, err
+	if after.To, err = levels(ctx, tx, to, skus); err != nil {
+		return nil, err
+	}
+	before := Transferred{From: undone(after.From, sent.moves), To: undone(after.To, received.moves)}
+	return &after, note(ctx, tx, who, "stock.transfer", fmt.Sprintf("store/%d", from.id), before, after)
 }
 
 // sides are the movements in both stores, by SKU: a correction where the goods leave, a receipt where they come in.

@@ -128,6 +128,7 @@ func (s *Shop) Register(server *api.Server) error {
 	server.Streamed(fiber.MethodPut, "/api/v1/products")
 	s.registerCatalog(v1, g)
 	s.registerAccounts(v1, g)
+	v1.Get("/staff/actions", g.allow(service, auth.Support), s.getActions)
 	s.registerCart(v1, g)
 	s.registerCheckout(v1, g)
 	s.registerParcels(v1, g)

@@ -36,6 +36,29 @@ func (w *writer) exec(ctx context.Context, what, sql string, args ...any) error 
 	return nil
 }
 
+// carryOut makes a change of the product and notes whose it was, with the product before and after it.
+func (w *writer) carryOut(ctx context.Context, action string, change func(context.Context) error) error {
+	var before any
+	if w.id != 0 {
+		if err := w.lock(ctx); err != nil {
+			return err
+		}
+		state, err := readProductState(ctx, w.tx, w.id, nil)
+		if err != nil {
+			return err
+		}
+		before = json.RawMessage(state)
+	}
+	if err := change(ctx); err != nil || w.changed == 0 {
+		return err
+	}
+	after, err := readProductState(ctx, w.tx, w.id, nil)
+	if err != nil {
+		return err
+	}
+	return note(ctx, w.tx, w.who, action, fmt.Sprintf("product/%d", w.id), before, json.RawMessage(after))
+}
+
 func (w *writer) insert(ctx context.Context) error {
 	p := w.product
 	attrs, images, err := w.documents(ctx)
@@ -54,9 +77,6 @@ func (w *writer) insert(ctx context.Context) error {
 
 func (w *writer) update(ctx context.Context) error {
 	p := w.product
-	if err := w.lock(ctx); err != nil {
-		return err
-	}
 	attrs, images, err := w.documents(ctx)
 	if err != nil {
 		return err
@@ -74,9 +94,6 @@ func (w *writer) update(ctx context.Context) error {
 
 // updateOffers brings the offers that the request names to what it says, and leaves all else of the product as it is.
 func (w *writer) updateOffers(ctx context.Context) error {
-	if err := w.lock(ctx); err != nil {
-		return err
-	}
 	rows, err := w.tx.Query(ctx, `select sku from variants where product_id = $1`, w.id)
 	if err != nil {
 		return fmt.Errorf("read the variants of product %d: %w", w.id, err)
