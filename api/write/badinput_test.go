@@ -48,7 +48,9 @@ func TestBadInputIsRefusedAndChangesNothing(t *testing.T) {
 					continue // a GET of the index is no bad input, whatever its body
 				}
 				path := strings.NewReplacer("{", "", "}", "").Replace(route.Href)
-				s.refused(method, path, string(body))
+				if method != "GET" || !slices.Contains(readable, path) {
+					s.refused(method, path, string(body))
+				}
 				s.refused(method, path+"/"+url.PathEscape(string(body[:50])), string(body))
 				s.refused(method, path+"?"+url.QueryEscape(string(body[:200]))+"=1", string(body))
 			}

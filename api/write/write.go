@@ -1,7 +1,8 @@
 // Package write is the API that changes the shop: products, prices, stock, carts, checkout, orders, parcels and returns, each
 // request one Postgres transaction with no network call inside it. While Postgres is away orders go into a queue instead. Shoppers, sellers' tools and support call it over HTTP.
 //
-// Guarantees: a request takes effect whole or not at all. Stock never goes below what is reserved, whoever asks at once:
+// Guarantees: a request takes effect whole or not at all, a bulk upsert line by line. What sellers, staff and systems of the
+// shop do leaves a note in the transaction that does it. Stock never goes below what is reserved, whoever asks at once:
 // one guarded UPDATE per SKU takes it, a CHECK stands behind, and every change of it is a row of the ledger. An order with
 // an idempotency key is placed once, however often it is sent, and paid once, whatever the payment provider does. What
 // another owns is not found. A PUT that changes nothing writes nothing, so nothing moves downstream. Each answer carries
