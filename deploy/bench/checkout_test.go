@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/jackc/pgx/v5/pgxpool"
+	"golang.org/x/sync/errgroup"
 
 	"freshet/api"
 	"freshet/api/auth"
@@ -80,21 +81,20 @@ func till(t *testing.T) (Target, *pgxpool.Pool, func(int64) (string, error)) {
 	}
 }
 
-// beside runs each until the test ends, and waits for it then.
+// beside runs all until the test ends, and waits for them then.
 func beside(t *testing.T, runs ...func(context.Context) error) {
 	t.Helper()
 	ctx, cancel := context.WithCancel(context.Background())
-	t.Cleanup(cancel)
+	g, ctx := errgroup.WithContext(ctx)
 	for _, run := range runs {
-		done := make(chan error, 1)
-		go func() { done <- run(ctx) }()
-		t.Cleanup(func() {
-			cancel()
-			if err := <-done; err != nil {
-				t.Error(err)
-			}
-		})
+		g.Go(func() error { return run(ctx) })
 	}
+	t.Cleanup(func() {
+		cancel()
+		if err := g.Wait(); err != nil {
+			t.Error(err)
+		}
+	})
 }
 
 func TestCheckoutSellsWhatThereIs(t *testing.T) {
