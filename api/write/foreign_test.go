@@ -35,6 +35,7 @@ var foreign = map[string]reach{
 	"GET /api/v1/stores/{store}/stock":            {answers: map[auth.Role]int{"service": 0, auth.Seller: 200, auth.Support: 0}},
 	"PUT /api/v1/stores/{store}/stock/thresholds": {body: `{"thresholds":[{"sku":"A-1","low_stock_at":9}]}`, answers: map[auth.Role]int{"service": 0, auth.Seller: 422}},
 	"POST /api/v1/stock/transfers":                {body: `{"from":"milano","to":"roma","lines":[{"sku":"A-1","quantity":1}]}`, answers: map[auth.Role]int{"service": 422, auth.Seller: 422}},
+	"GET /api/v1/staff/actions":                   {answers: map[auth.Role]int{"service": 0, auth.Support: 0}},
 	"POST /api/v1/orders":                         {body: `{}`, answers: map[auth.Role]int{"service": 422}},
 	"GET /api/v1/queued/{queued}":                 {answers: map[auth.Role]int{"service": 404, auth.Customer: 404}},
 	"POST /api/v1/orders/{order}/shipments":       {body: `{"carrier":"rapido"}`, answers: map[auth.Role]int{"service": 0, auth.Support: 0}},

@@ -193,7 +193,7 @@ func (r *recorder) note(op porcupine.Operation, lost bool) {
 	if lost {
 		r.lost++
 	}
-	if !lost || op.Input.(action).kind != readOp {
+	if !lost || as[action](op.Input).kind != readOp {
 		r.history = append(r.history, op)
 	}
 }

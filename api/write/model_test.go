@@ -53,12 +53,12 @@ func stockModel(orders int, free int64) porcupine.Model {
 		Partition: bySKU,
 		Init:      func() any { return stockState{free: free, orders: string(blank)} },
 		Step: func(state, input, output any) (bool, any) {
-			s, a, o := state.(stockState), input.(action), output.(outcome)
+			s, a, o := as[stockState](state), as[action](input), as[outcome](output)
 			next, ok, free := s.after(a)
 			return !o.known || o.ok == ok && o.free == free, next
 		},
 		DescribeOperation: func(input, output any) string {
-			a, o := input.(action), output.(outcome)
+			a, o := as[action](input), as[outcome](output)
 			return fmt.Sprintf("%s %d of order %d: %+v", opNames[a.kind], a.quantity, a.order, o)
 		},
 		DescribeState: func(state any) string { return fmt.Sprintf("%+v", state) },
@@ -94,11 +94,20 @@ func (s stockState) after(a action) (next stockState, ok bool, free int64) {
 func bySKU(history []porcupine.Operation) (parts [][]porcupine.Operation) {
 	of := map[int][]porcupine.Operation{}
 	for _, op := range history {
-		sku := op.Input.(action).sku
+		sku := as[action](op.Input).sku
 		of[sku] = append(of[sku], op)
 	}
 	for _, part := range of {
 		parts = append(parts, part)
 	}
 	return parts
+}
+
+// as is what the checker hands back, which knows nothing of our types.
+func as[T any](v any) T {
+	t, ok := v.(T)
+	if !ok {
+		panic(fmt.Sprintf("the checker hands back %T", v))
+	}
+	return t
 }

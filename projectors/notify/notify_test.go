@@ -252,8 +252,10 @@ func TestACrashAfterSending(t *testing.T) {
 func TestBadRecordsArePoison(t *testing.T) {
 	s := sender(database(t), notify.Ways{"mail": &way{}})
 	bad := []projectors.Record{
-		record("orders", "c", 1, `{"status":"paid"}`), record("prices", "c", 1, `{"id":1}`),
-		{Topic: "test.alerts", Value: []byte("nonsense")}, alertRecord("mood"),
+		record("orders", "c", 1, `{"status":"paid"}`),
+		record("prices", "c", 1, `{"id":1}`),
+		{Topic: "test.alerts", Value: []byte("nonsense")},
+		alertRecord("mood"),
 	}
 	for _, r := range bad {
 		if poison, ok := projectors.AsPoison(s.Handle(t.Context(), []projectors.Record{r})); !ok || len(poison.Records) != 1 {
