@@ -335,7 +335,7 @@ func TestAPriceThatChanged(t *testing.T) {
 // TestPlacersThatBeginAgain has several processes read the topic from its start: each order is placed once.
 func TestPlacersThatBeginAgain(t *testing.T) {
 	s := newShop(t)
-	s.postgres.Crash()
+	s.postgres.Stop()
 	paths := []string{s.order("a", 1, 202).header.Get("Location"), s.order("b", 1, 202).header.Get("Location")}
 	s.stop()
 	s.open() // as after a crash of the process: it knows what waits

@@ -7,3 +7,6 @@ func (s *Shop) PayNext(ctx context.Context) (bool, error) { return s.payNext(ctx
 
 // ExpireOrders is a single step of Run.
 func (s *Shop) ExpireOrders(ctx context.Context) (bool, error) { return s.expireOrders(ctx) }
+
+// Translate is translate.
+func Translate(err error) error { return translate(err) }

@@ -9,7 +9,6 @@ import (
 	"go.mongodb.org/mongo-driver/v2/mongo"
 
 	"freshet/ingest/change"
-	"freshet/ingest/failpoint"
 	"freshet/projectors"
 	"freshet/projectors/document"
 )
@@ -89,11 +88,7 @@ func (p *Projector) Handle(ctx context.Context, records []projectors.Record) err
 		*doc = fresh[id]
 		return true
 	})
-	if err != nil {
-		return err
-	}
-	failpoint.Hit("notify-after-store")
-	return nil
+	return err
 }
 
 func (p *Projector) read(r projectors.Record) (told, bool, error) {

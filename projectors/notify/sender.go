@@ -9,7 +9,6 @@ import (
 
 	"go.mongodb.org/mongo-driver/v2/mongo"
 
-	"freshet/ingest/failpoint"
 	"freshet/projectors/document"
 )
 
@@ -102,10 +101,8 @@ func (s *Sender) sendOne(ctx context.Context, id string) error {
 	if err != nil || !mine {
 		return err
 	}
-	failpoint.Hit("notify-before-send")
 	n := docs[id]
 	sent := s.send(ctx, n)
-	failpoint.Hit("notify-after-send-before-note")
 	// What was sent is noted also when the partition is just given up, or it would be sent again.
 	noting, cancel := context.WithTimeout(context.WithoutCancel(ctx), 10*time.Second)
 	defer cancel()
