@@ -8,9 +8,9 @@ import (
 	"freshet/ingest/change"
 )
 
-// HotRows is how many rows of a transaction are hot; those after them are bulk, and so are more views than that of one batch
-// of products. A checkout is some twenty rows, and what
-// changes more at a time is an import, or a snapshot, whose rows are counted through.
+// HotRows is how many rows of a transaction are hot; those after them are bulk, and so are the views of a batch of products
+// when they are more. A checkout is some twenty rows; what changes more at a time is an import, or a snapshot, whose rows
+// are counted through.
 const HotRows = 100
 
 // HeaderLane says of a record that a stage publishes in which lane it is: LaneBulk, or without it the hot one.
