@@ -73,7 +73,7 @@ func (s *Shop) postCarrierEvent(c *fiber.Ctx) error {
 	var a answer
 	ctx := c.UserContext()
 	position, err := s.transact(ctx, func(tx pgx.Tx) error {
-		noted, err := noteCarrier(ctx, tx, id, &e, at, eta)
+		noted, err := noteCarrier(ctx, tx, callerOf(c), id, &e, at, eta)
 		if err == nil {
 			a, err = made(http.StatusOK, 0, noted)
 		}
@@ -85,7 +85,7 @@ func (s *Shop) postCarrierEvent(c *fiber.Ctx) error {
 	return reply(c, a, position, "")
 }
 
-func noteCarrier(ctx context.Context, tx pgx.Tx, id int64, e *CarrierEvent, at, eta *time.Time) (*CarrierNoted, error) {
+func noteCarrier(ctx context.Context, tx pgx.Tx, who caller, id int64, e *CarrierEvent, at, eta *time.Time) (*CarrierNoted, error) {
 	var order int64
 	err := tx.QueryRow(ctx, `select order_id from shipments where id = $1`, id).Scan(&order)
 	if errors.Is(err, pgx.ErrNoRows) {
@@ -106,6 +106,11 @@ func noteCarrier(ctx context.Context, tx pgx.Tx, id int64, e *CarrierEvent, at, 
 	noted := &CarrierNoted{Counted: tag.RowsAffected() > 0}
 	if noted.Shipment, err = o.parcelAfter(ctx, tx, id, e.Status); err != nil {
 		return nil, err
+	}
+	if noted.Counted {
+		if err := note(ctx, tx, who, "shipment.event", fmt.Sprintf("shipment/%d", id), nil, e); err != nil {
+			return nil, err
+		}
 	}
 	return noted, o.follow(ctx, tx)
 }

@@ -20,8 +20,8 @@ type deed struct {
 }
 
 // deeds has one for each route that changes something and is open to others than customers. Orders that a system places are
-// their customers'.
-func deeds(order int64) map[string]deed {
+// their customers'. sent is an order whose lines are sent and come back.
+func deeds(order, sent int64) map[string]deed {
 	coat := `{"offers":[{"store":"milano","prices":[{"sku":"Z-1","amount":%d}]}]}`
 	return map[string]deed{
 		"POST /api/v1/products": {
@@ -58,13 +58,37 @@ func deeds(order int64) map[string]deed {
 			"service", "POST", "/api/v1/accounts", `{"email":"help@example.org","password":"correct horse","role":"support"}`,
 			"account.create", "account/3", "", "support", `"role": "support"`,
 		},
+		"POST /api/v1/orders/{order}/shipments": {
+			"service", "POST", fmt.Sprintf("/api/v1/orders/%d/shipments", sent), `{"carrier":"rapido"}`,
+			"order.ship", fmt.Sprintf("order/%d", sent), "", "rapido", "rapido",
+		},
+		"POST /api/v1/shipments/{shipment}/events": {
+			"service", "POST", "/api/v1/shipments/1/events", scanned("in_transit", 9, ""), "shipment.event", "shipment/1", "", "in_transit", "in_transit",
+		},
+		"POST /api/v1/orders/{order}/returns": {
+			auth.Support, "POST", fmt.Sprintf("/api/v1/orders/%d/returns", sent), `{"line":1,"quantity":1,"reason":"too small"}`,
+			"return.request", "return/1", "", "requested", `"state": "requested"`,
+		},
+		"POST /api/v1/returns/{return}/approve": {
+			auth.Support, "POST", "/api/v1/returns/1/approve", `{}`, "return.approve", "return/1", `"state": "requested"`, "approved", `"state": "approved"`,
+		},
+		"POST /api/v1/returns/{return}/receive": {
+			"service", "POST", "/api/v1/returns/1/receive", `{"restock":true}`, "return.receive", "return/1", `"state": "approved"`, "received", `"state": "received"`,
+		},
+		"POST /api/v1/returns/{return}/refund": {
+			auth.Support, "POST", "/api/v1/returns/1/refund", `{"amount":1}`, "return.refund", "return/1", `"state": "received"`, "refunds", `"state": "re`,
+		},
+		"POST /api/v1/returns/{return}/reject": {
+			auth.Support, "POST", "/api/v1/returns/2/reject", `{"note":"worn"}`, "return.reject", "return/2", `"state": "requested"`, "worn", "worn",
+		},
 	}
 }
 
 // TestEveryDeedIsNoted makes a change by each route, wants exactly one note that tells it, and none when it is refused.
 func TestEveryDeedIsNoted(t *testing.T) {
 	s, _, _ := twoSellers(t)
-	all := deeds(s.buy(s.anna(), "k", "late").ID)
+	sent := s.twoLines().ID
+	all := deeds(s.buy(s.anna(), "k", "late").ID, sent)
 	for name, roles := range allowed {
 		staff := slices.ContainsFunc(roles, func(r auth.Role) bool { return r != "guest" && r != auth.Customer })
 		if _, ok := all[name]; staff && !ok && !strings.HasPrefix(name, "GET ") && name != "POST /api/v1/orders" {
@@ -77,14 +101,19 @@ func TestEveryDeedIsNoted(t *testing.T) {
 	for i, name := range []string{
 		"POST /api/v1/products", "PUT /api/v1/products", "PUT /api/v1/products/{product}", "PUT /api/v1/stores/{store}/prices",
 		"POST /api/v1/stores/{store}/stock", "POST /api/v1/stock/transfers", "PUT /api/v1/stores/{store}/stock/thresholds",
-		"POST /api/v1/cancel", "POST /api/v1/accounts",
+		"POST /api/v1/cancel", "POST /api/v1/accounts", "POST /api/v1/orders/{order}/shipments", "POST /api/v1/shipments/{shipment}/events",
+		"POST /api/v1/orders/{order}/returns", "POST /api/v1/returns/{return}/approve", "POST /api/v1/returns/{return}/receive",
+		"POST /api/v1/returns/{return}/refund", "POST /api/v1/returns/{return}/reject",
 	} {
 		d := all[name]
+		if strings.HasSuffix(name, "/reject") {
+			s.sendBack(2, 1, sent)
+		}
 		who, request := s.role(d.role), fmt.Sprintf("request-%d", i)
 		if d.role == auth.Seller {
 			who = s.as(auth.Seller, 2)
 		}
-		header := append(who, "X-Request-Id", request)
+		header := append(slices.Clone(who), "X-Request-Id", request, "Idempotency-Key", request)
 		if strings.Contains(d.body, "external_id") {
 			header = append(header, "Content-Type", "application/x-ndjson")
 		}

@@ -68,6 +68,9 @@ func (s *Shop) postReturn(c *fiber.Ctx) error {
 		if err != nil {
 			return answer{}, err
 		}
+		if err := note(ctx, tx, who, "return.request", fmt.Sprintf("return/%d", v.ID), nil, v); err != nil {
+			return answer{}, err
+		}
 		return made(http.StatusCreated, v.ID, v)
 	})
 }

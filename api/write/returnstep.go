@@ -37,10 +37,10 @@ type ReturnRefund struct {
 // returnStep takes one step of a locked return.
 type returnStep func(ctx context.Context, tx pgx.Tx, o *orderRow, v *Return) error
 
-func (s *Shop) postReturnApprove(c *fiber.Ctx) error { return s.decideReturn(c, "approved") }
-func (s *Shop) postReturnReject(c *fiber.Ctx) error  { return s.decideReturn(c, "rejected") }
+func (s *Shop) postReturnApprove(c *fiber.Ctx) error { return s.decideReturn(c, "approve", "approved") }
+func (s *Shop) postReturnReject(c *fiber.Ctx) error  { return s.decideReturn(c, "reject", "rejected") }
 
-func (s *Shop) decideReturn(c *fiber.Ctx, state string) error {
+func (s *Shop) decideReturn(c *fiber.Ctx, name, state string) error {
 	var r ReturnDecision
 	if err := api.Body(c, &r); err != nil {
 		return err
@@ -53,7 +53,7 @@ func (s *Shop) decideReturn(c *fiber.Ctx, state string) error {
 	if err := ch.err(); err != nil {
 		return err
 	}
-	return s.stepReturn(c, state, r, func(ctx context.Context, tx pgx.Tx, _ *orderRow, v *Return) error {
+	return s.stepReturn(c, name, r, func(ctx context.Context, tx pgx.Tx, _ *orderRow, v *Return) error {
 		return v.become(ctx, tx, "requested", state, r.Note)
 	})
 }
@@ -78,7 +78,7 @@ func (s *Shop) postReturnReceive(c *fiber.Ctx) error {
 		return err
 	}
 	actor := callerOf(c).String()
-	return s.stepReturn(c, "received", r, func(ctx context.Context, tx pgx.Tx, o *orderRow, v *Return) error {
+	return s.stepReturn(c, "receive", r, func(ctx context.Context, tx pgx.Tx, o *orderRow, v *Return) error {
 		if err := v.become(ctx, tx, "approved", "received", r.Note); err != nil {
 			return err
 		}
@@ -109,18 +109,23 @@ func (s *Shop) postReturnRefund(c *fiber.Ctx) error {
 	})
 }
 
-// stepReturn locks the order and finds the return, takes the step, and answers with the return as it then is.
+// stepReturn locks the order and finds the return, takes the step, notes who did, and answers with the return as it then is.
 func (s *Shop) stepReturn(c *fiber.Ctx, name string, request any, step returnStep) error {
 	id, err := idParam(c, "return")
 	if err != nil {
 		return err
 	}
+	who := callerOf(c)
 	return s.answerOnce(c, fmt.Sprintf("return/%s/%d", name, id), request, func(ctx context.Context, tx pgx.Tx) (answer, error) {
 		o, v, err := lockReturn(ctx, tx, id)
 		if err != nil {
 			return answer{}, err
 		}
+		before := *v
 		if err := step(ctx, tx, o, v); err != nil {
+			return answer{}, err
+		}
+		if err := note(ctx, tx, who, "return."+name, fmt.Sprintf("return/%d", id), before, v); err != nil {
 			return answer{}, err
 		}
 		return made(http.StatusOK, v.ID, v)

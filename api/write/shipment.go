@@ -63,6 +63,7 @@ func (s *Shop) postShipment(c *fiber.Ctx) error {
 	if err != nil {
 		return err
 	}
+	who := callerOf(c)
 	return s.answerOnce(c, fmt.Sprintf("ship/%d", id), r, func(ctx context.Context, tx pgx.Tx) (answer, error) {
 		o, err := lockKnownOrder(ctx, tx, id)
 		if err != nil {
@@ -70,6 +71,9 @@ func (s *Shop) postShipment(c *fiber.Ctx) error {
 		}
 		parcel, err := o.ship(ctx, tx, &r, eta)
 		if err != nil {
+			return answer{}, err
+		}
+		if err := note(ctx, tx, who, "order.ship", fmt.Sprintf("order/%d", id), nil, parcel); err != nil {
 			return answer{}, err
 		}
 		return made(http.StatusCreated, parcel.ID, parcel)
