@@ -85,7 +85,7 @@ func BenchmarkSearch(b *testing.B) {
 			q.PriceMax = ptr[int64](50000)
 		}),
 	} {
-		q.Limit, q.Facets = 24, Facets(dims)
+		q.Limit, q.Facets = 24, Facets(dims, 7, 0)
 		b.Run(name, func(b *testing.B) {
 			var took []time.Duration
 			for b.Loop() {

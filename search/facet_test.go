@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"strconv"
 	"testing"
 
 	"pgregory.net/rapid"
@@ -47,6 +48,8 @@ func (it *item) view(version int64) *view.Offer {
 		}
 	})
 }
+
+var weightBounds = []float64{1, 2.5, 4}
 
 var colours, sizes = []string{"rosso", "nero", "blu", "verde"}, []string{"S", "M", "L"}
 
@@ -103,14 +106,56 @@ func drawQuery(rt *rapid.T) Query {
 	if rapid.IntRange(0, 3).Draw(rt, "organic") == 0 {
 		q.Booleans = map[string]bool{"organic": rapid.Bool().Draw(rt, "organic is")}
 	}
-	q.Facets = someOf(rt, "facets", Facets(shop(1)), 0, 8)
+	q.Facets = someOf(rt, "facets", append(Facets(shop(1), 7, 0), Level(0), Level(1), Level(2)), 0, 11)
+	for range rapid.IntRange(0, 2).Draw(rt, "groups") {
+		q.Where = append(q.Where, rapid.SliceOfN(rapid.Custom(drawCondition), 1, 2).Draw(rt, "group"))
+	}
 	return q
+}
+
+func drawCondition(rt *rapid.T) Condition {
+	c := rapid.SampledFrom([]Condition{
+		{Facet: Level(0), Values: []string{"1"}}, {Facet: Level(1), Values: []string{"11"}}, {Facet: Level(1), Values: []string{"12", "11"}},
+		{Facet: Level(2), Values: []string{"111"}}, {Facet: "colour", Values: []string{"rosso", "blu"}}, {Facet: "brand", Values: []string{"2"}},
+		{Facet: "price", Op: ">=", Number: 1200}, {Facet: "price", Op: "<", Number: 700}, {Facet: "weight", Op: "<=", Number: 2}, {Facet: "weight", Op: "!=", Number: 3},
+	}).Draw(rt, "condition")
+	c.Not = rapid.IntRange(0, 3).Draw(rt, "not") == 0
+	return c
+}
+
+// conditionHolds says whether a condition is so of an item.
+func conditionHolds(it *item, c *Condition, dims *dimension.Set) bool {
+	compares := func(n float64) bool {
+		return map[string]bool{">=": n >= c.Number, "<": n < c.Number, "<=": n <= c.Number, "!=": n == c.Number}[c.Op] // != is turned below
+	}
+	var so bool
+	switch c.Facet {
+	case "colour":
+		so = slices.ContainsFunc(it.colours, func(v string) bool { return slices.Contains(c.Values, v) })
+	case "brand":
+		so = it.brand != 0 && slices.Contains(c.Values, key(it.brand))
+	case "price":
+		so = compares(float64(it.price))
+	case "weight":
+		so = it.weight != nil && compares(*it.weight)
+	default:
+		so = slices.ContainsFunc(c.Values, func(v string) bool {
+			id, _ := strconv.ParseInt(v, 10, 64) // 0 is no category
+			return within(it, id, dims)
+		})
+	}
+	return so != (c.Not != (c.Op == "!="))
 }
 
 // matches says whether an item matches the query, leaving out the selection of one facet.
 func matches(it *item, q *Query, dims *dimension.Set, without string) bool {
 	if it.deleted || it.store != q.Store || q.Category != 0 && !within(it, q.Category, dims) {
 		return false
+	}
+	for _, group := range q.Where {
+		if !slices.ContainsFunc(group, func(c Condition) bool { return conditionHolds(it, &c, dims) }) {
+			return false
+		}
 	}
 	if q.Text == "pane" && it.word == "vino" || q.Text == "vino pane" && it.word != "pane vino" {
 		return false
@@ -157,6 +202,12 @@ func expected(code string, items []*item, q *Query, dims *dimension.Set) (counts
 			continue
 		}
 		switch code {
+		case Level(0), Level(1), Level(2):
+			for _, c := range levelsOf(code, q) {
+				if within(it, c, dims) {
+					counts[key(c)]++
+				}
+			}
 		case FacetCategory:
 			for _, c := range childrenOf(q.Category) {
 				if within(it, c, dims) {
@@ -169,8 +220,7 @@ func expected(code string, items []*item, q *Query, dims *dimension.Set) (counts
 			}
 		case FacetPrice:
 			bounds(float64(it.price))
-			i := slices.IndexFunc(priceBounds, func(b int64) bool { return it.price < b })
-			counts[fmt.Sprint(i)]++
+			counts[rangeOf(float64(it.price), priceBounds)]++
 		case FacetStock:
 			counts[boolean(it.stock)]++
 		case "organic":
@@ -180,6 +230,7 @@ func expected(code string, items []*item, q *Query, dims *dimension.Set) (counts
 		case "weight":
 			if it.weight != nil {
 				bounds(*it.weight)
+				counts[rangeOf(*it.weight, weightBounds)]++
 			}
 		case "colour", "size":
 			for _, v := range map[string][]string{"colour": it.colours, "size": it.sizes}[code] {
@@ -194,13 +245,38 @@ func childrenOf(category int64) []int64 {
 	return map[int64][]int64{0: {1, 2}, 1: {11, 12}, 11: {111}}[category]
 }
 
+// rangeOf says which of the ranges a number is in.
+func rangeOf(n float64, bounds []float64) string {
+	return fmt.Sprint(slices.IndexFunc(bounds, func(b float64) bool { return n < b }))
+}
+
+// levelsOf are the shown categories of a level: where the conditions name categories, those above and below them alone.
+func levelsOf(code string, q *Query) []int64 {
+	all := map[string][]int64{Level(0): {1, 2}, Level(1): {11, 12}, Level(2): {111}}[code]
+	line := map[int64][]int64{1: {1, 11, 12, 111}, 2: {2}, 11: {1, 11, 111}, 12: {1, 12}, 111: {1, 11, 111}}
+	var named []int64
+	for _, group := range q.Where {
+		for _, c := range group {
+			if _, ok := levelOf(c.Facet); ok && !c.Not {
+				for _, v := range c.Values {
+					id, _ := strconv.ParseInt(v, 10, 64) // the values are drawn from a list
+					named = append(named, id)
+				}
+			}
+		}
+	}
+	return slices.DeleteFunc(slices.Clone(all), func(c int64) bool {
+		return len(named) > 0 && !slices.ContainsFunc(named, func(n int64) bool { return slices.Contains(line[n], c) })
+	})
+}
+
 // compare reports the first difference between a facet and what it should be.
 func compare(f *Facet, counts map[string]int64, low, high *float64) error {
 	got := map[string]int64{}
 	for i, v := range f.Values {
 		value := v.Value
-		if f.Kind == KindPrice {
-			value = fmt.Sprint(slices.IndexFunc(priceBounds, func(b int64) bool { return v.To != nil && *v.To == b }))
+		if bounds, ranged := map[Kind][]float64{KindPrice: priceBounds, KindNumber: weightBounds}[f.Kind]; ranged {
+			value = fmt.Sprint(slices.IndexFunc(bounds, func(b float64) bool { return v.To != nil && *v.To == b }))
 		}
 		if v.Count > 0 {
 			got[value] = v.Count
@@ -224,7 +300,13 @@ func compare(f *Facet, counts map[string]int64, low, high *float64) error {
 // Whatever the catalog and the selections, every count equals the one made by looking at every product.
 func TestCountsEqualBruteForce(t *testing.T) {
 	client, prefix := server(t, "it")
-	s, dims, version := NewSearcher(client, SearcherConfig{Prefix: prefix}), shop(1), int64(0)
+	rows := shopRows()
+	for i := range rows.Attributes {
+		if rows.Attributes[i].Code == "weight" {
+			rows.Attributes[i].Bounds = weightBounds
+		}
+	}
+	s, dims, version := NewSearcher(client, SearcherConfig{Prefix: prefix}), dimension.NewSet(1, rows), int64(0)
 	rapid.Check(t, func(rt *rapid.T) {
 		version++ // every catalog overwrites the one before
 		var items []*item

@@ -43,7 +43,9 @@ func ptr[T any](v T) *T { return &v }
 
 // shop is the dimensions of a small shop: store 7 in all languages over the tree 1 > (11 > 111, 12), 2, and 3, which is
 // not shown.
-func shop(version int64) *dimension.Set {
+func shop(version int64) *dimension.Set { return dimension.NewSet(version, shopRows()) }
+
+func shopRows() dimension.Rows {
 	category := func(id, parent int64, active bool) dimension.Category {
 		c := dimension.Category{ID: id, TreeID: 1, Position: id, Slug: "c" + key(id), Active: active}
 		if parent != 0 {
@@ -51,7 +53,7 @@ func shop(version int64) *dimension.Set {
 		}
 		return c
 	}
-	return dimension.NewSet(version, dimension.Rows{
+	return dimension.Rows{
 		Stores: []dimension.Store{
 			{ID: 7, Code: "centro", Market: "it", Currency: "EUR", Languages: Languages(), TreeID: 1, Active: true},
 			{ID: 8, Code: "nord", Market: "it", Currency: "EUR", Languages: []string{"it"}, TreeID: 2, Active: true},
@@ -72,7 +74,7 @@ func shop(version int64) *dimension.Set {
 			{Code: "organic", Kind: "boolean", Facet: true, Labels: `{}`},
 			{Code: "material", Kind: "keyword", Labels: `{}`},
 		},
-	})
+	}
 }
 
 // offerView is a visible view; change alters it.

@@ -21,7 +21,7 @@ type merchandise struct {
 // rule names them. A text is compared by what it says, so that a rule for "scarpe" is for "scarpa" too.
 func merchandiseOf(q *Query, dims *dimension.Set) merchandise {
 	var m merchandise
-	text, category := stems(split(q.Text), q.Lang), q.viewed()
+	text, category := stems(split(q.Text), q.Lang), q.Viewed()
 	for _, r := range dims.Rules() {
 		if !r.Active || r.StoreID != nil && *r.StoreID != q.Store || r.CategoryID != nil && *r.CategoryID != category ||
 			r.Query != nil && stems(split(*r.Query), q.Lang) != text {
@@ -52,8 +52,8 @@ func (q *Query) byMerit() bool {
 	return q.Sort == "" || q.Sort == SortRelevance || q.Sort == SortPopularity
 }
 
-// viewed is the category whose page the query is for, 0 for none in particular.
-func (q *Query) viewed() int64 {
+// Viewed is the category whose page the query is for, 0 for none in particular.
+func (q *Query) Viewed() int64 {
 	if q.Category != 0 {
 		return q.Category
 	}

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"fmt"
 	"slices"
+	"time"
 
 	"freshet/projectors/dimension"
 )
@@ -30,8 +31,9 @@ type facet struct {
 	label    string
 	children []child // of KindCategory
 	selected []string
-	size     int  // most values
-	single   bool // of KindNumber: single values are counted too
+	size     int       // most values
+	single   bool      // of KindNumber: single values are counted too
+	bounds   []float64 // of ranges
 }
 
 // child is a value of the category facet.
@@ -54,6 +56,7 @@ type plan struct {
 	base       []object    // what every count obeys
 	selections []selection // of wanted facets: each obeyed by all counts but its own facet's
 	facets     []facet
+	banners    []dimension.Banner
 }
 
 // makePlan resolves a valid query against the dimensions.
@@ -76,6 +79,7 @@ func makePlan(q *Query, dims *dimension.Set, words *lexicon) (*plan, error) {
 	if p.rules = merchandiseOf(q, dims); len(p.rules.hidden) > 0 {
 		p.base = append(p.base, object{"bool": object{"must_not": []object{{"ids": object{"values": p.rules.hidden}}}}})
 	}
+	p.banners = bannersOf(q, dims, time.Now())
 	conditions, err := where(q.Where, dims)
 	if err != nil {
 		return nil, err
@@ -105,15 +109,16 @@ func makePlan(q *Query, dims *dimension.Set, words *lexicon) (*plan, error) {
 
 // resolve finds out what a wanted facet counts.
 func resolve(code string, q *Query, store dimension.Store, dims *dimension.Set) (facet, error) {
+	name := labels[code][q.Lang]
 	switch code {
 	case FacetCategory:
-		return facet{code: code, kind: KindCategory, field: "categories", children: children(q, store, dims)}, nil
+		return facet{code: code, kind: KindCategory, field: "categories", label: name, children: children(q, store, dims)}, nil
 	case FacetBrand:
-		return facet{code: code, kind: KindBrand, field: "brand", selected: keys(q.Brands)}, nil
+		return facet{code: code, kind: KindBrand, field: "brand", label: name, selected: keys(q.Brands)}, nil
 	case FacetPrice:
-		return facet{code: code, kind: KindPrice, field: "price"}, nil
+		return facet{code: code, kind: KindPrice, field: "price", label: name, unit: store.Currency, bounds: priceBounds}, nil
 	case FacetStock:
-		f := facet{code: code, kind: KindBoolean, field: "in_stock"}
+		f := facet{code: code, kind: KindBoolean, field: "in_stock", label: name}
 		if q.InStock {
 			f.selected = []string{boolean(true)}
 		}
@@ -126,7 +131,7 @@ func resolve(code string, q *Query, store dimension.Store, dims *dimension.Set) 
 	if !ok || !a.Facet {
 		return facet{}, invalid("facets", "%q is no facet", code)
 	}
-	f := facet{code: code, kind: Kind(a.Kind), field: attributeField(a), label: label(a, q.Lang)}
+	f := facet{code: code, kind: Kind(a.Kind), field: attributeField(a), label: label(a, q.Lang), bounds: a.Bounds}
 	if a.Unit != nil {
 		f.unit = *a.Unit
 	}
@@ -260,10 +265,19 @@ func AllFacets(dims *dimension.Set) []string {
 	return codes
 }
 
-// Facets lists the facets that a store's pages show unless asked otherwise: the four of every store, then the registry's
-// by code, as many as a query may want.
-func Facets(dims *dimension.Set) []string {
-	codes := AllFacets(dims)
+// Facets lists the facets that a store's pages of a category show, in their order: those that search_facets has for it, else
+// the four of every store and then the registry's by code, as many as a query may want. category is 0 for pages of none.
+func Facets(dims *dimension.Set, store, category int64) []string {
+	there := AllFacets(dims)
+	codes := there
+	if chosen := dims.Facets(store, category); chosen != nil {
+		codes = nil
+		for _, code := range chosen {
+			if slices.Contains(there, code) && !slices.Contains(codes, code) {
+				codes = append(codes, code)
+			}
+		}
+	}
 	return codes[:min(len(codes), MaxFacets)]
 }
 

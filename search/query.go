@@ -66,6 +66,9 @@ type Query struct {
 	// NumberValues also counts the single values of numeric attributes.
 	NumberValues bool
 
+	// Affinity is whose own order the hits of a text are to be in; the zero one is nobody's.
+	Affinity Affinity `json:"-"`
+
 	values int // of one facet, MaxValues if 0
 }
 

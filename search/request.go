@@ -7,7 +7,7 @@ import (
 
 // The bounds of the price facet's ranges, in minor units: one scale for every store, so that a page needs no request of
 // its own to find a better one.
-var priceBounds = []int64{500, 1000, 2000, 5000, 10000, 20000, 50000, 100000, 200000, 500000}
+var priceBounds = []float64{500, 1000, 2000, 5000, 10000, 20000, 50000, 100000, 200000, 500000}
 
 // request builds the one request of a page. Facets are counted beside the hits, whose multi-select filters therefore stand
 // in post_filter: a facet with a selection is counted under all selections but its own, all others share one block.
@@ -45,8 +45,8 @@ func (p *plan) query(fuzzy bool, popularityNow float64) object {
 	switch {
 	case !p.byScore():
 		return p.filtered(text)
-	case p.rules.ranks():
-		return p.filtered(p.rules.rank(p.q, ranked(text, popularityNow), text))
+	case p.rules.ranks() || p.personal():
+		return p.filtered(p.rules.rank(p.q, p.personally(ranked(text, popularityNow)), text))
 	}
 	return ranked(p.filtered(text), popularityNow)
 }
@@ -73,12 +73,14 @@ func selling() object {
 	}}
 }
 
+// The popularities that count: binary orders of magnitude above and below one unit sold now.
+const most, least = 20, 10
+
 // ranked weighs how well a text matches by what sells, by the merchant's boost, and by whether it can be bought.
 //
 // Popularity is a logarithm that grows with time (forward decay), so it is measured against what a product selling now
 // would have: full weight for a million units of late, none for what sold its last unit ten half-lives ago.
 func ranked(matched object, popularityNow float64) object {
-	const most, least = 20, 10 // binary orders of magnitude above and below one unit sold now
 	selling := object{
 		"query": matched,
 		"functions": []object{
@@ -147,11 +149,14 @@ func (f *facet) aggregate(name string, aggs object) {
 		}
 	case KindPrice:
 		aggs[name+"_stats"] = object{"stats": object{"field": f.field}}
-		aggs[name+"_ranges"] = object{"range": object{"field": f.field, "ranges": priceRanges()}}
+		f.countRanges(name, aggs)
 	case KindNumber:
 		aggs[name+"_stats"] = object{"stats": object{"field": f.field}}
-		if f.single {
+		switch {
+		case f.single:
 			f.countValues(name, aggs)
+		case len(f.bounds) > 0:
+			f.countRanges(name, aggs)
 		}
 	case KindBoolean:
 		both := object{"true": term(f.field, "true"), "false": term(f.field, "false")}
@@ -174,14 +179,14 @@ func (f *facet) countValues(name string, aggs object) {
 	}}
 }
 
-func priceRanges() []object {
-	ranges := []object{{"to": priceBounds[0]}}
-	for i, from := range priceBounds {
+func (f *facet) countRanges(name string, aggs object) {
+	ranges := []object{{"to": f.bounds[0]}}
+	for i, from := range f.bounds {
 		r := object{"from": from}
-		if i+1 < len(priceBounds) {
-			r["to"] = priceBounds[i+1]
+		if i+1 < len(f.bounds) {
+			r["to"] = f.bounds[i+1]
 		}
 		ranges = append(ranges, r)
 	}
-	return ranges
+	aggs[name+"_ranges"] = object{"range": object{"field": f.field, "ranges": ranges}}
 }

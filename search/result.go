@@ -20,6 +20,7 @@ type Result struct {
 	Fuzzy   bool // so little matched as typed that misspellings were allowed for, by a second request
 	// DidYouMean is the text with the words that were found in place of misspelt ones, "" where none was.
 	DidYouMean string
+	Banners    []dimension.Banner // to show above, the first one first
 	Took       time.Duration
 }
 
@@ -33,21 +34,21 @@ type Hit struct {
 type Facet struct {
 	Code   string
 	Kind   Kind
-	Label  string // the attribute's label in the query's language; "" for those that are no attributes
-	Unit   string
-	Values []Value  // most frequent first; categories in their tree's order; price ranges from low to high
+	Label  string   // in the query's language
+	Unit   string   // of numbers; of prices the currency
+	Values []Value  // most frequent first; categories in their tree's order; ranges of prices and numbers from low to high
 	Min    *float64 // of price and number facets; nil when nothing has a value
 	Max    *float64
 	Count  int64 // of price and number facets: how many values the bounds are of
 }
 
-// Value is one value of a facet. For a price range From and To say which: From inclusive, To exclusive.
+// Value is one value of a facet. For a range From and To say which: From inclusive, To exclusive.
 type Value struct {
 	Value    string
-	Label    string // name of a category or brand; else ""
+	Label    string // name of a category or brand, yes or no in the query's language; else ""
 	Count    int64
 	Selected bool
-	From, To *int64
+	From, To *float64
 }
 
 // answer is the part of a search answer that we read.
@@ -92,7 +93,7 @@ func (p *plan) result(a *answer, dims *dimension.Set) (Result, error) {
 		Total: a.Hits.Total.Value, Partial: a.TimedOut || a.Shards.Failed > 0,
 		Took: time.Duration(a.Took) * time.Millisecond,
 	}
-	r.Hits = p.place(a.cards())
+	r.Hits, r.Banners = p.place(a.cards()), p.banners
 	for i := range p.facets {
 		f, err := p.facets[i].read(aggName(i), a.Aggregations, p.refined(p.facets[i].code))
 		if err != nil {
@@ -145,8 +146,12 @@ func (f *facet) read(name string, aggs map[string]json.RawMessage, refined bool)
 			err = readRanges(parts[name+"_ranges"], &out)
 		}
 	case KindNumber:
-		if err = readStats(parts[name+"_stats"], &out); err == nil && f.single {
+		switch err = readStats(parts[name+"_stats"], &out); {
+		case err != nil:
+		case f.single:
 			err = readNumbers(parts[name+"_values"], &out)
+		case len(f.bounds) > 0:
+			err = readRanges(parts[name+"_ranges"], &out)
 		}
 	case KindBoolean:
 		err = f.readNamed(parts[name+"_values"], &out, []string{"true", "false"})
@@ -257,32 +262,28 @@ func readRanges(raw json.RawMessage, out *Facet) error {
 		if b.Count == 0 {
 			continue
 		}
-		v := Value{Count: b.Count, From: whole(b.From), To: whole(b.To)}
+		v := Value{Count: b.Count, From: b.From, To: b.To}
 		v.Value = bound(v.From) + "-" + bound(v.To)
 		out.Values = append(out.Values, v)
 	}
 	return nil
 }
 
-func whole(f *float64) *int64 {
-	if f == nil {
-		return nil
-	}
-	n := int64(*f)
-	return &n
-}
-
-func bound(n *int64) string {
+func bound(n *float64) string {
 	if n == nil {
 		return ""
 	}
-	return strconv.FormatInt(*n, 10)
+	return strconv.FormatFloat(*n, 'f', -1, 64)
 }
 
 // name adds the names that documents don't hold.
 func name(f *Facet, q *Query, dims *dimension.Set) {
 	for i := range f.Values {
 		v := &f.Values[i]
+		if f.Kind == KindBoolean {
+			v.Label = labels[v.Value][q.Lang]
+			continue
+		}
 		id, err := strconv.ParseInt(v.Value, 10, 64)
 		if err != nil {
 			continue // no id, so nothing to look up
@@ -296,13 +297,4 @@ func name(f *Facet, q *Query, dims *dimension.Set) {
 			}
 		}
 	}
-}
-
-// label reads an attribute's label: in the language, else in English, else its code.
-func label(a dimension.Attribute, lang string) string {
-	var labels map[string]string
-	if json.Unmarshal([]byte(a.Labels), &labels) != nil {
-		return a.Code // the column holds what a person wrote; one that is no map of strings has no label
-	}
-	return cmp.Or(labels[lang], labels["en"], a.Code)
 }

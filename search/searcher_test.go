@@ -253,14 +253,14 @@ func TestSearchFailures(t *testing.T) {
 }
 
 func TestFacetsOfAStore(t *testing.T) {
-	if got, want := fmt.Sprint(Facets(shop(1))), "[category brand price in_stock colour organic size weight]"; got != want {
+	if got, want := fmt.Sprint(Facets(shop(1), 7, 0)), "[category brand price in_stock colour organic size weight]"; got != want {
 		t.Errorf("%s, want %s", got, want)
 	}
 	var many []dimension.Attribute
 	for i := range 40 {
 		many = append(many, dimension.Attribute{Code: fmt.Sprintf("a%02d", i), Kind: "keyword", Facet: true})
 	}
-	if got := Facets(dimension.NewSet(1, dimension.Rows{Attributes: many})); len(got) != MaxFacets {
+	if got := Facets(dimension.NewSet(1, dimension.Rows{Attributes: many}), 7, 0); len(got) != MaxFacets {
 		t.Errorf("%d facets", len(got))
 	}
 }

@@ -53,6 +53,7 @@ type Searcher interface {
 	Search(ctx context.Context, q search.Query, dims *dimension.Set) (search.Result, error)
 	Page(ctx context.Context, q search.Query, from *search.Place, dims *dimension.Set) (search.Result, *search.Place, error)
 	SearchAll(ctx context.Context, queries []search.Query, dims *dimension.Set) ([]search.Result, error)
+	Explain(ctx context.Context, q search.Query, r *search.Result, dims *dimension.Set) ([]search.Explanation, error)
 	Suggest(ctx context.Context, store int64, lang, text string, limit int, dims *dimension.Set) (search.Suggestions, error)
 	FacetValues(ctx context.Context, q search.Query, code, text string, limit int, dims *dimension.Set) ([]search.Value, error)
 }
@@ -158,7 +159,8 @@ func (s *Shop) Register(server *api.Server) {
 	v1.Get("/stores/:store/products/:product", s.handle(productStages, s.product))
 	v1.Get("/stores/:store/products/:product/together", s.handle(togetherStages, s.together))
 	v1.Get("/stores/:store/picks", s.anyone(picksStages, s.picks))
-	v1.Get("/stores/:store/search", s.handle(searchStages, s.search))
+	v1.Get("/stores/:store/search", s.anyone(searchStages, s.search))
+	v1.Get("/stores/:store/facets/:facet", s.handle(searchStages, s.facetValues))
 	v1.Get("/stores/:store/suggest", s.handle(searchStages, s.suggest))
 	v1.Get("/products", s.handle(searchStages, s.list))
 	v1.Get("/orders", s.private(orderStages, s.history, auth.Customer, auth.Support))

@@ -19,6 +19,7 @@ import (
 type Recommendations interface {
 	Together(ctx context.Context, product int64) ([]recommend.Pair, error)
 	Picks(ctx context.Context, customer int64) ([]recommend.Score, error)
+	Bought(ctx context.Context, customer int64) ([]recommend.Score, error)
 }
 
 // minOrders is how many orders must hold a pair before it is shown: one is an accident.

@@ -7,15 +7,12 @@ import (
 	"strings"
 
 	"freshet/api"
+	"freshet/api/auth"
 	"freshet/projectors/dimension"
 	"freshet/search"
 )
 
-const (
-	defaultLimit = 24
-	// maxAttributeFacets leaves room for the facets that are no attributes.
-	maxAttributeFacets = search.MaxFacets - 4
-)
+const defaultLimit = 24
 
 // ProductList is a page of products, without facets.
 type ProductList struct {
@@ -33,9 +30,12 @@ type SearchPage struct {
 	ProductList
 	Fuzzy bool `json:"fuzzy"`
 	// DidYouMean is the text that was answered where words of it were misspelt.
-	DidYouMean string  `json:"did_you_mean,omitempty"`
-	Partial    bool    `json:"partial"`
-	Facets     []Facet `json:"facets"`
+	DidYouMean string   `json:"did_you_mean,omitempty"`
+	Partial    bool     `json:"partial"`
+	Facets     []Facet  `json:"facets"`
+	Banners    []Banner `json:"banners,omitempty"`
+	// Explanations say of each product why it is where it is; only where support asks.
+	Explanations []Explanation `json:"explanations,omitempty"`
 }
 
 // Facet is how the result divides by one property.
@@ -52,12 +52,12 @@ type Facet struct {
 
 // Value is one value of a facet.
 type Value struct {
-	Value    string `json:"value"`
-	Label    string `json:"label,omitempty"`
-	Count    int64  `json:"count"`
-	Selected bool   `json:"selected"`
-	From     *int64 `json:"from,omitempty"`
-	To       *int64 `json:"to,omitempty"`
+	Value    string   `json:"value"`
+	Label    string   `json:"label,omitempty"`
+	Count    int64    `json:"count"`
+	Selected bool     `json:"selected"`
+	From     *float64 `json:"from,omitempty"`
+	To       *float64 `json:"to,omitempty"`
 }
 
 func (s *Shop) list(ctx context.Context, r *request) (response, error) {
@@ -85,29 +85,36 @@ func (s *Shop) search(ctx context.Context, r *request) (response, error) {
 	if err != nil {
 		return response{}, err
 	}
-	q.Text, _ = r.query.one("q")
-	q.PriceMin, q.PriceMax = r.query.amount("price_min"), r.query.amount("price_max")
-	q.InStock = r.query.boolean("in_stock")
+	r.selections(&q)
 	if order, given := r.query.one("sort"); given {
 		if q.Sort = search.Sort(order); !slices.Contains(search.Sorts(), q.Sort) {
 			r.query.fail("sort", "The orders are %v.", search.Sorts())
 		}
 	}
-	r.brands(&q)
-	r.attributes(&q)
+	explain := r.query.boolean("explain")
+	s.personalise(ctx, r, &q)
 	if err := r.query.end(); err != nil {
 		return response{}, err
 	}
-	q.Facets = facets(r.dims)
+	if explain && r.who.role != auth.Support {
+		return response{}, api.Errorf(api.Forbidden, "Explanations are for support.")
+	}
+	q.Facets = search.Facets(r.dims, q.Store, q.Category)
 	result, next, err := s.find(ctx, r, &q)
 	if err != nil {
 		return response{}, err
 	}
 	page := SearchPage{
 		ProductList: productList(st, &q, &result, next), Fuzzy: result.Fuzzy, DidYouMean: result.DidYouMean, Partial: result.Partial, Facets: make([]Facet, len(result.Facets)),
+		Banners: banners(result.Banners),
 	}
 	for i, f := range result.Facets {
 		page.Facets[i] = facet(f)
+	}
+	if explain {
+		if page.Explanations, err = s.explanations(ctx, q, &result, r.dims); err != nil {
+			return response{}, err
+		}
 	}
 	return response{document: page, lang: q.Lang}, nil
 }
@@ -128,6 +135,12 @@ func (r *request) listing(name string) (dimension.Store, search.Query, error) {
 			r.query.fail("cursor", "A cursor is * or what a page said in next; with one there are hits and no offset.")
 		}
 	}
+	r.ofCategory(st, &q)
+	return st, q, nil
+}
+
+// ofCategory reads the category.
+func (r *request) ofCategory(st dimension.Store, q *search.Query) {
 	if name, given := r.query.one("category"); given {
 		id, ok := category(r.dims, st, name)
 		if c, known := r.dims.Category(id); !ok || !known || c.TreeID != st.TreeID || !r.dims.Shown(id) {
@@ -135,7 +148,15 @@ func (r *request) listing(name string) (dimension.Store, search.Query, error) {
 		}
 		q.Category = id
 	}
-	return st, q, nil
+}
+
+// selections reads the text and everything selected.
+func (r *request) selections(q *search.Query) {
+	q.Text, _ = r.query.one("q")
+	q.PriceMin, q.PriceMax = r.query.amount("price_min"), r.query.amount("price_max")
+	q.InStock = r.query.boolean("in_stock")
+	r.brands(q)
+	r.attributes(q)
 }
 
 func (r *request) brands(q *search.Query) {
@@ -187,17 +208,6 @@ func (r *request) bound(q *search.Query, name, code, bound string) {
 	q.Numbers[code] = both
 }
 
-// facets are those shown: the four of every shop, and the registry's attributes as far as there is room.
-func facets(dims *dimension.Set) []string {
-	codes := []string{search.FacetCategory, search.FacetBrand, search.FacetPrice, search.FacetStock}
-	for _, a := range dims.Attributes() {
-		if a.Facet && !slices.Contains(codes, a.Code) && len(codes) < 4+maxAttributeFacets {
-			codes = append(codes, a.Code)
-		}
-	}
-	return codes
-}
-
 func productList(st dimension.Store, q *search.Query, result *search.Result, next string) ProductList {
 	list := ProductList{Store: ref(st), Lang: q.Lang, Total: result.Total, Offset: q.Offset, Limit: q.Limit, Next: next, Products: make([]Card, len(result.Hits))}
 	for i, h := range result.Hits {
@@ -209,7 +219,27 @@ func productList(st dimension.Store, q *search.Query, result *search.Result, nex
 func facet(f search.Facet) Facet {
 	to := Facet{Code: f.Code, Kind: string(f.Kind), Label: f.Label, Unit: f.Unit, Min: f.Min, Max: f.Max, Count: f.Count, Values: make([]Value, len(f.Values))}
 	for i, v := range f.Values {
-		to.Values[i] = Value{Value: v.Value, Label: v.Label, Count: v.Count, Selected: v.Selected, From: v.From, To: v.To}
+		to.Values[i] = value(v)
+	}
+	return to
+}
+
+func value(v search.Value) Value {
+	return Value{Value: v.Value, Label: v.Label, Count: v.Count, Selected: v.Selected, From: v.From, To: v.To}
+}
+
+// Banner is a picture to show above a result.
+type Banner struct {
+	ID    int64  `json:"id"`
+	Title string `json:"title"`
+	Image string `json:"image"`
+	URL   string `json:"url"`
+}
+
+func banners(from []dimension.Banner) []Banner {
+	to := make([]Banner, len(from))
+	for i, b := range from {
+		to[i] = Banner{ID: b.ID, Title: b.Title, Image: b.Image, URL: b.URL}
 	}
 	return to
 }

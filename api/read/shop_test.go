@@ -33,18 +33,20 @@ import (
 
 // world is a set of read models small enough to know by heart, held in memory. fault, where set, is what every store answers.
 type world struct {
-	homes    map[string]tree.Home
-	nodes    map[string]tree.Node
-	products map[int64]*catalog.Product
-	offers   map[string]*offer.Offer
-	result   search.Result
-	asked    search.Query
-	dims     *dimension.Set
-	orders   map[int64]*order.Order
-	alerted  []alert.Alert // the newest first
-	pairs    map[int64][]recommend.Pair
-	scores   map[int64][]recommend.Score
-	fault    error
+	homes     map[string]tree.Home
+	nodes     map[string]tree.Node
+	products  map[int64]*catalog.Product
+	offers    map[string]*offer.Offer
+	result    search.Result
+	asked     search.Query
+	dims      *dimension.Set
+	orders    map[int64]*order.Order
+	alerted   []alert.Alert // the newest first
+	pairs     map[int64][]recommend.Pair
+	scores    map[int64][]recommend.Score
+	bought    map[int64][]recommend.Score
+	fault     error
+	forgotten error // what was bought can't be read
 
 	position  change.LSN // of every stage
 	refreshed int
@@ -112,6 +114,10 @@ func (w *world) Picks(_ context.Context, customer int64) ([]recommend.Score, err
 	return w.scores[customer], w.fault
 }
 
+func (w *world) Bought(_ context.Context, customer int64) ([]recommend.Score, error) {
+	return w.bought[customer], errors.Join(w.fault, w.forgotten)
+}
+
 // Alerts is the Store's by brute force.
 func (w *world) Alerts(_ context.Context, seller int64, f alert.Filter) ([]alert.Alert, error) {
 	found := []alert.Alert{}
@@ -131,6 +137,11 @@ func (w *world) Page(_ context.Context, q search.Query, from *search.Place, _ *d
 		next.Offset += from.Offset
 	}
 	return w.result, next, w.fault
+}
+
+func (w *world) Explain(_ context.Context, q search.Query, r *search.Result, _ *dimension.Set) ([]search.Explanation, error) {
+	w.asked = q
+	return []search.Explanation{{Product: r.Hits[0].Product, Score: 2, Reasons: []search.Reason{{Kind: search.ReasonText, Factor: 2, Text: "How well."}}}}, w.fault
 }
 
 func (w *world) SearchAll(_ context.Context, queries []search.Query, _ *dimension.Set) ([]search.Result, error) {

@@ -43,6 +43,7 @@ func Dimensions() []string {
 	return []string{
 		"public.stores", "public.category_trees", "public.categories", "public.category_texts", "public.brands",
 		"public.sellers", "public.attribute_defs", "public.search_synonyms", "public.search_rules",
+		"public.search_facets", "public.search_banners",
 	}
 }
 

@@ -126,6 +126,8 @@ func (c *Cache) load(ctx context.Context) (Rows, error) {
 		"attribute_defs":  appendRow(&rows.Attributes),
 		"search_synonyms": appendRow(&rows.Synonyms),
 		"search_rules":    appendRow(&rows.Rules),
+		"search_facets":   appendRow(&rows.Facets),
+		"search_banners":  appendRow(&rows.Banners),
 	} {
 		if err := c.loadTable(ctx, table, into); err != nil {
 			return Rows{}, fmt.Errorf("load dimension %s: %w", table, err)

@@ -59,6 +59,8 @@ type Attribute struct {
 	NumericSlot *int64  `json:"numeric_slot"` // the search field n<slot> of a number; nil for other kinds
 	Unit        *string `json:"unit"`
 	Labels      string  `json:"labels"` // JSON object: language to label
+	// Bounds are where the ranges of a number's facet end and begin, ascending; nil for a facet without ranges.
+	Bounds []float64 `json:"bounds"`
 }
 
 // Synonyms is a row of search_synonyms: terms that mean the same, in one store or in all.
@@ -88,6 +90,31 @@ type Rule struct {
 	Place      *int64   `json:"place"`  // of a pin, from 1
 	Factor     *float64 `json:"factor"` // of a boost
 	Active     bool     `json:"active"`
+}
+
+// Facets is a row of search_facets: which facets pages show, in their order.
+type Facets struct {
+	ID         int64    `json:"id"`
+	StoreID    *int64   `json:"store_id"`    // nil for every store
+	CategoryID *int64   `json:"category_id"` // nil for pages of no category
+	Facets     []string `json:"facets"`
+	Active     bool     `json:"active"`
+}
+
+// Banner is a row of search_banners: a picture above a result where all that it names is so.
+type Banner struct {
+	ID         int64   `json:"id"`
+	StoreID    *int64  `json:"store_id"`
+	Query      *string `json:"query"`
+	CategoryID *int64  `json:"category_id"`
+	Lang       *string `json:"lang"`
+	Title      string  `json:"title"`
+	Image      string  `json:"image"`
+	URL        string  `json:"url"`
+	Place      int64   `json:"place"`
+	ValidFrom  *string `json:"valid_from"` // RFC 3339
+	ValidTo    *string `json:"valid_to"`
+	Active     bool    `json:"active"`
 }
 
 // Freshness says how far a loaded Set is: its version in the store, and when it was loaded.

@@ -231,3 +231,39 @@ func TestRulesAndSynonymsAreDimensions(t *testing.T) {
 		t.Errorf("stores %v were told", told)
 	}
 }
+
+// What searches show beside their hits is in the next Set that is loaded, and concerns no stored page.
+func TestFacetsAndBannersAreDimensions(t *testing.T) {
+	db, out, f := database(t), &commands{}, &feed{}
+	p := dimension.NewProjector(db, document.Config{}, out, "p")
+	cache := dimension.NewCache(db, dimension.CacheConfig{})
+	handle := func(records ...projectors.Record) {
+		if err := p.Handle(t.Context(), records); err != nil {
+			t.Fatal(err)
+		}
+		if err := cache.Refresh(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+	}
+	handle(f.record("c", "stores", store(1, 1)), f.record("c", "categories", category(10, 1, "null")))
+	out.take()
+	handle(
+		f.record("c", "search_facets", `{"id":4,"store_id":null,"category_id":10,"facets":["size","brand"],"active":true}`),
+		f.record("c", "search_facets", `{"id":5,"store_id":1,"category_id":10,"facets":["brand"],"active":false}`),
+		f.record("c", "search_banners", `{"id":7,"store_id":1,"query":"pane","category_id":null,"lang":"it","title":"T","image":"/i","url":"/u","place":2,"valid_from":"2026-01-01T00:00:00Z","valid_to":null,"active":true}`),
+	)
+	if got := cache.Get().Facets(1, 10); !slices.Equal(got, []string{"size", "brand"}) || cache.Get().Facets(1, 0) != nil {
+		t.Errorf("facets %v", got)
+	}
+	banners := cache.Get().Banners()
+	if len(banners) != 1 || banners[0].Place != 2 || *banners[0].ValidFrom != "2026-01-01T00:00:00Z" || banners[0].ValidTo != nil || *banners[0].Lang != "it" {
+		t.Errorf("banners %+v", banners)
+	}
+	handle(f.record("u", "search_facets", `{"id":5,"store_id":1,"category_id":10,"facets":["brand"],"active":true}`), f.record("d", "search_banners", `{"id":7}`))
+	if got := cache.Get().Facets(1, 10); !slices.Equal(got, []string{"brand"}) || len(cache.Get().Banners()) != 0 {
+		t.Errorf("facets %v, banners %v", got, cache.Get().Banners())
+	}
+	if told := out.take(); told != nil {
+		t.Errorf("stores %v were told", told)
+	}
+}

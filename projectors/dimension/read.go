@@ -12,6 +12,7 @@ import (
 // Tables are the tables that the projector keeps.
 var Tables = []string{
 	"stores", "category_trees", "categories", "category_texts", "brands", "sellers", "attribute_defs", "search_synonyms", "search_rules",
+	"search_facets", "search_banners",
 }
 
 // Edit is an event made ready to be folded into its row's document.
@@ -47,6 +48,8 @@ var shapes = map[string]func() any{
 	"attribute_defs":  func() any { return new(Attribute) },
 	"search_synonyms": func() any { return new(Synonyms) },
 	"search_rules":    func() any { return new(Rule) },
+	"search_facets":   func() any { return new(Facets) },
+	"search_banners":  func() any { return new(Banner) },
 }
 
 // Read decodes an event and finds out which document it belongs to. The error wraps change.ErrMalformed.

@@ -18,6 +18,8 @@ type Rows struct {
 	Attributes []Attribute
 	Synonyms   []Synonyms
 	Rules      []Rule
+	Facets     []Facets
+	Banners    []Banner
 }
 
 // Set is the dimensions as they were when it was loaded. It never changes; what its methods return is shared with every
@@ -44,6 +46,8 @@ type Set struct {
 	brandList  []Brand
 	synonyms   []Synonyms
 	rules      []Rule
+	facets     map[facetsKey]Facets
+	banners    []Banner
 }
 
 // place is where a category stands: its tree and, if it has one, its parent.
@@ -55,6 +59,16 @@ type place struct {
 type slugKey struct {
 	tree int64
 	slug string
+}
+
+// facetsKey is the store and the category of a row of search_facets, 0 for none.
+type facetsKey struct{ store, category int64 }
+
+func orZero(id *int64) int64 {
+	if id == nil {
+		return 0
+	}
+	return *id
 }
 
 // NewSet makes the Set of the rows.
@@ -74,6 +88,8 @@ func NewSet(version int64, rows Rows) *Set {
 		brandList:  sorted(rows.Brands, func(b Brand) int64 { return b.ID }),
 		synonyms:   sorted(rows.Synonyms, func(s Synonyms) int64 { return s.ID }),
 		rules:      sorted(rows.Rules, func(r Rule) int64 { return r.ID }),
+		facets:     make(map[facetsKey]Facets, len(rows.Facets)),
+		banners:    sorted(rows.Banners, func(b Banner) int64 { return b.ID }),
 	}
 	for _, st := range s.storeList {
 		s.stores[st.ID] = st
@@ -84,6 +100,11 @@ func NewSet(version int64, rows Rows) *Set {
 	}
 	for _, texts := range s.names {
 		slices.SortFunc(texts, func(a, b CategoryText) int { return cmp.Compare(a.Lang, b.Lang) })
+	}
+	for _, f := range sorted(rows.Facets, func(f Facets) int64 { return -f.ID }) { // of two rows that swap, the lower id stays
+		if f.Active {
+			s.facets[facetsKey{orZero(f.StoreID), orZero(f.CategoryID)}] = f
+		}
 	}
 	s.grow(rows.Categories)
 	return s
@@ -194,3 +215,24 @@ func (s *Set) Synonyms() []Synonyms { return s.synonyms }
 
 // Rules returns all merchandising rules by id, the inactive ones too.
 func (s *Set) Rules() []Rule { return s.rules }
+
+// Banners returns all banners by id, the inactive ones too.
+func (s *Set) Banners() []Banner { return s.banners }
+
+// Facets returns which facets a store's pages of a category show, in their order; 0 for pages of no category. It is the
+// nearest row on the way up the tree, the store's own before one for every store; nil where nobody said.
+func (s *Set) Facets(store, category int64) []string {
+	path := s.Path(category)
+	for i := len(path); i >= 0; i-- {
+		at := int64(0)
+		if i > 0 {
+			at = path[i-1].ID
+		}
+		for _, k := range []facetsKey{{store, at}, {0, at}} {
+			if f, ok := s.facets[k]; ok {
+				return f.Facets
+			}
+		}
+	}
+	return nil
+}

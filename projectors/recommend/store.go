@@ -66,6 +66,15 @@ func (s *Store) Picks(ctx context.Context, customer int64) ([]Score, error) {
 	return docs[customer].Picks, nil
 }
 
+// Bought returns what a customer bought, the weightiest first, by one read of its _id; nothing for who never bought anything.
+func (s *Store) Bought(ctx context.Context, customer int64) ([]Score, error) {
+	docs, err := s.picks.Load(ctx, []int64{customer})
+	if err != nil || docs[customer] == nil {
+		return nil, err
+	}
+	return docs[customer].Bought, nil
+}
+
 // newest returns the newest baskets where the field holds the id.
 func (s *Store) newest(ctx context.Context, field string, id, limit int64) ([]*Basket, error) {
 	cursor, err := s.mongo.Find(ctx, bson.D{{Key: field, Value: id}}, options.Find().SetLimit(limit).

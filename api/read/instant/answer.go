@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"math"
 	"net/url"
+	"slices"
 	"strconv"
 
 	"freshet/api/currency"
@@ -61,9 +62,32 @@ type Stats struct {
 	Max float64 `json:"max"`
 }
 
-// Content says which facets to show, in which order; dynamic widgets read it.
+// Content says which facets to show, in which order, and the banners: dynamic widgets and hits read it.
 type Content struct {
 	Ordering *Ordering `json:"facetOrdering,omitempty"`
+	Widgets  *Widgets  `json:"widgets,omitempty"`
+}
+
+// Widgets are what hits show beside themselves.
+type Widgets struct {
+	Banners []Banner `json:"banners"`
+}
+
+// Banner is a picture with a link, as the widget of hits shows the first of them.
+type Banner struct {
+	Image BannerImage `json:"image"`
+	Link  BannerLink  `json:"link"`
+}
+
+// BannerImage is where the picture is, and what it is called.
+type BannerImage struct {
+	URLs  []BannerLink `json:"urls"`
+	Title string       `json:"title"`
+}
+
+// BannerLink is an address.
+type BannerLink struct {
+	URL string `json:"url"`
 }
 
 // Ordering is the order of the facets and of the values of each.
@@ -115,6 +139,18 @@ func (q *Query) Answer(r *search.Result) Answer {
 			shown = append(shown, q.facets[i])
 		}
 	}
+	if len(r.Banners) > 0 {
+		a.Content.Widgets = &Widgets{}
+		for _, b := range r.Banners {
+			a.Content.Widgets.Banners = append(a.Content.Widgets.Banners, Banner{
+				Image: BannerImage{URLs: []BannerLink{{b.Image}}, Title: b.Title}, Link: BannerLink{b.URL},
+			})
+		}
+	}
+	if q.names.dims.Facets(q.Store, q.Viewed()) != nil { // a merchant's order comes before the page's
+		order := q.names.all(q.Viewed())
+		slices.SortStableFunc(shown, func(a, b string) int { return cmp.Compare(place(order, a), place(order, b)) })
+	}
 	if len(shown) > 0 {
 		a.Content.Ordering = &Ordering{Facets: Order{Order: shown}, Values: make(map[string]Order)}
 		for _, attribute := range shown {
@@ -122,6 +158,14 @@ func (q *Query) Answer(r *search.Result) Answer {
 		}
 	}
 	return a
+}
+
+// place is where a list has an attribute; behind all others if it hasn't.
+func place(list []string, attribute string) int {
+	if i := slices.Index(list, attribute); i >= 0 {
+		return i
+	}
+	return len(list)
 }
 
 func (q *Query) hit(h *search.Hit) Hit {

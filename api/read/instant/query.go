@@ -92,7 +92,7 @@ func (q *Query) wanted(r *Request) error {
 		return err
 	}
 	if slices.Contains(attributes, "*") {
-		attributes = q.names.all()
+		attributes = q.names.all(q.Viewed())
 	}
 	for _, a := range attributes {
 		c := code(strings.TrimSuffix(strings.TrimPrefix(a, "searchable("), ")"))
@@ -104,19 +104,17 @@ func (q *Query) wanted(r *Request) error {
 	return nil
 }
 
-// shownLevels is how many levels of categories are facets of an index.
-const shownLevels = 3
-
-// all lists the attributes that an index has facets of.
-func (n *names) all() []string {
+// all lists the attributes that the pages of a category show facets of, in their order; of categories the upper levels.
+func (n *names) all(category int64) []string {
 	var all []string
-	for _, c := range search.Facets(n.dims) {
-		if c != search.FacetCategory {
+	for _, c := range search.Facets(n.dims, n.store.ID, category) {
+		if c == search.FacetCategory {
+			all = append(all, levelPrefix+"0", levelPrefix+"1", levelPrefix+"2")
+		} else {
 			all = append(all, c)
 		}
 	}
-	levels := []string{levelPrefix + "0", levelPrefix + "1", levelPrefix + "2"}
-	return append(levels[:shownLevels:shownLevels], all...)
+	return all
 }
 
 func (n *names) has(facet string) bool {
