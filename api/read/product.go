@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"go.mongodb.org/mongo-driver/v2/mongo"
+	"golang.org/x/sync/errgroup"
 
 	"freshet/api"
 	"freshet/projectors/catalog"
@@ -70,6 +71,7 @@ type ProductPage struct {
 	Variants    []Variant   `json:"variants"`
 	Breadcrumbs [][]Crumb   `json:"breadcrumbs"`
 	Reviews     Reviews     `json:"reviews"`
+	Together    []Pair      `json:"together,omitzero"` // nil where it isn't asked for
 }
 
 // Reviews is what the published reviews say; Average is from 1 to 5, to a tenth, and 0 without any.
@@ -119,6 +121,7 @@ func (s *Shop) product(ctx context.Context, r *request) (response, error) {
 	if err != nil {
 		return response{}, err
 	}
+	together := int(r.query.integer("together", 0, 8, 0))
 	if err := r.query.end(); err != nil {
 		return response{}, err
 	}
@@ -127,16 +130,42 @@ func (s *Shop) product(ctx context.Context, r *request) (response, error) {
 	if err != nil || id <= 0 {
 		return response{}, missing
 	}
-	p, o, err := s.cfg.Products.Product(ctx, st.ID, id)
+	v, pairs, err := s.beside(ctx, r, st, lang, id, together)
 	if err != nil {
 		return response{}, err
 	}
-	v := view.Join(p, o)
 	if v.Deleted || !v.Visible {
 		return response{}, missing
 	}
 	page, err := productPage(&v, st, lang, r.dims, time.Now())
-	return response{document: page, lang: lang}, err
+	if err != nil {
+		return response{}, err
+	}
+	page.Together = pairs
+	return response{document: page, lang: lang}, nil
+}
+
+// beside reads a product and, if any are wanted, the pairs that its page shows beside it.
+//
+// What is bought together is one document, read by its _id while the page's own two are read. Only the products' ids are in it:
+// with their cards folded in, a price would be as old as the last order that named the two, on the very page that shows its
+// own within milliseconds. So the cards are made of the documents that are there now, in two more reads whatever the number of
+// pairs. A page that shows no pairs pays for none of it, which is why they are asked for (docs/adr/0035).
+func (s *Shop) beside(ctx context.Context, r *request, st dimension.Store, lang string, id int64, limit int) (v view.Offer, pairs []Pair, err error) {
+	g, ctx := errgroup.WithContext(ctx)
+	g.Go(func() error {
+		p, o, err := s.cfg.Products.Product(ctx, st.ID, id)
+		v = view.Join(p, o)
+		return err
+	})
+	if limit > 0 {
+		g.Go(func() (err error) {
+			pairs, err = s.pairs(ctx, r.dims, st, lang, id, limit)
+			return err
+		})
+	}
+	err = g.Wait()
+	return v, pairs, err
 }
 
 // productPage makes the page of a view. Names and labels are resolved here and not folded into the documents, so that a

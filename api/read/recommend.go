@@ -63,9 +63,18 @@ func (s *Shop) together(ctx context.Context, r *request) (response, error) {
 	if err != nil || id <= 0 {
 		return response{}, api.Errorf(api.NotFound, "The store has no product %q.", cut(r.item))
 	}
-	pairs, err := s.cfg.Recommendations.Together(ctx, id)
+	pairs, err := s.pairs(ctx, r.dims, st, lang, id, limit)
 	if err != nil {
 		return response{}, err
+	}
+	return response{document: Together{Store: ref(st), Lang: lang, Product: id, Pairs: pairs}, lang: lang}, nil
+}
+
+// pairs lists what is bought together with a product, as far as the store shows it.
+func (s *Shop) pairs(ctx context.Context, dims *dimension.Set, st dimension.Store, lang string, product int64, limit int) ([]Pair, error) {
+	pairs, err := s.cfg.Recommendations.Together(ctx, product)
+	if err != nil {
+		return nil, err
 	}
 	var products []int64
 	for _, p := range pairs {
@@ -73,17 +82,17 @@ func (s *Shop) together(ctx context.Context, r *request) (response, error) {
 			products = append(products, p.Product)
 		}
 	}
-	cards, err := s.cards(ctx, r.dims, st, lang, products)
+	cards, err := s.cards(ctx, dims, st, lang, products)
 	if err != nil {
-		return response{}, err
+		return nil, err
 	}
-	answer := Together{Store: ref(st), Lang: lang, Product: id, Pairs: []Pair{}}
+	list := []Pair{}
 	for _, p := range pairs {
-		if card, ok := cards[p.Product]; ok && len(answer.Pairs) < limit {
-			answer.Pairs = append(answer.Pairs, Pair{Card: card, Orders: p.Orders, Support: p.Support, Lift: p.Lift})
+		if card, ok := cards[p.Product]; ok && len(list) < limit {
+			list = append(list, Pair{Card: card, Orders: p.Orders, Support: p.Support, Lift: p.Lift})
 		}
 	}
-	return response{document: answer, lang: lang}, nil
+	return list, nil
 }
 
 // picks shows a customer what is picked for them, and fills up with what is popular: all of it for who has no account or

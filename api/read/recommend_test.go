@@ -42,6 +42,21 @@ func TestTogether(t *testing.T) {
 	if len(page.Pairs) != 1 {
 		t.Errorf("pairs %+v, want one", page.Pairs)
 	}
+	product := s.get("/api/v1/stores/milano/products/7?together=1").want(t, 200)
+	var beside read.ProductPage
+	if product.decode(t, &beside); len(beside.Together) != 1 || beside.Together[0] != page.Pairs[0] || beside.Title != "Stivale" {
+		t.Errorf("the product's page has %+v beside it, want %+v", beside.Together, page.Pairs)
+	}
+	// Absent unless asked for, and empty where there are none.
+	for path, want := range map[string]bool{"7": false, "7?together=0": false, "11?together=8": true} {
+		var page map[string]any
+		s.get("/api/v1/stores/milano/products/"+path).want(t, 200).decode(t, &page)
+		if list, shown := page["together"].([]any); shown != want || len(list) != 0 {
+			t.Errorf("%s shows %v", path, page["together"])
+		}
+	}
+	s.get("/api/v1/stores/milano/products/7?together=9").want(t, 400)
+	s.get("/api/v1/stores/milano/products/99?together=8").want(t, 404)
 	if r := s.get("/api/v1/stores/milano/products/11/together").want(t, 200); r.header.Get("Freshet-As-Of") == "" {
 		t.Error("no Freshet-As-Of")
 	}
