@@ -219,7 +219,7 @@ func newWorld() *world {
 		homes: map[string]tree.Home{"1:it": {Categories: []tree.Section{{ID: 1, Slug: "scarpe", Name: "Scarpe", Count: 1, Cards: []tree.Card{card}}}}, "1:en": {}},
 		nodes: map[string]tree.Node{"1:2:it": {
 			Category: 2, Slug: "stivali", Name: "Stivali", Count: 1, Cards: []tree.Card{card},
-			Facets:      []tree.Facet{{Code: "colour", Values: []tree.FacetValue{{Value: "nero", Count: 1}}}, {Code: "gone"}},
+			Facets:      []tree.Facet{{Code: "colour", Values: []tree.FacetValue{{Value: "nero", Count: 1}}}, {Code: "gone"}, {Code: "weight", Values: []tree.FacetValue{}, Bounds: []float64{0, 2.5}}},
 			Breadcrumbs: []tree.Crumb{{ID: 1, Slug: "scarpe", Name: "Scarpe"}, {ID: 2, Slug: "stivali", Name: "Stivali"}},
 		}},
 		products: map[int64]*catalog.Product{7: {

@@ -78,11 +78,14 @@ type CategoryPage struct {
 	Facets      []Count  `json:"facets"`
 }
 
-// Count says how often the values of an attribute occur in a category.
+// Count says how often the values of an attribute occur in a category; of a number, within which bounds they are.
 type Count struct {
 	Code   string       `json:"code"`
 	Label  string       `json:"label"`
+	Unit   string       `json:"unit,omitempty"`
 	Values []ValueCount `json:"values"`
+	Min    *float64     `json:"min,omitempty"`
+	Max    *float64     `json:"max,omitempty"`
 }
 
 // ValueCount is a value and how many offers have it.
@@ -183,6 +186,12 @@ func counts(facets []tree.Facet, lang string, dims *dimension.Set) []Count {
 		c := Count{Code: f.Code, Label: label(def, lang), Values: make([]ValueCount, len(f.Values))}
 		for i, v := range f.Values {
 			c.Values[i] = ValueCount(v)
+		}
+		if len(f.Bounds) == 2 {
+			c.Min, c.Max = &f.Bounds[0], &f.Bounds[1]
+		}
+		if def.Unit != nil {
+			c.Unit = *def.Unit
 		}
 		list = append(list, c)
 	}

@@ -45,6 +45,7 @@ type item struct {
 	image    string
 	brand    string
 	facets   []uint32
+	measures []measure
 	texts    []text // per language of the plan
 	places   []slot
 }
@@ -91,7 +92,7 @@ func (a *Assortment) grow() {
 	a.bytes -= int64(len(a.ranks)) * rankSize
 	clear(a.ranks)
 	for id, pl := range a.plan.places {
-		a.ranks[id] = &rank{place: pl, facets: map[uint32]int{}}
+		a.ranks[id] = &rank{place: pl, facets: map[uint32]int{}, spans: map[string]*span{}}
 	}
 	a.bytes += int64(len(a.ranks)) * rankSize
 	for _, it := range a.items {
@@ -226,7 +227,7 @@ func (a *Assortment) item(v *view.Offer) (*item, []int64) {
 	it.lowStock = slices.ContainsFunc(v.Variants, func(x view.Variant) bool { return x.LowStock })
 	it.price, it.list = v.Price, v.ListPrice
 	it.score = millionth(v.Popularity * v.Boost)
-	it.facets = a.facets(v)
+	it.facets, it.measures = a.facets(v)
 	it.rating, it.reviews = v.Reviews.Rating(), v.Reviews.Count
 	it.image, it.brand = firstImage(v.Images), a.intern(v.BrandName)
 	it.texts = make([]text, len(a.plan.langs))
@@ -255,7 +256,7 @@ func (a *Assortment) intern(s string) string {
 func (it *item) shows(next *item, categories []int64) bool {
 	if it.visible != next.visible || it.inStock != next.inStock || it.lowStock != next.lowStock || it.price != next.price ||
 		it.list != next.list || it.rating != next.rating || it.reviews != next.reviews || it.score != next.score || it.image != next.image || it.brand != next.brand ||
-		len(it.places) != len(categories) || !slices.Equal(it.facets, next.facets) || !slices.Equal(it.texts, next.texts) {
+		len(it.places) != len(categories) || !slices.Equal(it.facets, next.facets) || !slices.Equal(it.measures, next.measures) || !slices.Equal(it.texts, next.texts) {
 		return false
 	}
 	for i, s := range it.places { // places are in the order of categories, which is by id

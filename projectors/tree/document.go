@@ -69,10 +69,12 @@ type Node struct {
 	Source      change.Provenance `bson:"source" json:"source"`
 }
 
-// Facet is how often the values of an attribute occur among the offers in or below the category.
+// Facet is how often the values of an attribute occur among the offers in or below the category, or within which bounds its
+// numbers are.
 type Facet struct {
 	Code   string       `bson:"code" json:"code"`
-	Values []FacetValue `bson:"values" json:"values"` // the most frequent first
+	Values []FacetValue `bson:"values" json:"values"`                     // the most frequent first; none of a number
+	Bounds []float64    `bson:"bounds,omitempty" json:"bounds,omitempty"` // of a number, the least and the greatest
 }
 
 // FacetValue is a value and how many offers have it.

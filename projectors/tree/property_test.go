@@ -109,7 +109,7 @@ func drawView(t *rapid.T, product, version int64) *view.Offer {
 		Variants:  []view.Variant{{SKU: "a", LowStock: rapid.Bool().Draw(t, "low"), Options: json.RawMessage(rapid.SampledFrom([]string{"", `{"colour":"blu"}`}).Draw(t, "options"))}},
 		Images:    json.RawMessage(rapid.SampledFrom([]string{"", "[]", "{}", `[{"url":"u"}]`}).Draw(t, "images")),
 	}
-	v.Attributes = json.RawMessage(rapid.SampledFrom([]string{"", `{"colour":"rosso","organic":true}`, `{"colour":["blu","rosso","blu"],"note":"x"}`, `{"colour":[1],"organic":"si"}`}).Draw(t, "attributes"))
+	v.Attributes = json.RawMessage(rapid.SampledFrom([]string{"", `{"colour":"rosso","organic":true}`, `{"colour":["blu","rosso","blu"],"note":"x"}`, `{"colour":[1],"organic":"si","weight":2}`, `{"weight":[3,-0,3.0,0.5]}`, `{"weight":["3"]}`}).Draw(t, "attributes"))
 	if !v.Visible {
 		v.Deleted = rapid.Bool().Draw(t, "deleted")
 	}

@@ -17,7 +17,8 @@ type rank struct {
 	count  int
 	best   []*item // at most keptBest
 	facets map[uint32]int
-	turns  int // how often the facets have changed
+	spans  map[string]*span // by code
+	turns  int              // how often the facets have changed
 	shown  shown
 }
 
@@ -52,6 +53,7 @@ func (r *rank) score(it *item) float64 {
 func (r *rank) swap(old, next *item) {
 	old, next = r.allowed(old), r.allowed(next)
 	r.countFacets(old, next)
+	r.countMeasures(old, next)
 	all := len(r.best) == r.count
 	held := false
 	if old != nil {

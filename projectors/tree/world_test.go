@@ -5,6 +5,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"maps"
 	"math"
 	"slices"
 
@@ -310,10 +311,36 @@ func (w *world) tally(members []*view.Offer) []Facet {
 			list = append(list, f)
 		}
 	}
+	if weights, n := weigh(members); n > 0 {
+		total["weight"] = n
+		list = append(list, Facet{Code: "weight", Values: []FacetValue{}, Bounds: []float64{slices.Min(weights), slices.Max(weights)}})
+	}
 	slices.SortFunc(list, func(a, b Facet) int {
 		return cmp.Or(cmp.Compare(total[b.Code], total[a.Code]), cmp.Compare(a.Code, b.Code))
 	})
 	return list
+}
+
+// weigh lists the weights of all offers, and counts each of an offer's once.
+func weigh(members []*view.Offer) (all []float64, n int) {
+	for _, v := range members {
+		var values map[string]any
+		if json.Unmarshal(v.Attributes, &values) != nil {
+			continue
+		}
+		many, isList := values["weight"].([]any)
+		if !isList {
+			many = []any{values["weight"]}
+		}
+		own := map[float64]bool{}
+		for _, one := range many {
+			if weight, ok := one.(float64); ok {
+				own[weight] = true
+			}
+		}
+		all, n = slices.AppendSeq(all, maps.Keys(own)), n+len(own)
+	}
+	return all, n
 }
 
 func optionsOf(v *view.Offer) (list []json.RawMessage) {

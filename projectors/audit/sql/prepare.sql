@@ -162,23 +162,27 @@ end;
 create index on audit_attribute (store_id, product_id);
 
 -- The facets of a category page: how many offers have each value, the ten most frequent of each of the twelve attributes that
--- most offers have.
+-- most offers have; of a number its bounds.
 create temp table audit_facet on commit drop as
 with value as (
-  select distinct a.store_id, a.product_id, a.code, x.value
+  select distinct a.store_id, a.product_id, a.code, a.kind, case a.kind when 'number' then x.value::float8::text else x.value end as value
   from audit_attribute a join attribute_defs d on d.code = a.code and d.facet
   cross join lateral jsonb_array_elements_text(case jsonb_typeof(a.value) when 'array' then a.value else jsonb_build_array(a.value) end) as x(value)
-  where a.kind in ('keyword', 'boolean') and x.value <> '' and octet_length(x.value) <= 256
+  where x.value is not null and (a.kind = 'number' or (x.value <> '' and octet_length(x.value) <= 256))
 ), counted as (
-  select m.store_id, m.category_id, v.code, v.value, count(*) as n
-  from audit_member m join value v on v.store_id = m.store_id and v.product_id = m.product_id group by 1, 2, 3, 4
+  select m.store_id, m.category_id, v.code, v.kind, v.value, count(*) as n
+  from audit_member m join value v on v.store_id = m.store_id and v.product_id = m.product_id group by 1, 2, 3, 4, 5
 ), numbered as (
   select *, row_number() over (partition by store_id, category_id, code order by n desc, value collate "C") as nth,
          sum(n) over (partition by store_id, category_id, code) as total from counted
 )
 select store_id, category_id, code,
-       jsonb_build_object('code', code, 'values', jsonb_agg(jsonb_build_object('value', value, 'count', n) order by nth)) as facet,
+       case kind
+         when 'number' then jsonb_build_object('code', code, 'values', '[]'::jsonb, 'bounds', jsonb_build_array(
+           min(value::float8) filter (where kind = 'number'), max(value::float8) filter (where kind = 'number')))
+         else jsonb_build_object('code', code, 'values', jsonb_agg(jsonb_build_object('value', value, 'count', n) order by nth) filter (where nth <= 10))
+       end as facet,
        row_number() over (partition by store_id, category_id order by total desc, code collate "C") as place
-from numbered where nth <= 10 group by store_id, category_id, code, total;
+from numbered group by store_id, category_id, code, kind, total;
 create index on audit_facet (store_id, category_id, place);
 analyze audit_attribute, audit_visible, audit_shown, audit_member, audit_count, audit_card, audit_text, audit_name;
