@@ -115,9 +115,16 @@ func drawQuery(rt *rapid.T) Query {
 
 func drawCondition(rt *rapid.T) Condition {
 	c := rapid.SampledFrom([]Condition{
-		{Facet: Level(0), Values: []string{"1"}}, {Facet: Level(1), Values: []string{"11"}}, {Facet: Level(1), Values: []string{"12", "11"}},
-		{Facet: Level(2), Values: []string{"111"}}, {Facet: "colour", Values: []string{"rosso", "blu"}}, {Facet: "brand", Values: []string{"2"}},
-		{Facet: "price", Op: ">=", Number: 1200}, {Facet: "price", Op: "<", Number: 700}, {Facet: "weight", Op: "<=", Number: 2}, {Facet: "weight", Op: "!=", Number: 3},
+		{Facet: Level(0), Values: []string{"1"}},
+		{Facet: Level(1), Values: []string{"11"}},
+		{Facet: Level(1), Values: []string{"12", "11"}},
+		{Facet: Level(2), Values: []string{"111"}},
+		{Facet: "colour", Values: []string{"rosso", "blu"}},
+		{Facet: "brand", Values: []string{"2"}},
+		{Facet: "price", Op: ">=", Number: 1200},
+		{Facet: "price", Op: "<", Number: 700},
+		{Facet: "weight", Op: "<=", Number: 2},
+		{Facet: "weight", Op: "!=", Number: 3},
 	}).Draw(rt, "condition")
 	c.Not = rapid.IntRange(0, 3).Draw(rt, "not") == 0
 	return c
