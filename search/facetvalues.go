@@ -16,7 +16,8 @@ const (
 )
 
 // FacetValues finds the values of a facet that have a word beginning with each word of a text, with their counts under the
-// query without what is selected of the facet itself, the most frequent first. Of a facet with more values the thousand most frequent are looked through.
+// query without what is selected of the facet itself, the most frequent first. Of a facet with more values the thousand most
+// frequent are looked through.
 func (s *Searcher) FacetValues(ctx context.Context, q Query, code, text string, limit int, dims *dimension.Set) ([]Value, error) {
 	if limit < 1 || limit > MaxFacetHits {
 		return nil, invalid("limit", "want 1 to %d", MaxFacetHits)

@@ -1,7 +1,8 @@
 -- +goose Up
 -- ---------------------------------------------------------------- what searches and category pages show
 alter table attribute_defs
-  add column bounds double precision[] check (cardinality(bounds) between 1 and 20 and array_position(bounds, null) is null),
+  add column bounds double precision[] check (
+    cardinality(bounds) between 1 and 20 and array_position(bounds, null) is null and not bounds && '{NaN,Infinity,-Infinity}'),
   add constraint attribute_defs_bounds_of_numbers check (bounds is null or kind = 'number');
 comment on column attribute_defs.bounds is 'Where the ranges of a number''s facet end and begin, ascending; null for a facet without ranges.';
 
