@@ -76,19 +76,26 @@ func (b *ingestBench) open(ctx context.Context) (err error) {
 	if b.admin, err = pgx.Connect(ctx, b.t.PostgresURL); err != nil {
 		return fmt.Errorf("connect to Postgres: %w", err)
 	}
-	if _, err = b.admin.Exec(ctx, "create database "+b.name); err != nil {
-		return fmt.Errorf("create the benchmark's database: %w", err)
+	if b.url, err = createDatabase(ctx, b.admin, b.t.PostgresURL, b.name); err != nil {
+		return err
 	}
-	u, err := url.Parse(b.t.PostgresURL)
-	if err != nil {
-		return fmt.Errorf("parse the Postgres URL: %w", err)
-	}
-	u.Path = "/" + b.name
-	b.url = u.String()
 	if b.conn, err = pgx.Connect(ctx, b.url); err != nil {
 		return fmt.Errorf("connect to the benchmark's database: %w", err)
 	}
 	return b.exec(ctx, benchSchema...)
+}
+
+// createDatabase makes a database on the server and returns its URL.
+func createDatabase(ctx context.Context, admin *pgx.Conn, server, name string) (string, error) {
+	u, err := url.Parse(server)
+	if err != nil {
+		return "", fmt.Errorf("parse the Postgres URL: %w", err)
+	}
+	if _, err := admin.Exec(ctx, "create database "+name); err != nil {
+		return "", fmt.Errorf("create the benchmark's database: %w", err)
+	}
+	u.Path = "/" + name
+	return u.String(), nil
 }
 
 // close drops the database with its slots, and the topics.

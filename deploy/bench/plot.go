@@ -1,0 +1,46 @@
+package bench
+
+import (
+	"fmt"
+	"os"
+
+	"gonum.org/v1/plot"
+	"gonum.org/v1/plot/plotter"
+	"gonum.org/v1/plot/plotutil"
+	"gonum.org/v1/plot/vg"
+	"gonum.org/v1/plot/vg/draw"
+	"gonum.org/v1/plot/vg/vgsvg"
+)
+
+// drawPlots writes the pictures side by side as an SVG.
+func drawPlots(path string, plots []*plot.Plot) error {
+	canvas := vgsvg.New(vg.Length(len(plots))*8*vg.Centimeter, 9*vg.Centimeter)
+	tiles := draw.Tiles{Rows: 1, Cols: len(plots), PadX: 4 * vg.Millimeter}
+	for i, c := range plot.Align([][]*plot.Plot{plots}, tiles, draw.New(canvas))[0] {
+		plots[i].Draw(c)
+	}
+	f, err := os.Create(path)
+	if err != nil {
+		return fmt.Errorf("write the plot: %w", err)
+	}
+	if _, err := canvas.WriteTo(f); err != nil {
+		_ = f.Close() // the plot is lost already
+		return fmt.Errorf("write the plot: %w", err)
+	}
+	return f.Close()
+}
+
+// addLine adds the i-th line of a picture, and names it if the picture has the legend.
+func addLine(p *plot.Plot, i int, name string, at plotter.XYs, legend bool) error {
+	line, points, err := plotter.NewLinePoints(at)
+	if err != nil {
+		return err
+	}
+	line.Color, line.Dashes = plotutil.Color(i), plotutil.Dashes(i)
+	points.Color, points.Shape = plotutil.Color(i), plotutil.Shape(i)
+	p.Add(line, points)
+	if legend {
+		p.Legend.Add(name, line, points)
+	}
+	return nil
+}
