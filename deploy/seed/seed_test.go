@@ -105,8 +105,10 @@ func TestTheShopAddsUp(t *testing.T) {
 		"a product not in 5 texts":    `select count(*) from products p where 5 <> (select count(*) from product_texts t where t.product_id = p.id)`,
 		"an offer outside the tree": `select count(*) from offers o join stores s on s.id = o.store_id where not exists (
 			select from product_categories pc join categories c on c.id = pc.category_id where pc.product_id = o.product_id and c.tree_id = s.tree_id)`,
-		"no discount":              `select (count(*) = 0)::int from prices where list_amount > amount`,
-		"a list price not above":   `select count(*) from prices where list_amount <= amount`,
+		"no discount":            `select (count(*) = 0)::int from prices where list_amount > amount`,
+		"a list price not above": `select count(*) from prices where list_amount <= amount`,
+		"a paid order without payment": `select count(*) from orders o where status <> 'cancelled'
+			and not exists (select from payments p where p.order_id = o.id and p.pays and p.state = 'captured')`,
 		"an order off its lines":   `select count(*) from orders o where total <> (select sum(quantity * unit_amount) from order_items i where i.order_id = o.id)`,
 		"a sale without its lines": `select count(*) from order_items i where not exists (select from stock_movements m where m.order_id = i.order_id and m.sku = i.sku and m.kind = 'sale' and m.quantity = -i.quantity)`,
 		"an unknown attribute": `select count(*) from products p cross join lateral jsonb_each(p.attributes) a where not exists (select from attribute_defs d where d.code = a.key

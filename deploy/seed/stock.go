@@ -118,13 +118,13 @@ func (s *shop) orderTables(sum sales, receipts int64) []table {
 			rows: s.eachOrder(itemRows),
 		},
 		{
-			name: "payments", columns: columns("id", "order_id", "provider", "reference", "state", "amount", "currency", "created_at"), total: orders,
+			name: "payments", columns: columns("id", "order_id", "provider", "reference", "state", "amount", "currency", "pays", "created_at"), total: orders,
 			rows: s.eachOrder(func(o *order, yield func(...any) bool) bool {
 				state := "captured"
 				if o.cancelled() {
 					state = "voided"
 				}
-				return yield(o.id, o.id, "demo", "seed-"+itoa(o.id), state, o.total, o.store.currency, o.placed.Add(time.Minute))
+				return yield(o.id, o.id, "demo", "seed-"+itoa(o.id), state, o.total, o.store.currency, !o.cancelled(), o.placed.Add(time.Minute))
 			}),
 		},
 		{name: "shipments", columns: columns("id", "order_id", "carrier", "tracking", "status", "eta", "created_at"), total: sum.shipped, rows: s.shipmentRows()},
