@@ -70,14 +70,20 @@ func (s *Shop) putPrices(c *fiber.Ctx) error {
 	if err := ch.err(); err != nil {
 		return err
 	}
+	who := callerOf(c)
+	return s.changeStore(c, func(ctx context.Context, tx pgx.Tx, st store) (int64, error) { return setPrices(ctx, tx, who, st, &r) })
+}
+
+// changeStore makes a change in the store that the path names, and answers how many rows it wrote.
+func (s *Shop) changeStore(c *fiber.Ctx, change func(ctx context.Context, tx pgx.Tx, st store) (int64, error)) error {
 	var a answer
-	ctx, name, who := c.UserContext(), c.Params("store"), callerOf(c)
+	ctx, name := c.UserContext(), c.Params("store")
 	position, err := s.transact(ctx, func(tx pgx.Tx) error {
 		st, err := storeInPath(ctx, tx, name)
 		if err != nil {
 			return err
 		}
-		changed, err := setPrices(ctx, tx, who, st, &r)
+		changed, err := change(ctx, tx, st)
 		if err != nil {
 			return err
 		}

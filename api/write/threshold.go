@@ -3,7 +3,6 @@ package write
 import (
 	"context"
 	"fmt"
-	"net/http"
 
 	"github.com/gofiber/fiber/v2"
 	"github.com/jackc/pgx/v5"
@@ -47,24 +46,10 @@ func (s *Shop) putThresholds(c *fiber.Ctx) error {
 	if err := r.check(); err != nil {
 		return err
 	}
-	var a answer
-	ctx, name, who := c.UserContext(), c.Params("store"), callerOf(c)
-	position, err := s.transact(ctx, func(tx pgx.Tx) error {
-		st, err := storeInPath(ctx, tx, name)
-		if err != nil {
-			return err
-		}
-		changed, err := setThresholds(ctx, tx, who, st, &r)
-		if err != nil {
-			return err
-		}
-		a, err = made(http.StatusOK, 0, Changed{Changed: changed})
-		return err
+	who := callerOf(c)
+	return s.changeStore(c, func(ctx context.Context, tx pgx.Tx, st store) (int64, error) {
+		return setThresholds(ctx, tx, who, st, &r)
 	})
-	if err != nil {
-		return err
-	}
-	return reply(c, a, position, "")
 }
 
 // setThresholds writes the thresholds that aren't so already.
