@@ -167,18 +167,25 @@ func (c *catalog) published(ctx context.Context, publication string) ([]publishe
 			Repair: "create it before the slot (freshet migrate does), or name another",
 		}
 	}
+	// The columns are gathered before the sizes are asked for: those differ from call to call while a table grows, and must
+	// not be grouped by.
 	rows, err := c.conn.Query(ctx, `
 		select c.oid, c.relkind::text, p.schemaname, p.tablename, coalesce(p.rowfilter, ''), greatest(c.reltuples, 0)::bigint, c.relreplident::text,
 			(pg_table_size(c.oid) / greatest(c.reltuples, 1))::bigint, pg_relation_size(c.oid) / current_setting('block_size')::int,
-			array_agg(a.attname::text order by a.attnum), array_agg(a.atttypid order by a.attnum), array_agg(a.atttypmod order by a.attnum),
-			array_agg(c.relreplident = 'f' or coalesce(a.attnum = any(i.indkey::int2[]), false) order by a.attnum)
+			a.names, a.types, a.modifiers, a.identities
 		from pg_publication_tables p
 		join pg_namespace n on n.nspname = p.schemaname
 		join pg_class c on c.relnamespace = n.oid and c.relname = p.tablename
-		join pg_attribute a on a.attrelid = c.oid and a.attname = any(p.attnames)
-		left join pg_index i on i.indrelid = c.oid and case c.relreplident when 'd' then i.indisprimary when 'i' then i.indisreplident end
-		where p.pubname = $1 and (a.attgenerated = '' or (a.attgenerated = 's' and current_setting('server_version_num')::int >= 180000))
-		group by 1, 2, 3, 4, 5, 6, 7, 8, 9 order by 3, 4`, publication)
+		cross join lateral (
+			select array_agg(a.attname::text order by a.attnum) names, array_agg(a.atttypid order by a.attnum) types,
+				array_agg(a.atttypmod order by a.attnum) modifiers,
+				array_agg(c.relreplident = 'f' or coalesce(a.attnum = any(i.indkey::int2[]), false) order by a.attnum) identities
+			from pg_attribute a
+			left join pg_index i on i.indrelid = c.oid and case c.relreplident when 'd' then i.indisprimary when 'i' then i.indisreplident end
+			where a.attrelid = c.oid and a.attname = any(p.attnames)
+				and (a.attgenerated = '' or (a.attgenerated = 's' and current_setting('server_version_num')::int >= 180000))
+		) a
+		where p.pubname = $1 and a.names is not null order by 3, 4`, publication)
 	if err != nil {
 		return nil, fmt.Errorf("list the tables of publication %s: %w", publication, err)
 	}
