@@ -8,6 +8,7 @@ import (
 	"os"
 	"path/filepath"
 	"strconv"
+	"strings"
 	"syscall"
 	"testing"
 
@@ -44,7 +45,7 @@ func PostgresServer(t testing.TB, major int, settings ...string) *Server {
 	if err := stack.InitPostgres(t.Context(), s.account, s.program, s.data, major); err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(s.Kill)
+	t.Cleanup(s.discard)
 	s.Start()
 	return s
 }
@@ -143,14 +144,27 @@ func (s *Server) Start() {
 	// One that was killed leaves backends that need a moment to notice, and until then the data directory counts as in
 	// use: it ends again and is started again.
 	s.start(func() (launching, error) {
+		log, err := os.OpenFile(s.log(), os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
 		return launching{
 			args: append([]string{filepath.Join(s.program, "bin", "postgres")}, s.args()...),
 			env:  []string{"HOME=" + home, "LC_ALL=C", "TZ=UTC", "PATH=/usr/bin:/bin"}, dir: home,
-			out: s.t.Output(), orphaned: syscall.SIGQUIT,
-		}, nil
+			out: log, orphaned: syscall.SIGQUIT,
+		}, err
 	}, func(ctx context.Context) error {
 		return onServer(ctx, s.URL(), func(conn *pgx.Conn) error { return conn.Ping(ctx) })
 	})
+}
+
+func (s *Server) log() string { return filepath.Join(filepath.Dir(s.data), "log") }
+
+// discard ends the server with its test. One that failed shows the end of the log: all of it would bury the reason.
+func (s *Server) discard() {
+	s.Kill()
+	if !s.t.Failed() {
+		return
+	}
+	lines, err := process.Tail(s.log(), 40)
+	s.t.Logf("the end of the log of %s (%v):\n%s", s.name, err, strings.Join(lines, "\n"))
 }
 
 // Stop is a fast shutdown: clients are cut, walsenders may finish, data is checkpointed.

@@ -34,7 +34,7 @@ func (s *Server) Standby(t testing.TB, settings ...string) *Server {
 	if err := s.account.Own(standby.data); err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(standby.Kill)
+	t.Cleanup(standby.discard)
 	standby.Start()
 	return standby
 }
