@@ -25,7 +25,8 @@ func caughtUp(ctx context.Context, note func(string, ...any), c *client, pool *p
 	if err := pool.QueryRow(ctx, "select pg_current_wal_insert_lsn()::text").Scan(&position); err != nil {
 		return fmt.Errorf("read the position: %w", err)
 	}
-	told, answered, moved := time.Now(), time.Now(), time.Now()
+	began := time.Now()
+	told, answered, moved := began, began, began
 	var last lag
 	for {
 		now, err := lagOf(ctx, c, position)
@@ -47,7 +48,7 @@ func caughtUp(ctx context.Context, note func(string, ...any), c *client, pool *p
 		}
 		if time.Since(told) >= noteEvery {
 			told = time.Now()
-			note("waiting for the readers to pass %s: %s", position, last)
+			note("waiting for the readers to pass %s, %d s by now: %s", position, int(time.Since(began).Seconds()), last)
 		}
 		if !sleepUntil(ctx, time.Now().Add(100*time.Millisecond)) {
 			return ctx.Err()
@@ -60,7 +61,7 @@ type lag struct{ model, asOf string }
 
 func (l lag) String() string {
 	if l.asOf == "" || l.asOf == "0/0" {
-		return l.model + " does not say how far it is"
+		return l.model + " has not finished its first load"
 	}
 	return l.model + " is at " + l.asOf
 }
