@@ -106,7 +106,7 @@ func (r *Report) heading() []string {
 	m := r.Machine
 	lines := []string{
 		fmt.Sprintf("%s  %s  freshet %s", r.Name, r.At.Format(time.RFC3339), m.Version),
-		fmt.Sprintf("%d cores, %s, %s, %s, %s, load before %s", m.Cores, m.CPU, m.Memory, m.OS, m.Go, m.Load),
+		fmt.Sprintf("%d cores, %s, %s, %s, %s, load before %s, a load from memory %.0f ns", m.Cores, m.CPU, m.Memory, m.OS, m.Go, m.Load, m.MissNS),
 	}
 	if len(r.Servers) > 0 {
 		lines = append(lines, pairs(r.Servers, " "))

@@ -64,7 +64,7 @@ func TestQuantileIsTheLeastThatCovers(t *testing.T) {
 func report() *Report {
 	r := &Report{
 		Name: "browse", At: time.Date(2026, 6, 30, 8, 0, 0, 0, time.UTC),
-		Machine: Machine{Cores: 2, CPU: "a CPU", Memory: "8 GB", OS: "linux/amd64", Go: "go1.26", Version: "abc1234", Load: "0.10"},
+		Machine: Machine{Cores: 2, CPU: "a CPU", Memory: "8 GB", OS: "linux/amd64", Go: "go1.26", Version: "abc1234", Load: "0.10", MissNS: 95},
 		Servers: map[string]string{"PostgreSQL": "17.6", "Kafka": "4"},
 		Setting: map[string]string{"rate": "1000/s", "duration": "30s"},
 	}
@@ -87,7 +87,7 @@ func TestTable(t *testing.T) {
 	}
 	want := strings.TrimPrefix(`
 browse  2026-06-30T08:00:00Z  freshet abc1234
-2 cores, a CPU, 8 GB, linux/amd64, go1.26, load before 0.10
+2 cores, a CPU, 8 GB, linux/amd64, go1.26, load before 0.10, a load from memory 95 ns
 Kafka 4, PostgreSQL 17.6
 duration=30s, rate=1000/s
                      n  p50 ms  p95 ms  p99 ms  max ms  errors  req/s
