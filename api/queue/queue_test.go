@@ -373,12 +373,13 @@ func TestASlowPostgresIsNotAway(t *testing.T) {
 	release.Go(func() {
 		// By then somebody has looked whether Postgres is there.
 		const waited = `select exists (select from pg_stat_activity where wait_event_type = 'Lock' and clock_timestamp() - query_start > interval '4 seconds')`
-		for long := false; !long && t.Context().Err() == nil; {
-			if err := s.pool.QueryRow(t.Context(), waited).Scan(&long); err != nil {
-				t.Error(err)
+		var long bool
+		for deadline := time.Now().Add(time.Minute); !long; time.Sleep(50 * time.Millisecond) {
+			err := s.pool.QueryRow(t.Context(), waited).Scan(&long)
+			if err != nil || time.Now().After(deadline) {
+				t.Errorf("nobody waits for the lock: %v", err)
 				break
 			}
-			time.Sleep(50 * time.Millisecond)
 		}
 		if err := tx.Rollback(t.Context()); err != nil {
 			t.Error(err)
