@@ -56,6 +56,7 @@ type SKU struct {
 	SKU   string          `bson:"sku"`
 	Pos   change.Position `bson:"pos"`
 	Level Level           `bson:"level,omitempty"`
+	Since change.LSN      `bson:"since,omitempty"` // commit of its first row
 }
 
 // Owner is the document alert_owners/{product id}: whose product it is.

@@ -73,14 +73,20 @@ func (e Edit) FoldStock(s *Stock) bool {
 	if level == held.Level && found {
 		return false
 	}
-	if kind := crossing(held.Level, level); kind != "" && level != "" {
+	since := held.Since
+	if held.Level == "" {
+		since = e.row.ev.Position.Commit
+	}
+	// The row is made empty and filled by the ledger in the transaction that lists the SKU: it was never out.
+	listed := since == e.row.ev.Position.Commit
+	if kind := crossing(held.Level, level); kind != "" && level != "" && !listed {
 		s.Pending = append(s.Pending, Alert{
 			ID: alertID(e.row.StoreID, e.row.SKU, e.row.ev.Position), Kind: kind, Store: e.row.StoreID, Product: e.row.ProductID, SKU: e.row.SKU,
 			Available: available, LowStockAt: e.row.LowStockAt, At: e.row.ev.CommitTime.UnixMicro(), Position: e.row.ev.Position,
 		})
 		s.Waiting = e.row.ProductID // until it is sent
 	}
-	*held = SKU{SKU: e.row.SKU, Pos: e.row.ev.Position, Level: level}
+	*held = SKU{SKU: e.row.SKU, Pos: e.row.ev.Position, Level: level, Since: since}
 	return true
 }
 

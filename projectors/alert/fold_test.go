@@ -75,6 +75,19 @@ func TestCrossings(t *testing.T) {
 	}
 }
 
+// TestWhatIsListedWithItsStockWasNeverOut: the ledger fills the row in the transaction that makes it.
+func TestWhatIsListedWithItsStockWasNeverOut(t *testing.T) {
+	doc := &alert.Stock{}
+	filled := inventory(1, "A", 5, 0)
+	filled.Position.Index = 2
+	for _, ev := range []change.Event{inventory(1, "A", 0, 0), filled, inventory(2, "A", 0, 0), inventory(3, "A", 5, 0)} {
+		fold(t, doc, ev)
+	}
+	if len(doc.Pending) != 2 || doc.Pending[0].Kind != alert.OutOfStock || doc.Pending[1].Kind != alert.BackInStock {
+		t.Errorf("alerts %+v", doc.Pending)
+	}
+}
+
 func TestARowThatIsGoneIsForgotten(t *testing.T) {
 	doc := &alert.Stock{}
 	for _, ev := range []change.Event{inventory(1, "A", 5, 0), gone(2, "A"), inventory(3, "A", 0, 0)} {
