@@ -7,41 +7,28 @@ import (
 	"slices"
 	"testing"
 
-	"go.mongodb.org/mongo-driver/v2/bson"
 	"pgregory.net/rapid"
 
 	"freshet/ingest/change"
 	"freshet/projectors/catalog"
+	"freshet/projectors/foldtest"
 )
 
-// fold folds the events, and stores and loads the document between batches.
-func fold(t *rapid.T, events []change.Event, rebatch bool) *catalog.Product {
-	p := &catalog.Product{ID: productID}
-	for i, ev := range events {
-		if _, err := catalog.Fold(p, ev); err != nil {
-			t.Fatalf("event %d: %v", i, err)
-		}
-		if rebatch && i%3 == 0 {
-			raw, err := bson.Marshal(p)
-			if err != nil {
-				t.Fatal(err)
-			}
-			p = new(catalog.Product)
-			if err := bson.Unmarshal(raw, p); err != nil {
-				t.Fatal(err)
-			}
-		}
-	}
-	return p
+func inOrder(t *rapid.T, events []change.Event) *catalog.Product {
+	return foldtest.InOrder(t, catalog.Product{ID: productID}, events, catalog.Fold)
+}
+
+func inBatches(t *rapid.T, events []change.Event) *catalog.Product {
+	return foldtest.InBatches(t, catalog.Product{ID: productID}, events, catalog.Fold)
 }
 
 func TestAnyOrderMakesTheSameDocument(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		h := newHistory(t, false)
-		want := fold(t, h.events, false)
+		want := inOrder(t, h.events)
 		h.check(want)
-		shuffled := rapid.Permutation(append(slices.Clone(h.events), rapid.SliceOfN(rapid.SampledFrom(h.events), 0, 5).Draw(t, "again")...)).Draw(t, "order")
-		if got := fold(t, shuffled, true); !reflect.DeepEqual(got, want) {
+		shuffled := foldtest.Shuffled(t, h.events)
+		if got := inBatches(t, shuffled); !reflect.DeepEqual(got, want) {
 			t.Fatalf("in order  %+v\nshuffled  %+v", want, got)
 		}
 	})
@@ -53,7 +40,7 @@ func TestSnapshotAndTailMakeTheSameProduct(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		h := newHistory(t, false)
 		delivered := append(slices.Clone(h.first), h.events[rapid.IntRange(0, h.cut).Draw(t, "from"):]...)
-		h.check(fold(t, rapid.Permutation(delivered).Draw(t, "order"), true))
+		h.check(inBatches(t, rapid.Permutation(delivered).Draw(t, "order")))
 	})
 }
 
@@ -62,16 +49,10 @@ func TestSnapshotAndTailMakeTheSameProduct(t *testing.T) {
 func TestRedeliveryMakesTheSameDocument(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		h := newHistory(t, true)
-		want := fold(t, h.events, false)
+		want := inOrder(t, h.events)
 		h.check(want)
-		var delivered []change.Event
-		for next := 0; next < len(h.events); {
-			end := rapid.IntRange(next+1, len(h.events)).Draw(t, "end")
-			start := rapid.IntRange(0, next).Draw(t, "start")
-			delivered = append(delivered, h.events[start:end]...)
-			next = end
-		}
-		if got := fold(t, delivered, true); !reflect.DeepEqual(got, want) {
+		delivered := foldtest.Redelivered(t, h.events)
+		if got := inBatches(t, delivered); !reflect.DeepEqual(got, want) {
 			t.Fatalf("once       %+v\nredelivered %+v", want, got)
 		}
 	})

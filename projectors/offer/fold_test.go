@@ -11,10 +11,10 @@ import (
 	"testing"
 	"time"
 
-	"go.mongodb.org/mongo-driver/v2/bson"
 	"pgregory.net/rapid"
 
 	"freshet/ingest/change"
+	"freshet/projectors/foldtest"
 	"freshet/projectors/offer"
 )
 
@@ -138,35 +138,21 @@ func (h *history) emit(op change.Op, table, sku string, row map[string]any) {
 	h.events = append(h.events, ev)
 }
 
-// fold folds the events, and stores and loads the document between batches.
-func fold(t *rapid.T, events []change.Event, rebatch bool) *offer.Offer {
-	o := &offer.Offer{ID: "3:9"}
-	for i, ev := range events {
-		if _, err := offer.Fold(o, ev); err != nil {
-			t.Fatalf("event %d: %v", i, err)
-		}
-		if rebatch && i%3 == 0 {
-			raw, err := bson.Marshal(o)
-			if err != nil {
-				t.Fatal(err)
-			}
-			o = new(offer.Offer)
-			if err := bson.Unmarshal(raw, o); err != nil {
-				t.Fatal(err)
-			}
-		}
-	}
-	return o
+func inOrder(t *rapid.T, events []change.Event) *offer.Offer {
+	return foldtest.InOrder(t, offer.Offer{ID: "3:9"}, events, offer.Fold)
+}
+
+func inBatches(t *rapid.T, events []change.Event) *offer.Offer {
+	return foldtest.InBatches(t, offer.Offer{ID: "3:9"}, events, offer.Fold)
 }
 
 func TestAnyOrderMakesTheSameDocument(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		h := newHistory(t, false)
-		want := fold(t, h.events, false)
+		want := inOrder(t, h.events)
 		h.check(want)
-		again := rapid.SliceOfN(rapid.SampledFrom(h.events), 0, 5).Draw(t, "again")
-		shuffled := rapid.Permutation(append(slices.Clone(h.events), again...)).Draw(t, "order")
-		if got := fold(t, shuffled, true); !reflect.DeepEqual(got, want) {
+		shuffled := foldtest.Shuffled(t, h.events)
+		if got := inBatches(t, shuffled); !reflect.DeepEqual(got, want) {
 			t.Fatalf("in order  %+v\nshuffled  %+v", want, got)
 		}
 	})
@@ -178,7 +164,7 @@ func TestSnapshotAndTailMakeTheSameOffer(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		h := newHistory(t, false)
 		delivered := append(slices.Clone(h.first), h.events[rapid.IntRange(0, h.cut).Draw(t, "from"):]...)
-		h.check(fold(t, rapid.Permutation(delivered).Draw(t, "order"), true))
+		h.check(inBatches(t, rapid.Permutation(delivered).Draw(t, "order")))
 	})
 }
 
@@ -187,15 +173,10 @@ func TestSnapshotAndTailMakeTheSameOffer(t *testing.T) {
 func TestRedeliveryMakesTheSameDocument(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		h := newHistory(t, true)
-		want := fold(t, h.events, false)
+		want := inOrder(t, h.events)
 		h.check(want)
-		var delivered []change.Event
-		for next := 0; next < len(h.events); {
-			end := rapid.IntRange(next+1, len(h.events)).Draw(t, "end")
-			delivered = append(delivered, h.events[rapid.IntRange(0, next).Draw(t, "start"):end]...)
-			next = end
-		}
-		if got := fold(t, delivered, true); !reflect.DeepEqual(got, want) {
+		delivered := foldtest.Redelivered(t, h.events)
+		if got := inBatches(t, delivered); !reflect.DeepEqual(got, want) {
 			t.Fatalf("once        %+v\nredelivered %+v", want, got)
 		}
 	})

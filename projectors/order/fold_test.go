@@ -10,10 +10,10 @@ import (
 	"testing"
 	"time"
 
-	"go.mongodb.org/mongo-driver/v2/bson"
 	"pgregory.net/rapid"
 
 	"freshet/ingest/change"
+	"freshet/projectors/foldtest"
 	"freshet/projectors/order"
 )
 
@@ -145,35 +145,21 @@ func (h *history) snapshot() []change.Event {
 	return snapshot
 }
 
-// fold folds the events, and stores and loads the document between batches.
-func fold(t *rapid.T, events []change.Event, rebatch bool) *order.Order {
-	o := &order.Order{ID: 9}
-	for i, ev := range events {
-		if _, err := order.Fold(o, ev); err != nil {
-			t.Fatalf("event %d: %v", i, err)
-		}
-		if rebatch && i%3 == 0 {
-			raw, err := bson.Marshal(o)
-			if err != nil {
-				t.Fatal(err)
-			}
-			o = new(order.Order)
-			if err := bson.Unmarshal(raw, o); err != nil {
-				t.Fatal(err)
-			}
-		}
-	}
-	return o
+func inOrder(t *rapid.T, events []change.Event) *order.Order {
+	return foldtest.InOrder(t, order.Order{ID: 9}, events, order.Fold)
+}
+
+func inBatches(t *rapid.T, events []change.Event) *order.Order {
+	return foldtest.InBatches(t, order.Order{ID: 9}, events, order.Fold)
 }
 
 func TestAnyOrderMakesTheSameDocument(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		h := newHistory(t)
-		want := fold(t, h.events, false)
+		want := inOrder(t, h.events)
 		h.check(want)
-		again := rapid.SliceOfN(rapid.SampledFrom(h.events), 0, 5).Draw(t, "again")
-		shuffled := rapid.Permutation(append(slices.Clone(h.events), again...)).Draw(t, "order")
-		if got := fold(t, shuffled, true); !reflect.DeepEqual(got, want) {
+		shuffled := foldtest.Shuffled(t, h.events)
+		if got := inBatches(t, shuffled); !reflect.DeepEqual(got, want) {
 			t.Fatalf("in order  %+v\nshuffled  %+v", want, got)
 		}
 	})
@@ -189,8 +175,8 @@ func TestSnapshotAndTailShowWhatAllShows(t *testing.T) {
 			h.commit()
 			h.statement()
 		}
-		all := fold(t, h.events, true)
-		rest := fold(t, rapid.Permutation(append(snapshot, h.events[tail:]...)).Draw(t, "order"), true)
+		all := inBatches(t, h.events)
+		rest := inBatches(t, rapid.Permutation(append(snapshot, h.events[tail:]...)).Draw(t, "order"))
 		h.check(all)
 		h.check(rest)
 		if !reflect.DeepEqual(all.Timeline(), rest.Timeline()) {
