@@ -33,8 +33,12 @@ func (h *Handler) reproject(ctx context.Context, st *state, a again) error {
 		for _, product := range a.products {
 			st.distrustItem(st.items[product]) // where it stood
 		}
-		if err := h.store.join(ctx, st.Assortment, offers); err != nil {
+		views, err := h.store.join(ctx, st.plan.store, offers)
+		if err != nil {
 			return err
+		}
+		for i := range views {
+			st.Apply(&views[i])
 		}
 		for _, product := range a.products {
 			st.distrustItem(st.items[product]) // where it stands

@@ -3,10 +3,12 @@ package tree
 import (
 	"context"
 	"fmt"
+	"sync"
 
 	"go.mongodb.org/mongo-driver/v2/bson"
 	"go.mongodb.org/mongo-driver/v2/mongo"
 	"go.mongodb.org/mongo-driver/v2/mongo/options"
+	"golang.org/x/sync/errgroup"
 
 	"freshet/ingest/failpoint"
 	"freshet/projectors/catalog"
@@ -16,6 +18,9 @@ import (
 
 // loadBatch is how many offers are joined at a time; it bounds the memory of a load beside the assortment.
 const loadBatch = 500
+
+// loadAhead is how many batches are joined at once: while one waits for the server another is decoded.
+const loadAhead = 3
 
 // load takes the store over and reads its state: first the fence, so that nobody else's write passes from here on; then
 // the dimensions, the offers and products, and what is stored of the pages. Everything that was published before the
@@ -49,42 +54,60 @@ func (h *Handler) load(ctx context.Context, store int64, progress func(offers in
 // The two documents of a view are read one after the other, so a view may be of no instant: then its version is below the
 // one of the change in between, whose view is still to come.
 func (s *Store) assort(ctx context.Context, a *Assortment, progress func(offers int) error) error {
-	cur, err := s.offers.Find(ctx, within(a.plan.store), options.Find().SetBatchSize(loadBatch))
+	joins, ctx := errgroup.WithContext(ctx)
+	joins.SetLimit(loadAhead)
+	var mu sync.Mutex // of a and total: the batches come in any order
+	total := 0
+	read := s.eachBatch(ctx, a.plan.store, func(batch []*offer.Offer) {
+		joins.Go(func() error {
+			views, err := s.join(ctx, a.plan.store, batch)
+			if err != nil {
+				return err
+			}
+			mu.Lock()
+			defer mu.Unlock()
+			for i := range views {
+				a.Apply(&views[i])
+			}
+			total += len(views)
+			return progress(total)
+		})
+	})
+	if err := joins.Wait(); err != nil {
+		return err // it has ended the reading too
+	}
+	return read
+}
+
+// eachBatch reads the offers of the store.
+func (s *Store) eachBatch(ctx context.Context, store int64, take func([]*offer.Offer)) error {
+	cur, err := s.offers.Find(ctx, within(store), options.Find().SetBatchSize(loadBatch))
 	if err != nil {
-		return fmt.Errorf("read offers of store %d: %w", a.plan.store, err)
+		return fmt.Errorf("read offers of store %d: %w", store, err)
 	}
 	defer func() { _ = cur.Close(context.WithoutCancel(ctx)) }() // the server forgets an idle cursor by itself
 	var batch []*offer.Offer
-	total := 0
-	flush := func() error {
-		if err := s.join(ctx, a, batch); err != nil {
-			return err
-		}
-		total += len(batch)
-		batch = batch[:0]
-		return progress(total)
-	}
 	for cur.Next(ctx) {
 		o := new(offer.Offer)
 		if err := cur.Decode(o); err != nil {
-			return fmt.Errorf("decode offer of store %d: %w", a.plan.store, err)
+			return fmt.Errorf("decode offer of store %d: %w", store, err)
 		}
 		if batch = append(batch, o); len(batch) == loadBatch {
-			if err := flush(); err != nil {
-				return err
-			}
+			take(batch)
+			batch = nil
 		}
 	}
 	if err := cur.Err(); err != nil {
-		return fmt.Errorf("read offers of store %d: %w", a.plan.store, err)
+		return fmt.Errorf("read offers of store %d: %w", store, err)
 	}
-	return flush()
+	take(batch)
+	return nil
 }
 
-// join reads the products of the offers and applies the views.
-func (s *Store) join(ctx context.Context, a *Assortment, offers []*offer.Offer) error {
+// join reads the products of the offers and makes the views of both.
+func (s *Store) join(ctx context.Context, store int64, offers []*offer.Offer) ([]view.Offer, error) {
 	if len(offers) == 0 {
-		return nil
+		return nil, nil
 	}
 	ids := make(bson.A, len(offers))
 	for i, o := range offers {
@@ -94,21 +117,21 @@ func (s *Store) join(ctx context.Context, a *Assortment, offers []*offer.Offer) 
 	cur, err := s.products.Find(ctx, bson.D{{Key: "_id", Value: bson.D{{Key: "$in", Value: ids}}}},
 		options.Find().SetBatchSize(loadBatch).SetProjection(bson.D{{Key: "texts.description", Value: 0}}))
 	if err != nil {
-		return fmt.Errorf("read products of store %d: %w", a.plan.store, err)
+		return nil, fmt.Errorf("read products of store %d: %w", store, err)
 	}
 	var products []*catalog.Product
 	if err := cur.All(ctx, &products); err != nil {
-		return fmt.Errorf("read products of store %d: %w", a.plan.store, err)
+		return nil, fmt.Errorf("read products of store %d: %w", store, err)
 	}
 	byID := make(map[int64]*catalog.Product, len(products))
 	for _, p := range products {
 		byID[p.ID] = p
 	}
-	for _, o := range offers {
-		v := view.Join(byID[o.Product], o)
-		a.Apply(&v)
+	views := make([]view.Offer, len(offers))
+	for i, o := range offers {
+		views[i] = view.Join(byID[o.Product], o)
 	}
-	return nil
+	return views, nil
 }
 
 // hashes reads what is stored of the store's pages.
