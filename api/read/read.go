@@ -35,10 +35,10 @@ import (
 	"freshet/search"
 )
 
-// Pages are the documents of the category tree; tree.Store has them.
+// Pages are the documents of the category tree, part by part; tree.Store has them.
 type Pages interface {
-	Home(ctx context.Context, store int64, lang string) (tree.Home, error)
-	Node(ctx context.Context, store, category int64, lang string) (tree.Node, error)
+	Home(ctx context.Context, store int64, lang string, part int) (tree.Home, error)
+	Node(ctx context.Context, store, category int64, lang string, part int) (tree.Node, error)
 }
 
 // Products are the two documents of a product page, nil where there is none; Documents has them.
@@ -155,7 +155,9 @@ func (s *Shop) Register(server *api.Server) {
 	v1 := server.App().Group("/api/v1")
 	v1.Get("/stores", s.handle(dimensionStages, s.stores))
 	v1.Get("/stores/:store/home", s.handle(pageStages, s.home))
+	v1.Get("/stores/:store/home/parts/:part", s.handle(pageStages, s.home))
 	v1.Get("/stores/:store/categories/:category", s.handle(pageStages, s.category))
+	v1.Get("/stores/:store/categories/:category/parts/:part", s.handle(pageStages, s.categoryPart))
 	v1.Get("/stores/:store/products/:product", s.handle(productStages, s.product))
 	v1.Get("/stores/:store/products/:product/together", s.handle(togetherStages, s.together))
 	v1.Get("/stores/:store/picks", s.anyone(picksStages, s.picks))
@@ -189,6 +191,7 @@ type request struct {
 	item   string // the category, product or order of the path
 	index  string // of the path
 	facet  string // of the path
+	part   string // of the path, "" for the first
 	body   []byte
 	cursor string // of a walk, "" for none
 	who    caller
@@ -236,7 +239,7 @@ func (s *Shop) answer(c *fiber.Ctx, stages []string, who caller, f handler) erro
 	}
 	answer, err := f(ctx, &request{
 		query: q, store: c.Params("store"), item: cmp.Or(c.Params("category"), c.Params("product"), c.Params("order")), who: who,
-		index: param(c, "index"), facet: param(c, "facet"), body: bytes.Clone(c.Body()),
+		index: param(c, "index"), facet: param(c, "facet"), part: param(c, "part"), body: bytes.Clone(c.Body()),
 		accept: c.Get(fiber.HeaderAcceptLanguage), dims: s.cfg.Dimensions.Get(),
 	})
 	if err != nil {

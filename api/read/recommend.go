@@ -114,7 +114,7 @@ func (s *Shop) picks(ctx context.Context, r *request) (response, error) {
 		answer.Personal = len(answer.Cards)
 	}
 	if len(answer.Cards) < limit {
-		home, err := s.cfg.Pages.Home(ctx, st.ID, lang)
+		home, err := s.cfg.Pages.Home(ctx, st.ID, lang, 1)
 		if err != nil {
 			return response{}, err
 		}

@@ -52,16 +52,16 @@ type world struct {
 	refreshed int
 }
 
-func (w *world) Home(_ context.Context, store int64, lang string) (tree.Home, error) {
-	h, ok := w.homes[tree.HomeID(store, lang)]
+func (w *world) Home(_ context.Context, store int64, lang string, part int) (tree.Home, error) {
+	h, ok := w.homes[tree.PartID(tree.HomeID(store, lang), part)]
 	if w.fault != nil || !ok {
 		return h, errors.Join(w.fault, tree.ErrNotFound)
 	}
 	return h, nil
 }
 
-func (w *world) Node(_ context.Context, store, category int64, lang string) (tree.Node, error) {
-	n, ok := w.nodes[tree.NodeID(store, category, lang)]
+func (w *world) Node(_ context.Context, store, category int64, lang string, part int) (tree.Node, error) {
+	n, ok := w.nodes[tree.PartID(tree.NodeID(store, category, lang), part)]
 	if w.fault != nil {
 		return n, w.fault
 	}

@@ -42,7 +42,7 @@ func TestRebuild(t *testing.T) {
 	if !strings.Contains(out.String(), "4 pages of 0 offers written in") {
 		t.Errorf("output %q", out.String())
 	}
-	node, err := tree.NewStore(db, false).Node(t.Context(), 7, 1, "de")
+	node, err := tree.NewStore(db, false).Node(t.Context(), 7, 1, "de", 1)
 	if err != nil || node.Name != "Lebensmittel" {
 		t.Errorf("node %+v, %v", node, err)
 	}

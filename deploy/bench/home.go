@@ -133,7 +133,7 @@ func (m *mall) read(ctx context.Context, way string, cfg HomeConfig, taken *samp
 // home reads a page in one of the ways.
 func (m *mall) home(ctx context.Context, way string, store int64, lang string) ([]tree.Section, error) {
 	if way == wayPage {
-		page, err := m.pages.Home(ctx, store, lang)
+		page, err := m.pages.WholeHome(ctx, store, lang)
 		return page.Categories, err
 	}
 	var raw []byte

@@ -74,9 +74,9 @@ func (s *Stores) Documents(ctx context.Context, kind Kind) (Documents, error) {
 	case Offer:
 		return collect(ctx, s.Database.Collection("offers"), s.ids(), canonicalOffer)
 	case Node:
-		return collect(ctx, s.Database.Collection("nodes"), s.ids(), canonicalNode)
+		return collectPages(ctx, s.Database.Collection("nodes"), s.ids(), tree.NodeCap, canonicalNode)
 	case Home:
-		return collect(ctx, s.Database.Collection("homes"), s.ids(), canonicalHome)
+		return collectPages(ctx, s.Database.Collection("homes"), s.ids(), tree.HomeCap, canonicalHome)
 	case Order:
 		which := bson.D{}
 		if s.Store != 0 {
@@ -212,19 +212,19 @@ func canonicalLevel(s *alert.Stock) (string, any, bool, error) {
 	return s.ID, map[string]any{"levels": levels, "pending": len(s.Pending)}, len(levels) > 0, nil
 }
 
-func canonicalNode(n *tree.Node) (string, any, bool, error) {
-	return n.ID, map[string]any{
+func canonicalNode(n tree.Node) map[string]any {
+	return map[string]any{
 		"slug": n.Slug, "name": n.Name, "breadcrumbs": list(n.Breadcrumbs), "children": list(n.Children),
 		"count": n.Count, "cards": cards(n.Cards), "facets": list(n.Facets),
-	}, !n.Deleted, nil
+	}
 }
 
-func canonicalHome(h *tree.Home) (string, any, bool, error) {
+func canonicalHome(h tree.Home) map[string]any {
 	categories := []any{}
 	for _, c := range h.Categories {
 		categories = append(categories, map[string]any{"id": c.ID, "slug": c.Slug, "name": c.Name, "count": c.Count, "cards": cards(c.Cards)})
 	}
-	return h.ID, map[string]any{"categories": categories}, !h.Deleted, nil
+	return map[string]any{"categories": categories}
 }
 
 func cards(in []tree.Card) []any {

@@ -64,7 +64,7 @@ func (t *tour) categories(set *dimension.Set, treeID int64) (all []dimension.Cat
 
 func (t *tour) node(ctx context.Context, store dimension.Store, category dimension.Category, lang string) error {
 	h := Hop{Hop: "node", Where: "nodes/" + tree.NodeID(t.Store, category.ID, lang)}
-	n, err := t.pages.Node(ctx, t.Store, category.ID, lang)
+	n, err := t.pages.WholeNode(ctx, t.Store, category.ID, lang)
 	shown := store.Active && t.cfg.Dimensions.Get().Shown(category.ID)
 	mend := fmt.Sprintf("freshet reproject --store %s --category %d", t.Code, category.ID)
 	switch {
@@ -78,14 +78,14 @@ func (t *tour) node(ctx context.Context, store dimension.Store, category dimensi
 		h.Found, h.Version = true, n.Ver
 		h.from(n.Source)
 		h.Holds = fmt.Sprintf("%d offers in %s", n.Count, category.Slug)
-		t.card(&h, mend, n.Cards, n.Count, tree.NodeCards, n.LeftOut > 0)
+		t.card(&h, mend, n.Cards, n.Count, tree.NodeCards)
 	}
 	t.add(h)
 	return nil
 }
 
 // card compares the product's card on a page, or its absence, with the view.
-func (t *tour) card(h *Hop, mend string, cards []tree.Card, count, room int, cut bool) {
+func (t *tour) card(h *Hop, mend string, cards []tree.Card, count, room int) {
 	v := &t.docs.view
 	at := slices.IndexFunc(cards, func(c tree.Card) bool { return c.Product == t.Product })
 	visible := v.Visible && !v.Deleted
@@ -97,7 +97,7 @@ func (t *tour) card(h *Hop, mend string, cards []tree.Card, count, room int, cut
 	case at >= 0:
 		h.Holds += fmt.Sprintf(", the product is number %d", at+1)
 	case !visible:
-	case count > room || cut:
+	case count > room:
 		h.find(Note, "not-among-best", "raise offers.boost, or sell more of it",
 			"it is not among the %d best of %d: pages list what is in stock first, then by popularity times boost", len(cards), count)
 	default:
@@ -108,7 +108,7 @@ func (t *tour) card(h *Hop, mend string, cards []tree.Card, count, room int, cut
 // home looks whether the product is among the best of a section of the home page.
 func (t *tour) home(ctx context.Context, set *dimension.Set, store dimension.Store, lang string) error {
 	h := Hop{Hop: "home", Where: "homes/" + tree.HomeID(t.Store, lang)}
-	page, err := t.pages.Home(ctx, t.Store, lang)
+	page, err := t.pages.WholeHome(ctx, t.Store, lang)
 	switch {
 	case errors.Is(err, tree.ErrNotFound) && store.Active:
 		t.short(&h, treeStages, "page-missing", "freshet rebuild "+t.Code, "the home page is not there")
@@ -127,7 +127,7 @@ func (t *tour) home(ctx context.Context, set *dimension.Set, store dimension.Sto
 			}
 			s := page.Categories[i]
 			h.Holds = fmt.Sprintf("section %s with %d offers", s.Slug, s.Count)
-			t.card(&h, "freshet rebuild "+t.Code, s.Cards, s.Count, tree.HomeCards, page.LeftOut > 0)
+			t.card(&h, "freshet rebuild "+t.Code, s.Cards, s.Count, tree.HomeCards)
 		}
 	}
 	t.add(h)

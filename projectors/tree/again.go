@@ -77,6 +77,9 @@ func (s *state) distrust(category int64) {
 // forget drops what is known to be stored of a page: the next write puts it there if it is missing, and over what is there.
 func (s *state) forget(category int64) {
 	for _, lang := range s.plan.langs {
-		delete(s.stored, key{category, lang})
+		page := key{category, lang, 0}
+		for part := 1; part <= max(1, s.parts[page]); part++ {
+			delete(s.stored, page.at(part))
+		}
 	}
 }

@@ -268,7 +268,7 @@ func (it *item) shows(next *item, categories []int64) bool {
 }
 
 // firstImage returns the url of the first image, "" when there is none. The column is free-form JSON: what is no list of
-// objects with a url shows no image.
+// objects with a url shows no image, nor does a url that would be most of a page.
 func firstImage(images json.RawMessage) string {
 	if len(images) == 0 {
 		return ""
@@ -276,7 +276,7 @@ func firstImage(images json.RawMessage) string {
 	var list []struct {
 		URL string `json:"url"`
 	}
-	if err := json.Unmarshal(images, &list); err != nil || len(list) == 0 {
+	if err := json.Unmarshal(images, &list); err != nil || len(list) == 0 || len(list[0].URL) > maxImage {
 		return ""
 	}
 	return list[0].URL

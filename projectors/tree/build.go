@@ -5,12 +5,16 @@ package tree
 func (a *Assortment) node(pl *place, lang int) Node {
 	r := a.ranks[pl.id]
 	n := Node{
-		ID: NodeID(a.plan.store, pl.id, a.plan.langs[lang]), Store: a.plan.store, Category: pl.id, Lang: a.plan.langs[lang],
+		ID: NodeID(a.plan.store, pl.id, a.plan.langs[lang]), Store: a.plan.store, Category: pl.id, Lang: a.plan.langs[lang], Part: 1,
 		Slug: pl.slug, Name: pl.names[lang], Count: r.count, Cards: cards(a.show(r).cards, lang),
 		Facets:      a.summary(r),
 		Breadcrumbs: []Crumb{}, Children: make([]Child, 0, len(pl.children)),
 	}
-	for _, at := range pl.path() {
+	path := pl.path()
+	if len(path) > Crumbs {
+		path = append(path[:1:1], path[len(path)-Crumbs+1:]...)
+	}
+	for _, at := range path {
 		n.Breadcrumbs = append(n.Breadcrumbs, Crumb{ID: at.id, Slug: at.slug, Name: at.names[lang]})
 	}
 	for _, c := range pl.children {
@@ -22,7 +26,7 @@ func (a *Assortment) node(pl *place, lang int) Node {
 // homePage builds the store's home page in the plan's lang-th language.
 func (a *Assortment) homePage(lang int) Home {
 	h := Home{
-		ID: HomeID(a.plan.store, a.plan.langs[lang]), Store: a.plan.store, Lang: a.plan.langs[lang],
+		ID: HomeID(a.plan.store, a.plan.langs[lang]), Store: a.plan.store, Lang: a.plan.langs[lang], Part: 1,
 		Categories: make([]Section, 0, len(a.plan.top)),
 	}
 	for _, pl := range a.plan.top {

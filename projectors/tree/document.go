@@ -2,6 +2,10 @@
 // ("homes", "<store>:<lang>") and a node per category ("nodes", "<store>:<category>:<lang>") with its breadcrumbs, children
 // with counts and best cards.
 //
+// No document grows with the shop: a page that is more than a reader should load at once is cut into parts. The first is
+// under the page's own id and says what its readers look at first; what doesn't go into it follows in "<id>#2", "<id>#3" and
+// so on, and each part says which is the next (part.go).
+//
 // The worker that owns a store (its partition of the offer views and commands) keeps the store's Assortment in memory,
 // loaded from the offers and products on first touch, and rewrites the documents that a view or a dimension touches. The
 // API reads them through Store, one read by _id per page. Guarantee: when Handle has returned, every document of the
@@ -21,13 +25,23 @@ const (
 	NodeCards = 24
 )
 
-// How large a document may be, in bytes of BSON. What doesn't fit is left out from the end, cards first, and counted.
+// How large a document may be, in bytes of BSON, and how many sections of a home page or children of a category it lists at
+// most. What is more is in the page's next parts. The numbers end a part in shops as they are: where a part ends then
+// doesn't move when a count grows a digit. The bytes end it where texts are as long as the tables let them be.
 const (
-	HomeCap = 256 << 10
-	NodeCap = 64 << 10
+	HomeCap      = 256 << 10
+	NodeCap      = 64 << 10
+	HomeSections = 40
+	NodeChildren = 200
 )
 
-// Home is the document of a store's home page in one language: the shown categories at the top of its tree.
+// Crumbs is how many breadcrumbs a page shows: of a way that is longer, the root and the last ones.
+const Crumbs = 32
+
+// maxImage is the longest address of an image that a card shows, in bytes; the column is free-form.
+const maxImage = 2048
+
+// Home is the document of a store's home page in one language, or of a part of it: the shown categories at the top of its tree.
 type Home struct {
 	ID         string            `bson:"_id" json:"-"`
 	Ver        int64             `bson:"ver" json:"-"`
@@ -35,8 +49,9 @@ type Home struct {
 	Deleted    bool              `bson:"deleted,omitempty" json:"-"`
 	Store      int64             `bson:"store" json:"store"`
 	Lang       string            `bson:"lang" json:"lang"`
+	Part       int               `bson:"part" json:"part"` // from 1
 	Categories []Section         `bson:"categories" json:"categories"`
-	LeftOut    int               `bson:"left_out,omitempty" json:"left_out,omitempty"` // cards and sections past HomeCap
+	Next       int               `bson:"next,omitempty" json:"next,omitempty"` // part, 0 behind the last
 	Source     change.Provenance `bson:"source" json:"source"`
 }
 
@@ -49,7 +64,8 @@ type Section struct {
 	Cards []Card `bson:"cards" json:"cards"`
 }
 
-// Node is the document of a category page of a store in one language.
+// Node is the document of a category page of a store in one language, or of a part of it. Only the first has Slug, Name,
+// Breadcrumbs and Count.
 type Node struct {
 	ID          string            `bson:"_id" json:"-"`
 	Ver         int64             `bson:"ver" json:"-"`
@@ -58,6 +74,7 @@ type Node struct {
 	Store       int64             `bson:"store" json:"store"`
 	Category    int64             `bson:"category" json:"category"`
 	Lang        string            `bson:"lang" json:"lang"`
+	Part        int               `bson:"part" json:"part"` // from 1
 	Slug        string            `bson:"slug" json:"slug"`
 	Name        string            `bson:"name" json:"name"`
 	Breadcrumbs []Crumb           `bson:"breadcrumbs" json:"breadcrumbs"` // root first, the category itself last
@@ -65,7 +82,7 @@ type Node struct {
 	Count       int               `bson:"count" json:"count"`             // distinct visible offers in or below the category, less those its rules hide
 	Cards       []Card            `bson:"cards" json:"cards"`
 	Facets      []Facet           `bson:"facets" json:"facets"`
-	LeftOut     int               `bson:"left_out,omitempty" json:"left_out,omitempty"` // cards and children past NodeCap; facets too
+	Next        int               `bson:"next,omitempty" json:"next,omitempty"` // part, 0 behind the last
 	Source      change.Provenance `bson:"source" json:"source"`
 }
 
@@ -120,4 +137,12 @@ func HomeID(store int64, lang string) string { return strconv.FormatInt(store, 1
 // NodeID returns the _id of a category's page in a store.
 func NodeID(store, category int64, lang string) string {
 	return strconv.FormatInt(store, 10) + ":" + strconv.FormatInt(category, 10) + ":" + lang
+}
+
+// PartID returns the _id of a part of the page of an id, which is that of the first part itself.
+func PartID(page string, part int) string {
+	if part <= 1 {
+		return page
+	}
+	return page + "#" + strconv.Itoa(part)
 }

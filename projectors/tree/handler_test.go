@@ -168,12 +168,12 @@ func (s *shop) page(id string) page {
 	var p page
 	if k.category == 0 {
 		var h Home
-		h, err = s.store.Home(s.t.Context(), 7, k.lang)
+		h, err = s.store.Home(s.t.Context(), 7, k.lang, k.part)
 		h.Ver, h.Hash, h.Source = 0, 0, change.Provenance{}
 		p = h
 	} else {
 		var n Node
-		n, err = s.store.Node(s.t.Context(), 7, k.category, k.lang)
+		n, err = s.store.Node(s.t.Context(), 7, k.category, k.lang, k.part)
 		n.Ver, n.Hash, n.Source = 0, 0, change.Provenance{}
 		p = n
 	}
@@ -242,7 +242,7 @@ func TestHandle(t *testing.T) {
 		a2 := s.stock(1, 150, 111)
 		s.handle(h, s.views(a2, a)) // and the old one after it
 		s.check()
-		n, err := s.store.Node(t.Context(), 7, 111, "it")
+		n, err := s.store.Node(t.Context(), 7, 111, "it", 1)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -299,7 +299,7 @@ func TestReconcile(t *testing.T) {
 		next := s.handler()
 		s.handle(next, s.command(projectors.Dimensions))
 		s.check()
-		if _, err := s.store.Node(t.Context(), 7, 77, "it"); !errors.Is(err, ErrNotFound) {
+		if _, err := s.store.Node(t.Context(), 7, 77, "it", 1); !errors.Is(err, ErrNotFound) {
 			t.Errorf("superfluous page: %v, want %v", err, ErrNotFound)
 		}
 	})
@@ -408,7 +408,7 @@ func TestZombie(t *testing.T) {
 		}
 		s.check()
 
-		k := key{500, "it"}
+		k := key{500, "it", 1}
 		ghost := []write{{st, k, ghostly(k, st.next())}}
 		if err := s.store.write(t.Context(), ghost); !errors.Is(err, errFenced) {
 			t.Fatalf("a zombie's new page: %v, want it fenced", err)
@@ -429,7 +429,7 @@ func TestZombieBetweenLookAndWrite(t *testing.T) {
 	v := s.stock(1, 100, 11)
 	s.handle(zombie, s.views(v))
 	st := zombie.states[7]
-	k := key{500, "it"}
+	k := key{500, "it", 1}
 	ghost := []write{{st, k, ghostly(k, st.next())}}
 	lost := map[*state]bool{}
 	if err := s.store.reserve(t.Context(), ghost, lost); err != nil || len(lost) != 0 {
@@ -563,4 +563,43 @@ func TestEviction(t *testing.T) {
 	}
 	s.handle(h, s.views(s.stock(1, 120, 11)))
 	s.check()
+}
+
+// A page that needs several documents has them, keeps them over a change of owner, and loses those that it needs no more.
+func TestAPageInSeveralDocuments(t *testing.T) {
+	both(t, func(t *testing.T, s *shop) {
+		show := func(children int64) {
+			for id := range int64(NodeChildren + 5) {
+				s.world.put(1000+id, 2, id, id < children, "Figlia")
+			}
+		}
+		show(NodeChildren + 5)
+		v := s.stock(1, 100, 1000+NodeChildren)
+		s.handle(s.handler(), s.views(v))
+		s.check()
+		second, err := s.store.Node(t.Context(), 7, 2, "it", 2)
+		if err != nil || len(second.Children) != 5 || second.Children[0].Count != 1 {
+			t.Fatalf("the second part %+v, %v", second, err)
+		}
+		next := s.handler()
+		s.handle(next, s.views(v))
+		if next.stats.Written != 0 {
+			t.Errorf("%d documents written though all were right", next.stats.Written)
+		}
+		if _, err := s.db.Collection("nodes").DeleteOne(t.Context(), byID("7:2:it#2")); err != nil {
+			t.Fatal(err)
+		}
+		s.handle(next, s.command(projectors.Rebuild))
+		s.check()
+		whole, err := s.store.WholeNode(t.Context(), 7, 2, "it")
+		if err != nil || len(whole.Children) != NodeChildren+5 || whole.Name != "Casa" || whole.Next != 0 {
+			t.Errorf("the whole page has %d children, %v", len(whole.Children), err)
+		}
+		show(NodeChildren)
+		s.handle(next, s.command(projectors.Dimensions))
+		s.check()
+		if _, err := s.store.Node(t.Context(), 7, 2, "it", 2); !errors.Is(err, ErrNotFound) {
+			t.Errorf("the second part is still there: %v", err)
+		}
+	})
 }

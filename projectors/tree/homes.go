@@ -18,7 +18,8 @@ func NewHomes(dims *dimension.Set, store int64) *Homes {
 // Apply takes a view in, if none newer was taken before.
 func (h *Homes) Apply(v *view.Offer) { h.assortment.Apply(v) }
 
-// Changed builds the page of each language, or none at all where they show what they showed when it was last called.
+// Changed builds the page of each language, not cut into parts, or none at all where they show what they showed when it was
+// last called.
 func (h *Homes) Changed() []Home {
 	a := h.assortment
 	a.settle()

@@ -46,6 +46,9 @@ func (h *Handler) load(ctx context.Context, store int64, progress func(offers in
 	if st.stored, err = h.store.hashes(ctx, store); err != nil {
 		return nil, err
 	}
+	for k := range st.stored {
+		st.reach(k)
+	}
 	return st, nil
 }
 

@@ -30,7 +30,7 @@ func newMetrics(registry prometheus.Registerer) *metrics {
 		fenced:  counter("fenced_stores_total", "Stores that another worker had taken over."),
 		written: counter("pages_written_total", "Home and category pages written, tombstones included."),
 		evicted: counter("evicted_stores_total", "Stores dropped from memory for the budget."),
-		leftOut: counter("left_out_total", "Cards, facets, children and sections left out of pages for their size."),
+		leftOut: counter("left_out_total", "ALARM unless 0: cards, facets, children and sections that are too large for a page by themselves, and left out."),
 		rescans: counter("rescans_total", "Looks through all members of a category, since too many of its best had left."),
 		stores:  gauge("stores", "Stores in memory."),
 		bytes:   gauge("bytes", "Estimated size of the stores in memory."),

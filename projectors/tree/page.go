@@ -3,78 +3,47 @@ package tree
 import (
 	"crypto/sha256"
 	"encoding/binary"
-	"sort"
 )
 
 // page is a home or a node on its way to its collection.
 type page interface {
-	// shrink leaves out the last n of what may be left out, cards first; it is called on the page as built.
-	shrink(n int) page
 	// content is what readers see of it, and blank the sheet for that.
 	content() any
 	blank() sheet
+	// listed is how many sections or children it lists, and most how many of them a part does.
+	listed() int
+	most() int
+	// split cuts it into parts whose content takes at most so many bytes, and says how many entries don't go into any.
+	split(limit int) (parts []page, left int, err error)
 }
 
-func (n Node) shrink(by int) page {
-	n.LeftOut = by
-	kept := max(0, len(n.Cards)-by)
-	by -= len(n.Cards) - kept
-	n.Cards = n.Cards[:kept]
-	kept = max(0, len(n.Facets)-by)
-	by -= len(n.Facets) - kept
-	n.Facets = n.Facets[:kept]
-	n.Children = n.Children[:max(0, len(n.Children)-by)]
-	return n
-}
-
-// shrink takes the cards of the last sections first, then sections from the end.
-func (h Home) shrink(by int) page {
-	h.LeftOut = by
-	sections := append([]Section{}, h.Categories...)
-	for i := len(sections) - 1; i >= 0 && by > 0; i-- {
-		kept := max(0, len(sections[i].Cards)-by)
-		by -= len(sections[i].Cards) - kept
-		sections[i].Cards = sections[i].Cards[:kept]
-	}
-	h.Categories = sections[:max(0, len(sections)-by)]
-	return h
-}
-
-// sealed fits a page into its cap and returns its sheet with the hash of its content, which is above 0, and says how much
-// was left out. All three depend on the content alone.
-func sealed(p page, limit, parts int) (sheet, int, error) {
+// sealed fits a page into one sheet, or into several of which none is above its cap, with the hash of each one's content,
+// which is above 0. They depend on the content alone. It says how many entries are left out since they are larger than a
+// part by themselves, which the tables' constraints rule out.
+func sealed(p page, limit int) (sheets []sheet, left int, err error) {
+	limit -= sheetOverhead
 	s, err := filled(p)
 	if err != nil {
-		return sheet{}, 0, err
+		return nil, 0, err
 	}
-	limit -= sheetOverhead
-	dropped := 0
-	if len(s.Page) > limit {
-		dropped = sort.Search(parts, func(n int) bool {
-			smaller, e := filled(p.shrink(n))
-			if e != nil {
-				err = e
-			}
-			return len(smaller.Page) <= limit
-		})
-		if err != nil {
-			return sheet{}, 0, err
-		}
-		if s, err = filled(p.shrink(dropped)); err != nil {
-			return sheet{}, 0, err
-		}
+	if len(s.Page) <= limit && p.listed() <= p.most() {
+		return []sheet{hashed(s)}, 0, nil
 	}
-	sum := sha256.Sum256([]byte(s.Page))
-	s.Hash = int64(max(1, binary.BigEndian.Uint64(sum[:8])>>1))
-	return s, dropped, nil
+	parts, left, err := p.split(limit)
+	if err != nil {
+		return nil, 0, err
+	}
+	for _, part := range parts {
+		if s, err = filled(part); err != nil {
+			return nil, 0, err
+		}
+		sheets = append(sheets, hashed(s))
+	}
+	return sheets, left, nil
 }
 
-func (n Node) parts() int { return len(n.Cards) + len(n.Facets) + len(n.Children) }
-
-func (h Home) parts() int {
-	n := len(h.Categories)
-	for _, s := range h.Categories {
-		n += len(s.Cards)
-	}
-	return n
+func hashed(s sheet) sheet {
+	sum := sha256.Sum256([]byte(s.Page))
+	s.Hash = int64(max(1, binary.BigEndian.Uint64(sum[:8])>>1))
+	return s
 }

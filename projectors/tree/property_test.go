@@ -172,8 +172,12 @@ func drawRule(t *rapid.T, w *world) {
 	w.rules = append(w.rules, r)
 }
 
-// differ describes the first difference of two shelves, "" for none.
+// differ describes the first difference of two shelves, "" for none; pages are looked at with all their parts.
 func differ(want, got shelf) string {
+	got, err := got.whole()
+	if err != nil {
+		return err.Error()
+	}
 	for id, page := range want {
 		if !reflect.DeepEqual(page, got[id]) {
 			return fmt.Sprintf("page %s\nwant %s\ngot  %s", id, pretty(page), pretty(got[id]))

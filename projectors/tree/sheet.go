@@ -20,6 +20,7 @@ type sheet struct {
 	Store    int64             `bson:"store"`
 	Category int64             `bson:"category,omitempty"`
 	Lang     string            `bson:"lang"`
+	Part     int               `bson:"part,omitempty"`
 	Page     string            `bson:"page,omitempty"`
 	Source   change.Provenance `bson:"source"`
 }
@@ -27,38 +28,38 @@ type sheet struct {
 // sheetOverhead is more than a sheet holds beside its page, in bytes.
 const sheetOverhead = 512
 
-// nodeContent is the part of a Node that readers see.
+// nodeContent is what readers see of a Node.
 type nodeContent struct {
-	Slug        string  `json:"slug"`
-	Name        string  `json:"name"`
-	Breadcrumbs []Crumb `json:"breadcrumbs"`
+	Slug        string  `json:"slug,omitempty"`
+	Name        string  `json:"name,omitempty"`
+	Breadcrumbs []Crumb `json:"breadcrumbs,omitempty"`
 	Children    []Child `json:"children"`
-	Count       int     `json:"count"`
+	Count       int     `json:"count,omitempty"`
 	Cards       []Card  `json:"cards"`
 	Facets      []Facet `json:"facets"`
-	LeftOut     int     `json:"left_out,omitempty"`
+	Next        int     `json:"next,omitempty"`
 }
 
-// homeContent is the part of a Home that readers see.
+// homeContent is what readers see of a Home.
 type homeContent struct {
 	Categories []Section `json:"categories"`
-	LeftOut    int       `json:"left_out,omitempty"`
+	Next       int       `json:"next,omitempty"`
 }
 
 func (n Node) content() any {
-	return nodeContent{n.Slug, n.Name, n.Breadcrumbs, n.Children, n.Count, n.Cards, n.Facets, n.LeftOut}
+	return nodeContent{n.Slug, n.Name, n.Breadcrumbs, n.Children, n.Count, n.Cards, n.Facets, n.Next}
 }
 
 func (n Node) blank() sheet {
 	return sheet{
-		ID: n.ID, Ver: n.Ver, Hash: n.Hash, Deleted: n.Deleted, Store: n.Store, Category: n.Category, Lang: n.Lang, Source: n.Source,
+		ID: n.ID, Ver: n.Ver, Hash: n.Hash, Deleted: n.Deleted, Store: n.Store, Category: n.Category, Lang: n.Lang, Part: n.Part, Source: n.Source,
 	}
 }
 
-func (h Home) content() any { return homeContent{h.Categories, h.LeftOut} }
+func (h Home) content() any { return homeContent{h.Categories, h.Next} }
 
 func (h Home) blank() sheet {
-	return sheet{ID: h.ID, Ver: h.Ver, Hash: h.Hash, Deleted: h.Deleted, Store: h.Store, Lang: h.Lang, Source: h.Source}
+	return sheet{ID: h.ID, Ver: h.Ver, Hash: h.Hash, Deleted: h.Deleted, Store: h.Store, Lang: h.Lang, Part: h.Part, Source: h.Source}
 }
 
 // filled is the sheet of a page.
@@ -91,8 +92,8 @@ func (n *Node) UnmarshalBSON(raw []byte) error {
 	var c nodeContent
 	s, err := unmarshal(raw, &c)
 	*n = Node{
-		ID: s.ID, Ver: s.Ver, Hash: s.Hash, Deleted: s.Deleted, Store: s.Store, Category: s.Category, Lang: s.Lang, Source: s.Source,
-		Slug: c.Slug, Name: c.Name, Breadcrumbs: c.Breadcrumbs, Children: c.Children, Count: c.Count, Cards: c.Cards, Facets: c.Facets, LeftOut: c.LeftOut,
+		ID: s.ID, Ver: s.Ver, Hash: s.Hash, Deleted: s.Deleted, Store: s.Store, Category: s.Category, Lang: s.Lang, Part: max(1, s.Part), Source: s.Source,
+		Slug: c.Slug, Name: c.Name, Breadcrumbs: c.Breadcrumbs, Children: c.Children, Count: c.Count, Cards: c.Cards, Facets: c.Facets, Next: c.Next,
 	}
 	return err
 }
@@ -102,8 +103,8 @@ func (h *Home) UnmarshalBSON(raw []byte) error {
 	var c homeContent
 	s, err := unmarshal(raw, &c)
 	*h = Home{
-		ID: s.ID, Ver: s.Ver, Hash: s.Hash, Deleted: s.Deleted, Store: s.Store, Lang: s.Lang, Source: s.Source,
-		Categories: c.Categories, LeftOut: c.LeftOut,
+		ID: s.ID, Ver: s.Ver, Hash: s.Hash, Deleted: s.Deleted, Store: s.Store, Lang: s.Lang, Part: max(1, s.Part), Source: s.Source,
+		Categories: c.Categories, Next: c.Next,
 	}
 	return err
 }

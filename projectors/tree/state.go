@@ -2,6 +2,7 @@ package tree
 
 import (
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -17,31 +18,43 @@ const (
 	unknown int64 = -1 // of a document whose write has begun and not been answered
 )
 
-// key names a page of a store; category 0 is the home page.
+// key names a part of a page of a store; category 0 is the home page.
 type key struct {
 	category int64
 	lang     string
+	part     int // from 1
 }
+
+// at is the key of another part of the page; part 0 stands for the page as a whole.
+func (k key) at(part int) key { return key{k.category, k.lang, part} }
 
 func (k key) id(store int64) string {
 	if k.category == 0 {
-		return HomeID(store, k.lang)
+		return PartID(HomeID(store, k.lang), k.part)
 	}
-	return NodeID(store, k.category, k.lang)
+	return PartID(NodeID(store, k.category, k.lang), k.part)
 }
 
 // parseKey is the inverse of id.
 func parseKey(id string) (key, error) {
-	parts := strings.Split(id, ":")
-	switch len(parts) {
+	page, number, several := strings.Cut(id, "#")
+	part := 1
+	if several {
+		var err error
+		if part, err = strconv.Atoi(number); err != nil || part < 2 {
+			return key{}, fmt.Errorf("page id %q: %q is no part behind the first", id, number)
+		}
+	}
+	words := strings.Split(page, ":")
+	switch len(words) {
 	case 2:
-		return key{0, parts[1]}, nil
+		return key{0, words[1], part}, nil
 	case 3:
-		category, err := strconv.ParseInt(parts[1], 10, 64)
+		category, err := strconv.ParseInt(words[1], 10, 64)
 		if err != nil {
 			return key{}, fmt.Errorf("page id %q: %w", id, err)
 		}
-		return key{category, parts[2]}, nil
+		return key{category, words[2], part}, nil
 	}
 	return key{}, fmt.Errorf("page id %q: want <store>:<lang> or <store>:<category>:<lang>", id)
 }
@@ -52,6 +65,7 @@ type state struct {
 	epoch  int64         // ours, as taken from the fence at load
 	seq    int64         // of the last version given
 	stored map[key]int64 // content hash of every document there is
+	parts  map[key]int   // how many documents there may be of a page that was ever in several parts, by the page
 	swept  bool          // no document is stored that the plan has no page for
 	used   int64         // the handler's clock at last use
 }
@@ -70,37 +84,62 @@ func (s *state) changes(all bool) (writes []write, dropped int, err error) {
 		s.replan(s.plan)
 	}
 	s.settle()
-	add := func(k key, p page, limit, parts int) error {
-		doc, left, err := sealed(p, limit, parts)
+	add := func(k key, p page, limit int) error {
+		sheets, left, err := sealed(p, limit)
 		if err != nil {
 			return err
 		}
-		if s.stored[k] == doc.Hash && !all {
-			return nil
-		}
-		if dropped += left; failpoint.OneIn("drop-page-N") {
-			s.stored[k] = doc.Hash
-			return nil
-		}
-		doc.Ver, doc.Source = s.next(), s.source
-		writes = append(writes, write{s, k, doc})
+		dropped += left
+		writes = append(writes, s.renewed(k, sheets, all)...)
 		return nil
 	}
 	for i, lang := range s.plan.langs {
 		if s.home {
-			h := s.homePage(i)
-			if err := add(key{0, lang}, h, HomeCap, h.parts()); err != nil {
+			if err := add(key{0, lang, 0}, s.homePage(i), HomeCap); err != nil {
 				return nil, 0, err
 			}
 		}
 		for id := range s.changed {
-			n := s.node(s.plan.places[id], i)
-			if err := add(key{id, lang}, n, NodeCap, n.parts()); err != nil {
+			if err := add(key{id, lang, 0}, s.node(s.plan.places[id], i), NodeCap); err != nil {
 				return nil, 0, err
 			}
 		}
 	}
 	return append(writes, s.tombstones()...), dropped, nil
+}
+
+// renewed lists the parts of a page that are not what is stored, all when all is set, and those behind its last that should
+// be no more. The last come first: what a part calls its next is there before it.
+func (s *state) renewed(page key, sheets []sheet, all bool) (writes []write) {
+	for i, doc := range slices.Backward(sheets) {
+		k := page.at(i + 1)
+		if s.stored[k] == doc.Hash && !all {
+			continue
+		}
+		if failpoint.OneIn("drop-page-N") {
+			s.stored[k] = doc.Hash
+			continue
+		}
+		doc.Ver, doc.Source = s.next(), s.source
+		writes = append(writes, write{s, k, doc})
+	}
+	for part := len(sheets) + 1; part <= s.parts[page] && !failpoint.Enabled("forget-tombstone"); part++ {
+		if hash, known := s.stored[page.at(part)]; !known || hash != noPage {
+			writes = append(writes, write{s, page.at(part), tombstone(s.plan.store, page.at(part), s.next())})
+		}
+	}
+	s.reach(page.at(len(sheets)))
+	return writes
+}
+
+// reach notes that a part may be stored.
+func (s *state) reach(k key) {
+	if page := k.at(0); k.part > max(1, s.parts[page]) {
+		if s.parts == nil {
+			s.parts = map[key]int{}
+		}
+		s.parts[page] = k.part
+	}
 }
 
 // tombstones lists the stored documents that the plan has no page for: of a closed store, a hidden category, a language
@@ -124,7 +163,7 @@ func (s *state) tombstones() (writes []write) {
 
 // tombstone is the document of a page that is no more.
 func tombstone(store int64, k key, ver int64) sheet {
-	return sheet{ID: k.id(store), Ver: ver, Hash: noPage, Deleted: true, Store: store, Category: k.category, Lang: k.lang}
+	return sheet{ID: k.id(store), Ver: ver, Hash: noPage, Deleted: true, Store: store, Category: k.category, Lang: k.lang, Part: k.part}
 }
 
 // next gives the next version, above all that were given under this epoch and before it.

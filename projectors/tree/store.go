@@ -34,28 +34,30 @@ func NewStore(db *mongo.Database, grouped bool) *Store {
 	}
 }
 
-// Home returns a store's home page in a language, by one read of its _id.
-func (s *Store) Home(ctx context.Context, store int64, lang string) (Home, error) {
+// Home returns a part of a store's home page in a language, counted from 1, by one read of its _id.
+func (s *Store) Home(ctx context.Context, store int64, lang string, part int) (Home, error) {
 	var h Home
-	err := find(ctx, s.homes, HomeID(store, lang), &h)
+	id := PartID(HomeID(store, lang), part)
+	err := find(ctx, s.homes, id, &h)
 	if err == nil && h.Deleted {
 		err = ErrNotFound
 	}
 	if err != nil {
-		return Home{}, fmt.Errorf("home page %s: %w", HomeID(store, lang), err)
+		return Home{}, fmt.Errorf("home page %s: %w", id, err)
 	}
 	return h, nil
 }
 
-// Node returns a category's page in a store and a language, by one read of its _id.
-func (s *Store) Node(ctx context.Context, store, category int64, lang string) (Node, error) {
+// Node returns a part of a category's page in a store and a language, counted from 1, by one read of its _id.
+func (s *Store) Node(ctx context.Context, store, category int64, lang string, part int) (Node, error) {
 	var n Node
-	err := find(ctx, s.nodes, NodeID(store, category, lang), &n)
+	id := PartID(NodeID(store, category, lang), part)
+	err := find(ctx, s.nodes, id, &n)
 	if err == nil && n.Deleted {
 		err = ErrNotFound
 	}
 	if err != nil {
-		return Node{}, fmt.Errorf("category page %s: %w", NodeID(store, category, lang), err)
+		return Node{}, fmt.Errorf("category page %s: %w", id, err)
 	}
 	return n, nil
 }

@@ -159,7 +159,7 @@ func scratch(w *world, store int64, newest map[int64]*view.Offer) shelf {
 		return pages
 	}
 	for _, lang := range s.Languages {
-		home := Home{ID: HomeID(store, lang), Store: store, Lang: lang, Categories: []Section{}}
+		home := Home{ID: HomeID(store, lang), Store: store, Lang: lang, Part: 1, Categories: []Section{}}
 		for _, top := range w.Children(s.TreeID, nil) {
 			if !top.Active {
 				continue
@@ -174,7 +174,7 @@ func scratch(w *world, store int64, newest map[int64]*view.Offer) shelf {
 
 func (w *world) grow(pages shelf, store int64, lang string, c dimension.Category, above []Crumb, newest map[int64]*view.Offer) Node {
 	n := Node{
-		ID: NodeID(store, c.ID, lang), Store: store, Category: c.ID, Lang: lang, Slug: c.Slug, Name: w.CategoryName(c.ID, lang),
+		ID: NodeID(store, c.ID, lang), Store: store, Category: c.ID, Lang: lang, Part: 1, Slug: c.Slug, Name: w.CategoryName(c.ID, lang),
 		Children: []Child{}, Cards: []Card{},
 	}
 	n.Breadcrumbs = append(slices.Clone(above), Crumb{c.ID, n.Slug, n.Name})

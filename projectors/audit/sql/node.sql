@@ -3,7 +3,8 @@ select f.store_id || ':' || c.id || ':' || f.lang as key, jsonb_build_object(
   'slug', c.slug, 'name', n.name,
   'breadcrumbs', (select jsonb_agg(jsonb_build_object('id', a.id, 'slug', a.slug, 'name', an.name) order by i.ord)
                   from unnest(c.ids) with ordinality as i(id, ord) join audit_shown a on a.id = i.id
-                  join audit_name an on an.id = a.id and an.lang = f.lang),
+                  join audit_name an on an.id = a.id and an.lang = f.lang
+                  where i.ord = 1 or i.ord > cardinality(c.ids) - 31),
   'children', coalesce((select jsonb_agg(jsonb_build_object('id', k.id, 'slug', k.slug, 'name', kn.name, 'count', coalesce(kc.n, 0)) order by k.position, k.id)
                         from audit_shown k join audit_name kn on kn.id = k.id and kn.lang = f.lang
                         left join audit_count kc on kc.store_id = f.store_id and kc.category_id = k.id

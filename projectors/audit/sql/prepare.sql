@@ -136,7 +136,7 @@ create unique index on audit_text (store_id, product_id, lang);
 create temp table audit_card on commit drop as
 select m.store_id, m.category_id, m.rank, t.lang, jsonb_build_object(
   'product', v.product_id, 'title', t.title, 'slug', t.slug, 'price', v.price, 'list_price', v.list_amount,
-  'image', v.image, 'brand', v.brand_name, 'in_stock', v.available > 0, 'low_stock', v.low_stock,
+  'image', case when octet_length(v.image) <= 2048 then v.image else '' end, 'brand', v.brand_name, 'in_stock', v.available > 0, 'low_stock', v.low_stock,
   'rating', v.rating, 'reviews', v.reviews) as card
 from audit_member m
 join audit_visible v on v.store_id = m.store_id and v.product_id = m.product_id
