@@ -1,8 +1,9 @@
-// Package admin is the API for operators: it explains where a product is, rebuilds a store or a part of it while live, orders
+// Package admin is the API for operators: it explains where a product is, rebuilds a store, a part of it or all while live, orders
 // and steers ingest's snapshots, pauses, resumes and replays the stages, says how far each is, lists the alarms that stand, and shows what could not be
 // applied and sends it again. Operators and their scripts call it over HTTP, on a listener and with a token of its own.
 //
-// Guarantee: a rebuild that was answered 202 is on the command topic for good, in order with the store's other changes;
+// Guarantee: a rebuild of a store that was answered 202 is on the command topic for good, in order with the store's other
+// changes, and one of all stores is in MongoDB and is carried out to its end, over any restart;
 // a signal to ingest that was answered 202 is in the log of Postgres; what was asked of a stage is in MongoDB and holds
 // until it is taken back. Everything else only reads.
 package admin
@@ -49,6 +50,7 @@ type Config struct {
 	Letters    Letters
 	Alarms     Alarms
 	Pages      Pages
+	Rebuilds   Rebuilds
 	Controls   *control.Store
 	Ingest     Ingest
 	Explainer  Explainer
@@ -72,6 +74,9 @@ func (d *Desk) Register(server *api.Server) error {
 	v1 := server.App().Group("/admin/v1", guard)
 	v1.Post("/stores/:store/rebuild", d.rebuild)
 	v1.Get("/stores/:store/rebuild", d.rebuilt)
+	v1.Post("/rebuild", d.rebuildAll)
+	v1.Get("/rebuild", d.rebuildOfAll)
+	v1.Post("/rebuild/stop", d.stopRebuild)
 	v1.Get("/snapshots", d.snapshots)
 	v1.Post("/snapshots", d.orderSnapshot)
 	for _, kind := range []string{"pause", "resume", "stop"} {

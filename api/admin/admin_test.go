@@ -32,6 +32,7 @@ import (
 	"freshet/projectors/control"
 	"freshet/projectors/dimension"
 	"freshet/projectors/progress"
+	"freshet/projectors/rebuild"
 	"freshet/projectors/replay"
 	"freshet/projectors/tree"
 )
@@ -82,7 +83,7 @@ func newDesk(t *testing.T, line admin.Ingest) *desk {
 	a := admin.New(admin.Config{
 		Alarms: d.alarms, Pages: d.pages,
 		Prefix: prefix, Publisher: producer, Ingest: line, Dimensions: dimensions(t, db), Letters: replay.New(d.client, prefix),
-		Controls:  control.Open(db),
+		Controls: control.Open(db), Rebuilds: rebuild.Open(db),
 		Explainer: shelf{},
 		Progress:  marks{"ingest": {LSN: 1000, Time: time.Now()}, "tree": {LSN: 900, Time: time.Now().Add(-time.Second)}},
 	})

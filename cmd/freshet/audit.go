@@ -123,6 +123,19 @@ func (a *auditor) named(ctx context.Context, name string) (id int64, err error) 
 	return id, err
 }
 
+// stores lists the stores by id.
+func (a *auditor) stores(ctx context.Context) (ids []int64, err error) {
+	err = a.withPostgres(ctx, func(conn *pgx.Conn) error {
+		rows, err := conn.Query(ctx, "select id from stores order by id")
+		if err != nil {
+			return err
+		}
+		ids, err = pgx.CollectRows(rows, pgx.RowTo[int64])
+		return err
+	})
+	return ids, err
+}
+
 func (a *auditor) withPostgres(ctx context.Context, f func(*pgx.Conn) error) (err error) {
 	conn, err := pgx.Connect(ctx, a.postgresURL)
 	if err != nil {
@@ -204,17 +217,7 @@ func (a *auditor) patrol(ctx context.Context, budget float64) error {
 		Tell: func(ctx context.Context, store int64, wrong map[audit.Kind][]audit.Difference) error {
 			return alarms.Look(ctx, store, findings(wrong), time.Now())
 		},
-		Stores: func(ctx context.Context) (ids []int64, err error) {
-			err = a.withPostgres(ctx, func(conn *pgx.Conn) error {
-				rows, err := conn.Query(ctx, "select id from stores order by id")
-				if err != nil {
-					return err
-				}
-				ids, err = pgx.CollectRows(rows, pgx.RowTo[int64])
-				return err
-			})
-			return ids, err
-		},
+		Stores: a.stores,
 		Look: func(ctx context.Context, store int64) (audit.Report, error) {
 			report, _, err := a.look(ctx, store, false)
 			return report, err

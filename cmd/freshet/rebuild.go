@@ -18,10 +18,12 @@ import (
 
 // rebuildOptions are the settings of rebuild alone.
 type rebuildOptions struct {
-	wait   time.Duration
-	reason string
-	all    bool
-	from   int64
+	wait                    time.Duration
+	reason                  string
+	all, rows, status, stop bool
+	rate                    int
+	budget                  float64
+	json                    bool
 }
 
 func newRebuildCommand(s *settings) *cobra.Command {
@@ -33,9 +35,13 @@ func newRebuildCommand(s *settings) *cobra.Command {
 and search documents anew. Readers see the old pages until the new ones replace them, one by one.
 The request is durable when the command ends; with --wait it ends when the pages are written.
 
-With --all it takes one store after the other, by id; with --wait the next one only when the pages of the
-last are written, so that the load stays that of one store. A run that was broken off goes on with --from.`,
-		Example: "  freshet rebuild milano-centro --wait\n  freshet rebuild --all --wait\n  freshet rebuild --all --wait --from 812",
+With --all it takes one store after the other, by id: it has the pages and search documents made again,
+compares all documents of the store with what SQL says, mends what differs, and only then takes the next.
+With --rows every row is first published again by ingest, and a delete for each that the topics know and
+the tables have no more, so that the product, offer and order documents are folded anew. A run that was broken off goes on where it was,
+with the same command or in the admin process; --status shows how far it is, --stop ends it before the
+next store. It fails if a document is wrong and can't be mended.`,
+		Example: "  freshet rebuild milano-centro --wait\n  freshet rebuild --all --rows --rate 5000 --budget 0.5\n  freshet rebuild --status",
 		GroupID: "data",
 		Args:    cobra.MaximumNArgs(1),
 		RunE:    func(cmd *cobra.Command, args []string) error { return s.rebuild(cmd.Context(), args, o) },
@@ -43,14 +49,23 @@ last are written, so that the load stays that of one store. A run that was broke
 	cmd.Flags().DurationVar(&o.wait, "wait", 0, "wait until the pages are written, and say how it goes; --wait alone is --wait=10m")
 	cmd.Flags().Lookup("wait").NoOptDefVal = "10m"
 	cmd.Flags().BoolVar(&o.all, "all", false, "all stores, closed ones too")
-	cmd.Flags().Int64Var(&o.from, "from", 0, "with --all, begin at the store of this id")
+	cmd.Flags().BoolVar(&o.rows, "rows", false, "with --all, publish every row again first")
+	cmd.Flags().IntVar(&o.rate, "rate", 0, "with --rows, rows a second at most, 0 for as many as go; too many and the shop's database feels it")
+	cmd.Flags().Float64Var(&o.budget, "budget", 1, "with --all, the share of the time to spend on stores, up to 1; it rests for the other part")
+	cmd.Flags().BoolVar(&o.status, "status", false, "show how the newest rebuild of all stores goes, or went")
+	cmd.Flags().BoolVar(&o.stop, "stop", false, "end the rebuild of all stores before its next store")
+	cmd.Flags().BoolVar(&o.json, "json", false, "with --status, print for machines")
+	cmd.MarkFlagsMutuallyExclusive("all", "status", "stop")
 	cmd.Flags().StringVar(&o.reason, "reason", "asked for on the command line", "why, for the projectors' log")
 	return cmd
 }
 
 func (s *settings) rebuild(ctx context.Context, names []string, o rebuildOptions) (err error) {
-	if o.all == (len(names) == 1) {
+	if (o.all || o.status || o.stop) == (len(names) == 1) {
 		return errors.New("rebuild which store? name one, or give --all")
+	}
+	if len(names) == 0 {
+		return s.rebuildEverything(ctx, o)
 	}
 	client, err := mongo.Connect(options.Client().ApplyURI(s.mongoURL).SetAppName("freshet rebuild"))
 	if err != nil {
@@ -63,31 +78,11 @@ func (s *settings) rebuild(ctx context.Context, names []string, o rebuildOptions
 		return err
 	}
 	pages := tree.NewStore(db, false)
-	if o.all {
-		return s.rebuildAll(ctx, dims.Get(), pages, o)
-	}
 	store, ok := dims.Get().StoreNamed(names[0])
 	if !ok {
 		return fmt.Errorf("there is no store %q; the read API lists them at /api/v1/stores", names[0])
 	}
 	return s.rebuildStore(ctx, dims.Get(), store, pages, o)
-}
-
-// rebuildAll rebuilds the stores one after the other. On an error it says where to go on.
-func (s *settings) rebuildAll(ctx context.Context, dims *dimension.Set, pages *tree.Store, o rebuildOptions) error {
-	stores := dims.Stores()
-	for i, store := range stores {
-		if store.ID < o.from {
-			continue
-		}
-		if err := s.printf("store %d, %d of %d: ", store.ID, i+1, len(stores)); err != nil {
-			return err
-		}
-		if err := s.rebuildStore(ctx, dims, store, pages, o); err != nil {
-			return fmt.Errorf("%w; go on with --from %d", err, store.ID)
-		}
-	}
-	return nil
 }
 
 func (s *settings) rebuildStore(ctx context.Context, dims *dimension.Set, store dimension.Store, pages *tree.Store, o rebuildOptions) error {

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"errors"
 	"strings"
 	"testing"
 	"time"
@@ -16,6 +17,7 @@ import (
 	"freshet/ingest/broker"
 	"freshet/ingest/topic"
 	"freshet/projectors/dimension"
+	"freshet/projectors/rebuild"
 	"freshet/projectors/tree"
 )
 
@@ -50,8 +52,14 @@ func TestRebuild(t *testing.T) {
 		t.Errorf("an unknown store: %v", err)
 	}
 	out.Reset()
-	if err := run(t.Context(), []string{"rebuild", "--all", "--wait=60s"}, env, &out, &diagnostics); err != nil || !strings.Contains(out.String(), "store 7, 1 of 1: ") {
-		t.Errorf("all stores: %v, %q", err, out.String())
+	if err := run(t.Context(), []string{"rebuild", "--status"}, env, &out, &diagnostics); err != nil || out.String() != "all stores were never rebuilt\n" {
+		t.Errorf("the status: %v, %q", err, out.String())
+	}
+	if err := run(t.Context(), []string{"rebuild", "--stop"}, env, &out, &diagnostics); !errors.Is(err, rebuild.ErrNone) {
+		t.Errorf("a stop of nothing: %v", err)
+	}
+	if err := run(t.Context(), []string{"rebuild", "--all", "--budget", "2"}, env, &out, &diagnostics); err == nil || !strings.Contains(err.Error(), "budget") {
+		t.Errorf("a budget of 2: %v", err)
 	}
 	for _, args := range [][]string{{"rebuild"}, {"rebuild", "centro", "--all"}} {
 		if err := run(t.Context(), args, env, &out, &diagnostics); err == nil || !strings.Contains(err.Error(), "which store") {

@@ -17,8 +17,7 @@ import (
 // repairPoll is the time between two looks at how a part of a repair goes.
 const repairPoll = 100 * time.Millisecond
 
-// repair mends what is wrong and looks again. What is folded from rows comes first: what is made of it would be made of
-// wrong documents.
+// repair mends what is wrong and looks again.
 func (a *auditor) repair(ctx context.Context, store int64, asJSON bool) error {
 	report, mend, err := a.look(ctx, store, true)
 	if err != nil {
@@ -32,28 +31,9 @@ func (a *auditor) repair(ctx context.Context, store int64, asJSON bool) error {
 			return err
 		}
 	}
-	for _, r := range mend.Rereads {
-		if err := a.reread(ctx, r); err != nil {
-			return fmt.Errorf("publish %d rows of %s again: %w", len(r.Keys), r.Table, err)
-		}
-		if err := a.say(asJSON, "%d rows of %s were published again\n", len(r.Keys), r.Table); err != nil {
-			return err
-		}
-	}
-	// The documents are right once the stages have passed the rows that were published just now.
-	if report, mend, err = a.look(ctx, store, true); err != nil {
+	report, err = a.mend(ctx, store, mend, func(format string, args ...any) error { return a.say(asJSON, format, args...) })
+	if err != nil {
 		return err
-	}
-	if err := a.command(ctx, mend.Commands); err != nil {
-		return err
-	}
-	if err := a.say(asJSON, "%d commands to make pages and search documents again were carried out\n", len(mend.Commands)); err != nil {
-		return err
-	}
-	if len(mend.Commands) > 0 {
-		if report, _, err = a.look(ctx, store, false); err != nil {
-			return err
-		}
 	}
 	if err := a.printReport(report, asJSON); err != nil {
 		return err
@@ -62,6 +42,34 @@ func (a *auditor) repair(ctx context.Context, store int64, asJSON bool) error {
 		return fmt.Errorf("%d documents: %w", n, audit.ErrUnmended)
 	}
 	return nil
+}
+
+// mend carries a repair out, telling what it has done, and returns what is wrong after it. What is folded from rows comes
+// first: what is made of it would be made of wrong documents.
+func (a *auditor) mend(ctx context.Context, store int64, mend audit.Repair, tell func(format string, args ...any) error) (audit.Report, error) {
+	for _, r := range mend.Rereads {
+		if err := a.reread(ctx, r); err != nil {
+			return nil, fmt.Errorf("publish %d rows of %s again: %w", len(r.Keys), r.Table, err)
+		}
+		if err := tell("%d rows of %s were published again\n", len(r.Keys), r.Table); err != nil {
+			return nil, err
+		}
+	}
+	// The documents are right once the stages have passed the rows that were published just now.
+	report, mend, err := a.look(ctx, store, true)
+	if err != nil {
+		return nil, err
+	}
+	if err := a.command(ctx, mend.Commands, "an audit found it wrong"); err != nil {
+		return nil, err
+	}
+	if err := tell("%d commands to make pages and search documents again were carried out\n", len(mend.Commands)); err != nil {
+		return nil, err
+	}
+	if len(mend.Commands) > 0 {
+		report, _, err = a.look(ctx, store, false)
+	}
+	return report, err
 }
 
 func (a *auditor) say(quiet bool, format string, args ...any) error {
@@ -75,22 +83,25 @@ func (a *auditor) say(quiet bool, format string, args ...any) error {
 func (a *auditor) reread(ctx context.Context, r audit.Reread) error {
 	ctx, cancel := context.WithTimeout(ctx, a.wait)
 	defer cancel()
-	id := randomID()
-	if err := ingest.Send(ctx, a.postgresURL, ingest.Signal{Kind: "repair", Order: ingest.Order{ID: id, Tables: []string{r.Table}, Keys: r.Keys}}); err != nil {
+	order := ingest.Order{ID: randomID(), Tables: []string{r.Table}, Keys: r.Keys}
+	if err := ingest.Send(ctx, a.postgresURL, ingest.Signal{Kind: "repair", Order: order}); err != nil {
 		return err
 	}
+	return a.published(ctx, order.ID)
+}
+
+// published waits until the snapshot of an id has published all it was asked for.
+func (a *auditor) published(ctx context.Context, id string) error {
 	for {
-		all, err := ingest.Snapshots(ctx, a.kafka, a.prefix)
+		snap, err := a.snapshotOf(ctx, id)
 		if err != nil {
 			return err
 		}
-		for _, snap := range all {
-			if snap.ID == id && snap.Finished() {
-				if snap.State != ingest.SnapshotDone {
-					return fmt.Errorf("snapshot %s was %s: %s", id, snap.State, snap.Reason)
-				}
-				return nil
+		if snap != nil && snap.Finished() {
+			if snap.State != ingest.SnapshotDone {
+				return fmt.Errorf("snapshot %s was %s: %s", id, snap.State, snap.Reason)
 			}
+			return nil
 		}
 		if err := pause(ctx, repairPoll); err != nil {
 			return fmt.Errorf("wait for snapshot %s, which goes on: %w", id, err)
@@ -98,8 +109,22 @@ func (a *auditor) reread(ctx context.Context, r audit.Reread) error {
 	}
 }
 
+// snapshotOf returns the snapshot of an id, nil for one that ingest does not know.
+func (a *auditor) snapshotOf(ctx context.Context, id string) (*ingest.Snapshot, error) {
+	all, err := ingest.Snapshots(ctx, a.kafka, a.prefix)
+	if err != nil {
+		return nil, err
+	}
+	for i := range all {
+		if all[i].ID == id {
+			return &all[i], nil
+		}
+	}
+	return nil, nil
+}
+
 // command publishes the commands and waits until tree and index have carried them out.
-func (a *auditor) command(ctx context.Context, commands []projectors.Command) error {
+func (a *auditor) command(ctx context.Context, commands []projectors.Command, reason string) error {
 	if len(commands) == 0 {
 		return nil
 	}
@@ -109,7 +134,7 @@ func (a *auditor) command(ctx context.Context, commands []projectors.Command) er
 	}
 	newest := map[int]int64{} // offset of the last command, by partition
 	for _, c := range commands {
-		c.ID, c.Dimensions, c.Reason = randomID(), dims.Get().Version(), "an audit found it wrong"
+		c.ID, c.Dimensions, c.Reason = randomID(), dims.Get().Version(), reason
 		partition, offset, err := a.publishCommand(ctx, c)
 		if err != nil {
 			return err

@@ -29,6 +29,7 @@ import (
 	"freshet/projectors/document"
 	"freshet/projectors/order"
 	"freshet/projectors/progress"
+	"freshet/projectors/rebuild"
 	"freshet/projectors/recommend"
 	"freshet/projectors/replay"
 	"freshet/projectors/tree"
@@ -315,10 +316,11 @@ func (s *settings) serveAdmin(ctx context.Context, o *serveOptions) error {
 	if err != nil {
 		return err
 	}
+	rebuilds := rebuild.Open(client.Database(s.mongoDatabase))
 	desk := admin.New(admin.Config{
 		Prefix: s.prefix, Publisher: producer, Progress: tracker, Dimensions: dims, Explainer: explainer,
 		Controls: control.Open(client.Database(s.mongoDatabase)), Alarms: alert.NewAlarms(client.Database(s.mongoDatabase), nil, s.prefix),
-		Pages:   tree.NewStore(client.Database(s.mongoDatabase), false),
+		Pages: tree.NewStore(client.Database(s.mongoDatabase), false), Rebuilds: rebuilds,
 		Letters: replay.New(broker.Cluster{Addresses: s.kafka, Security: s.security}.Client(transport, 15*time.Second), s.prefix), Ingest: remoteIngest{s},
 	})
 	v := s.newServing()
@@ -329,6 +331,6 @@ func (s *settings) serveAdmin(ctx context.Context, o *serveOptions) error {
 	if err := desk.Register(server); err != nil {
 		return fmt.Errorf("%w: set FRESHET_ADMIN_TOKEN", err)
 	}
-	v.runs = append(v.runs, tracker.Run, dims.Run)
+	v.runs = append(v.runs, tracker.Run, dims.Run, s.rebuilder(client.Database(s.mongoDatabase), rebuilds, tracker).Run)
 	return v.run(ctx)
 }

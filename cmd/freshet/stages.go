@@ -102,7 +102,7 @@ func (w *wiring) stage(name string) (projectors.Stage, error) {
 }
 
 // rebuildAll repairs what is made of the documents in MongoDB.
-const rebuildAll = "freshet rebuild --all --wait"
+const rebuildAll = "freshet rebuild --all"
 
 // foldWindow is how long the folds gather records while more keep coming; one that comes alone is folded at once. Every
 // batch costs four round trips and a journal sync however small it is.

@@ -118,7 +118,7 @@ func (p *Patrol) audit(ctx context.Context, store int64) error {
 		if err != nil {
 			return err
 		}
-		wrong = again(wrong, report)
+		wrong = Again(wrong, report)
 		if len(wrong) == 0 {
 			break
 		}
@@ -138,8 +138,8 @@ func (p *Patrol) audit(ctx context.Context, store int64) error {
 	return p.cfg.Tell(ctx, store, wrong)
 }
 
-// again keeps of the documents that were wrong before those that are wrong still; before is nil at the first look.
-func again(before map[Kind][]Difference, report Report) map[Kind][]Difference {
+// Again keeps of the documents that were wrong before those that are wrong still; before is nil at the first look.
+func Again(before map[Kind][]Difference, report Report) map[Kind][]Difference {
 	now := map[Kind][]Difference{}
 	for _, k := range report {
 		for _, d := range slices.Concat(k.Missing, k.Extra, k.Different) {
