@@ -13,6 +13,7 @@ package api
 import (
 	"fmt"
 	"log/slog"
+	"net/netip"
 	"time"
 
 	"github.com/gofiber/fiber/v2"
@@ -32,11 +33,11 @@ type Config struct {
 	BodyLimit int
 	// MaxInFlight is how many requests run at once; one more is answered 503. Default 512.
 	MaxInFlight int
-	// RatePerSecond is how many requests a second one client address may make on average; 0 for any number. Behind a
-	// proxy every client has the proxy's address: limit there instead.
-	RatePerSecond float64
-	// RateBurst is how many a client may make at once before the rate holds. Default 2 × RatePerSecond, at least 1.
-	RateBurst int
+	// Addresses limits each client address; nil for no limit.
+	Addresses limiter
+	// Proxies are the networks of the proxies in front of the server, whose X-Forwarded-For is believed. Too few and all
+	// clients have a proxy's address; too many and a client can choose its own.
+	Proxies []netip.Prefix
 	// Token is what callers of guarded routes must send as `Authorization: Bearer`. Server.Guard refuses an empty one.
 	Token string
 	// Drain bounds how long a stopping server waits for requests in flight. Default 10 s.
@@ -54,7 +55,6 @@ func (c *Config) defaults() {
 	set(&c.Timeout, 5*time.Second)
 	set(&c.BodyLimit, 256<<10)
 	set(&c.MaxInFlight, 512)
-	set(&c.RateBurst, max(1, int(2*c.RatePerSecond)))
 	set(&c.Drain, 10*time.Second)
 	if c.Log == nil {
 		c.Log = slog.Default()
@@ -72,8 +72,8 @@ func set[T comparable](field *T, value T) {
 }
 
 func (c *Config) validate() error {
-	if c.Timeout < 0 || c.BodyLimit < 0 || c.MaxInFlight < 0 || c.RatePerSecond < 0 || c.RateBurst < 0 || c.Drain < 0 {
-		return fmt.Errorf("%s server: timeouts, limits and rates can't be negative", c.Name)
+	if c.Timeout < 0 || c.BodyLimit < 0 || c.MaxInFlight < 0 || c.Drain < 0 {
+		return fmt.Errorf("%s server: timeouts and limits can't be negative", c.Name)
 	}
 	return nil
 }

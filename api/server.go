@@ -41,8 +41,8 @@ func New(cfg Config, ready Check) (*Server, error) {
 	s.refuseMethods()
 	// A request that is still arriving takes no room from those that are here.
 	s.app.Use(s.observe, s.body, inFlight(make(chan struct{}, cfg.MaxInFlight)).handle)
-	if cfg.RatePerSecond > 0 {
-		s.app.Use(NewRate(cfg.RatePerSecond, cfg.RateBurst).handle)
+	if cfg.Addresses != nil {
+		s.app.Use(addresses(cfg.Addresses, cfg.Proxies))
 	}
 	s.common(ready)
 	return s, nil

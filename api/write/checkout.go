@@ -83,6 +83,9 @@ func (s *Shop) postCheckout(c *fiber.Ctx) error {
 	return s.placeOrQueue(c, placing{
 		route: "checkout", customer: customer, key: key, request: &r,
 		place: func(ctx context.Context) (answer, string, error) {
+			if err := s.limitCart(ctx, customer, r.Store); err != nil {
+				return answer{}, "", err
+			}
 			a, position, err := s.checkout(ctx, customer, key, &r)
 			if err == nil {
 				s.poke()

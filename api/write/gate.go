@@ -40,6 +40,7 @@ func (c caller) String() string { return fmt.Sprintf("%s/%d", c.role, c.account)
 type gate struct {
 	service  func(token string) bool
 	verifier *auth.Verifier // nil where no accounts are configured
+	limits   Limits
 }
 
 // allow returns a handler that lets only the roles pass, and that every route has: what it doesn't name is closed.
@@ -51,6 +52,9 @@ func (g *gate) allow(roles ...auth.Role) fiber.Handler {
 		}
 		switch {
 		case slices.Contains(roles, who.role):
+			if err := g.limits.account(c.UserContext(), who); err != nil {
+				return err
+			}
 			who.request = api.RequestID(c)
 			c.Locals(callerKey{}, who)
 			return c.Next()

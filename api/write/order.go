@@ -87,6 +87,16 @@ func (r *OrderRequest) merged() []OrderLine {
 	return lines
 }
 
+// skus are what the request asks for, each once.
+func (r *OrderRequest) skus() []string {
+	lines := r.merged()
+	skus := make([]string, 0, len(lines))
+	for _, l := range lines {
+		skus = append(skus, l.SKU)
+	}
+	return skus
+}
+
 // field names the first line of the request that asks for the SKU.
 func (r *OrderRequest) field(sku string) string {
 	i := slices.IndexFunc(r.Lines, func(l OrderLine) bool { return l.SKU == sku })
@@ -107,7 +117,12 @@ func (s *Shop) postOrder(c *fiber.Ctx) error {
 	}
 	return s.placeOrQueue(c, placing{
 		route: "orders", customer: r.CustomerID, key: key, request: &r,
-		place:    func(ctx context.Context) (answer, string, error) { return s.place(ctx, key, &r) },
+		place: func(ctx context.Context) (answer, string, error) {
+			if err := s.limits.skus(ctx, r.skus()); err != nil {
+				return answer{}, "", err
+			}
+			return s.place(ctx, key, &r)
+		},
 		location: func(a answer) string { return fmt.Sprintf("/api/v1/orders/%d?customer_id=%d", a.id, r.CustomerID) },
 	})
 }

@@ -7,7 +7,6 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
-	"strings"
 
 	"github.com/gofiber/fiber/v2"
 	"github.com/jackc/pgx/v5"
@@ -35,9 +34,6 @@ type Session struct {
 	Refresh   string `json:"refresh_token"`
 }
 
-// signIns is how often one address may be tried: ten times at once, then once in ten seconds.
-func signIns() *api.Rate { return api.NewRate(0.1, 10) }
-
 func (s *Shop) postSession(c *fiber.Ctx) error {
 	if s.issuer == nil {
 		return api.Errorf(api.Unavailable, "This server has no key to sign tokens with.")
@@ -52,11 +48,10 @@ func (s *Shop) postSession(c *fiber.Ctx) error {
 	if err := ch.err(); err != nil {
 		return err
 	}
-	// By the address that is tried and not by who tries it: whoever guesses has many machines.
-	if wait, ok := s.signIns.Take(strings.ToLower(strings.TrimSpace(r.Email))); !ok {
-		return api.Errorf(api.TooMany, "This address was tried too often.").RetryAfter(int(wait.Seconds()) + 1)
-	}
 	ctx := c.UserContext()
+	if err := s.limits.signIn(ctx, r.Email); err != nil {
+		return err
+	}
 	account, digest, err := s.accountBy(ctx, r.Email)
 	if err != nil {
 		return err

@@ -1,5 +1,6 @@
 // Package write is the API that changes the shop: products, prices, stock, carts, checkout, orders, parcels and returns, each
-// request one Postgres transaction with no network call inside it. While Postgres is away orders go into a queue instead. Shoppers, sellers' tools and support call it over HTTP.
+// request one Postgres transaction with no network call inside it. Who asks too often is told so before that. While Postgres
+// is away orders go into a queue instead. Shoppers, sellers' tools and support call it over HTTP.
 //
 // Guarantees: a request takes effect whole or not at all, a bulk upsert line by line. What sellers, staff and systems of the
 // shop do leaves a note in the transaction that does it. Stock never goes below what is reserved, whoever asks at once:
@@ -23,6 +24,7 @@ import (
 
 	"freshet/api"
 	"freshet/api/auth"
+	"freshet/api/limit"
 	"freshet/api/write/payment"
 )
 
@@ -49,6 +51,8 @@ type Config struct {
 	Hold time.Duration
 	// Queue takes orders while Postgres is away. Without one they are refused then.
 	Queue queue
+	// Limits are how often something may be asked.
+	Limits Limits
 	// Log is told what no answer can tell. Default slog.Default().
 	Log *slog.Logger
 }
@@ -66,6 +70,9 @@ func (c *Config) defaults() error {
 	if c.Hold == 0 {
 		c.Hold = 5 * time.Minute
 	}
+	if c.Limits.SignIns == nil {
+		c.Limits.SignIns = limit.NewMemory(SignIns)
+	}
 	if c.Hold < 0 {
 		return fmt.Errorf("orders can't hold stock for %s", c.Hold)
 	}
@@ -81,7 +88,7 @@ type Shop struct {
 	verifier *auth.Verifier
 	issuer   *auth.Issuer
 	hashing  hashing
-	signIns  *api.Rate
+	limits   Limits
 	provider provider
 	secrets  []string
 	shipping Shipping
@@ -99,7 +106,7 @@ func New(cfg Config) (*Shop, error) {
 		return nil, err
 	}
 	return &Shop{
-		pool: cfg.Pool, verifier: cfg.Verifier, issuer: cfg.Issuer, hashing: newHashing(), signIns: signIns(),
+		pool: cfg.Pool, verifier: cfg.Verifier, issuer: cfg.Issuer, hashing: newHashing(), limits: cfg.Limits,
 		provider: cfg.Provider, secrets: cfg.Secrets, shipping: cfg.Shipping, tax: cfg.Tax,
 		hold: cfg.Hold, queue: cfg.Queue, work: make(chan struct{}, 1), bulks: make(chan struct{}, bulks), log: cfg.Log,
 	}, nil
@@ -122,7 +129,7 @@ func (s *Shop) Register(server *api.Server) error {
 	if err != nil {
 		return fmt.Errorf("guard the write server: %w", err)
 	}
-	g := &gate{service: matches, verifier: s.verifier}
+	g := &gate{service: matches, verifier: s.verifier, limits: s.limits}
 	v1 := server.App().Group("/api/v1")
 	v1.Post("/orders", g.allow(service), s.postOrder)
 	v1.Get("/orders/:order", g.allow(service, auth.Customer), s.getOrder)

@@ -40,8 +40,7 @@ import (
 type serveOptions struct {
 	timeout     time.Duration
 	maxInFlight int
-	rate        float64
-	rateBurst   int
+	limits      limitOptions
 	wait        time.Duration // of read
 	cursorKey   string        // of read
 	connections int           // of write
@@ -65,8 +64,7 @@ func newServeCommand(s *settings) *cobra.Command {
 	flags := cmd.PersistentFlags()
 	flags.DurationVar(&o.timeout, "request-timeout", 5*time.Second, "how long one request may take")
 	flags.IntVar(&o.maxInFlight, "max-in-flight", 512, "how many requests run at once; one more is answered 503")
-	flags.Float64Var(&o.rate, "rate-limit", 0, "requests per second of one client address, 0 for any number")
-	flags.IntVar(&o.rateBurst, "rate-burst", 0, "requests that a client may make at once (default twice the rate)")
+	o.limits.bind(flags)
 	cmd.AddCommand(newServeReadCommand(s, &o), newServeWriteCommand(s, &o), newServeAdminCommand(s, &o))
 	return cmd
 }
@@ -96,6 +94,7 @@ func newServeWriteCommand(s *settings, o *serveOptions) *cobra.Command {
 	flags.IntVar(&o.connections, "write-connections", 16, "connections to Postgres")
 	flags.StringVar(&o.accountKeys, "account-keys", "", "file of the public keys (JWK set, Ed25519) that accounts' tokens are verified by; without it the routes of accounts answer 401")
 	flags.StringVar(&o.signingKey, "account-signing-key", "", "file of the private key (PEM, PKCS #8, Ed25519) that signs accounts' tokens, good for --token-life; without it nobody can sign in")
+	o.limits.bindWrite(flags)
 	flags.BoolVar(&o.queue, "queue-orders", true, "take orders into Kafka while Postgres can't be reached, and place them when it is back")
 	flags.DurationVar(&o.tokenLife, "token-life", 10*time.Minute, "how long an access token is good")
 	flags.StringVar(&o.payment.url, "payment-url", "", "the payment provider's address; without it nothing can be bought")
@@ -139,19 +138,32 @@ func (o *paymentOptions) apply(cfg *write.Config) error {
 type serving struct {
 	registry *prometheus.Registry
 	probe    *health.Server
+	limits   *limits
 	runs     []func(context.Context) error
 }
 
-func (s *settings) newServing() *serving {
+func (s *settings) newServing(o *serveOptions) (*serving, error) {
 	registry := newRegistry()
+	limits, err := s.openLimits(&o.limits, registry)
+	if err != nil {
+		return nil, err
+	}
 	probe := health.New(s.health, registry)
-	return &serving{registry: registry, probe: probe, runs: []func(context.Context) error{probe.Run}}
+	return &serving{registry: registry, probe: probe, limits: limits, runs: []func(context.Context) error{probe.Run}}, nil
 }
 
 // server makes the HTTP server; ready is its check, and the probe's.
 func (v *serving) server(s *settings, o *serveOptions, name, listen string, ready api.Check) (*api.Server, error) {
+	addresses, err := v.limits.of("address."+name, o.limits.address)
+	if err != nil {
+		return nil, fmt.Errorf("--rate-limit, --rate-burst: %w", err)
+	}
+	proxies, err := o.limits.trusted()
+	if err != nil {
+		return nil, err
+	}
 	server, err := api.New(api.Config{
-		Name: name, Listen: listen, Timeout: o.timeout, MaxInFlight: o.maxInFlight, RatePerSecond: o.rate, RateBurst: o.rateBurst,
+		Name: name, Listen: listen, Timeout: o.timeout, MaxInFlight: o.maxInFlight, Addresses: addresses, Proxies: proxies,
 		Token: o.token, Log: s.logger(), Metrics: v.registry,
 	}, ready)
 	if err != nil {
@@ -217,7 +229,11 @@ func (s *settings) serveRead(ctx context.Context, o *serveOptions) error {
 		Orders:     order.NewStore(db), Alerts: alert.NewStore(db), Verifier: verifier,
 		Recommendations: recommend.NewStore(db, document.Config{}),
 	})
-	v := s.newServing()
+	v, err := s.newServing(o)
+	if err != nil {
+		return err
+	}
+	defer v.limits.close()
 	server, err := v.server(s, o, "read", s.readListen, shop.Ready)
 	if err != nil {
 		return err
@@ -248,7 +264,14 @@ func (s *settings) serveWrite(ctx context.Context, o *serveOptions) error {
 	if err := o.payment.apply(&config); err != nil {
 		return err
 	}
-	v := s.newServing()
+	v, err := s.newServing(o)
+	if err != nil {
+		return err
+	}
+	defer v.limits.close()
+	if config.Limits, err = v.limits.write(&o.limits); err != nil {
+		return err
+	}
 	waiting, err := s.openQueue(o)
 	if err != nil {
 		return err
@@ -323,7 +346,11 @@ func (s *settings) serveAdmin(ctx context.Context, o *serveOptions) error {
 		Pages: tree.NewStore(client.Database(s.mongoDatabase), false), Rebuilds: rebuilds,
 		Letters: replay.New(broker.Cluster{Addresses: s.kafka, Security: s.security}.Client(transport, 15*time.Second), s.prefix), Ingest: remoteIngest{s},
 	})
-	v := s.newServing()
+	v, err := s.newServing(o)
+	if err != nil {
+		return err
+	}
+	defer v.limits.close()
 	server, err := v.server(s, o, "admin", s.adminListen, desk.Ready)
 	if err != nil {
 		return err
