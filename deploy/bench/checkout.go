@@ -104,11 +104,17 @@ func inStall(ctx context.Context, t *Target, pool *pgxpool.Pool, cfg CheckoutCon
 		return err
 	}
 	defer c.close()
-	s, err := openStall(ctx, pool, skus, cfg.Buyers)
-	if err != nil {
+	var s *stall
+	if err := patiently(ctx, cfg.Patience, func() (err error) {
+		s, err = openStall(ctx, pool, skus, cfg.Buyers)
+		return err
+	}); err != nil {
 		return err
 	}
-	defer func() { err = errors.Join(err, s.close(context.WithoutCancel(ctx))) }()
+	defer func() {
+		ctx := context.WithoutCancel(ctx)
+		err = errors.Join(err, patiently(ctx, cfg.Patience, func() error { return s.close(ctx) }))
+	}()
 	return do(crowd{stall: s, client: c, sign: cfg.Sign, patience: cfg.Patience, taken: newSamples()})
 }
 
@@ -130,16 +136,12 @@ func (cfg CheckoutConfig) rush(t *Target, report *Report) func(context.Context, 
 		row.Set("unknown", float64(r.lost))
 		row.Set("attempts/s", float64(cfg.Attempts)/took.Seconds())
 		row.Set("orders/s", float64(len(r.orders))/took.Seconds())
-		if err := c.stall.count(ctx, &row, report, r.orders, r.lost); err != nil {
+		row.Set("looks at the invariants", float64(looks))
+		if err := r.report(ctx, row, report, broken); err != nil {
 			return err
 		}
-		row.Set("looks at the invariants", float64(looks))
-		report.Rows = append(report.Rows, row)
 		for _, kind := range []string{kindAdd, kindCheckout, kindCancel} {
 			c.taken.row(report, what+": "+kind, kind)
-		}
-		for _, wrong := range append(r.wrong, broken...) {
-			report.problem("%s: %s", what, wrong)
 		}
 		return nil
 	}

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"net/http"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -58,7 +59,7 @@ func newRush(c crowd, cfg CheckoutConfig, skus, units, attempts int) *rush {
 
 // run makes the attempts and returns how long they took, without the filling of the carts before.
 func (r *rush) run(ctx context.Context, seed uint64) (time.Duration, error) {
-	if err := r.stall.receive(ctx, r.units); err != nil {
+	if err := r.restock(ctx); err != nil {
 		return 0, err
 	}
 	if err := r.fillAll(ctx); err != nil {
@@ -104,16 +105,25 @@ func (r *rush) fillAll(ctx context.Context) error {
 	return g.Wait()
 }
 
-// restock goes on through an outage of the database: without units there is nothing to fight over.
+// restock brings the units of the next round.
 func (r *rush) restock(ctx context.Context) error {
-	deadline := time.Now().Add(r.patience)
-	for {
-		err := r.stall.receive(ctx, r.units)
-		if err == nil || ctx.Err() != nil || time.Now().After(deadline) {
-			return err
-		}
-		sleepUntil(ctx, time.Now().Add(100*time.Millisecond))
+	return patiently(ctx, r.patience, func() error { return r.stall.receive(ctx, r.units) })
+}
+
+// report counts what became of the orders, and says what is wrong with it.
+func (r *rush) report(ctx context.Context, row Row, report *Report, wrong []string) error {
+	var problems []string
+	if err := patiently(ctx, r.patience, func() (err error) {
+		problems, err = r.stall.count(ctx, &row, r.orders, r.lost)
+		return err
+	}); err != nil {
+		return err
 	}
+	report.Rows = append(report.Rows, row)
+	for _, problem := range slices.Concat(r.wrong, wrong, problems) {
+		report.problem("%s: %s", row.What, problem)
+	}
+	return nil
 }
 
 // take returns a buyer whom nobody else plays at the moment.

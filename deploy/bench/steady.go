@@ -34,10 +34,9 @@ func (cfg CheckoutConfig) steady(t *Target, report *Report) func(context.Context
 		if err := c.stall.paid(ctx, &row); err != nil {
 			return err
 		}
-		if err := c.stall.count(ctx, &row, report, r.orders, r.lost); err != nil {
+		if err := r.report(ctx, row, report, nil); err != nil {
 			return err
 		}
-		report.Rows = append(report.Rows, row)
 		for _, kind := range []string{kindAdd, kindCart, kindCheckout, kindVisit} {
 			c.taken.row(report, what+": "+kind, kind)
 		}

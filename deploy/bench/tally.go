@@ -31,40 +31,47 @@ const settleWithin = 2 * time.Minute
 
 // count waits until the payments are through and says what was sold twice, done twice, or told to a buyer and lost. Orders
 // that no buyer was told of are as many as there were answers lost, at most.
-func (s *stall) count(ctx context.Context, row *Row, report *Report, told map[int64]bool, lost int) error {
+func (s *stall) count(ctx context.Context, row *Row, told map[int64]bool, lost int) (problems []string, err error) {
 	settled, err := s.settled(ctx, settleWithin)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	if !settled {
-		report.problem("%s: payments are under way %s after the last attempt", row.What, settleWithin)
+		problems = append(problems, fmt.Sprintf("payments are under way %s after the last attempt", settleWithin))
 	}
 	for _, tally := range tallies {
 		var n int64
 		if err := s.pool.QueryRow(ctx, tally.query, s.store).Scan(&n); err != nil {
-			return fmt.Errorf("count %s: %w", tally.what, err)
+			return nil, fmt.Errorf("count %s: %w", tally.what, err)
 		}
 		row.Set(tally.what, float64(n))
 		if n != 0 {
-			report.problem("%s: %d %s", row.What, n, tally.what)
+			problems = append(problems, fmt.Sprintf("%d %s", n, tally.what))
 		}
 	}
 	var gone, untold int
 	const heard = `select (select count(*) from unnest($2::bigint[]) id where not exists (select from orders o where o.id = id and o.store_id = $1)),
 		(select count(*) from orders o where store_id = $1 and o.id <> all($2))`
 	if err := s.pool.QueryRow(ctx, heard, s.store, slices.Collect(maps.Keys(told))).Scan(&gone, &untold); err != nil {
-		return fmt.Errorf("count the orders that buyers were told of: %w", err)
+		return nil, fmt.Errorf("count the orders that buyers were told of: %w", err)
 	}
 	row.Set("told and gone", float64(gone))
 	if gone > 0 || untold > lost {
-		report.problem("%s: %d orders that buyers were told of don't exist, and %d exist of which none was told", row.What, gone, untold)
+		problems = append(problems, fmt.Sprintf("%d orders that buyers were told of don't exist, and %d exist of which none was told", gone, untold))
 	}
 	broken, err := invariant.Broken(ctx, s.pool)
-	if err != nil {
-		return err
+	return append(problems, broken...), err
+}
+
+// patiently does something by SQL again until it works, as long as the patience lasts: a benchmark may go on through the
+// restart of a database.
+func patiently(ctx context.Context, patience time.Duration, do func() error) error {
+	deadline := time.Now().Add(patience)
+	for {
+		err := do()
+		if err == nil || ctx.Err() != nil || time.Now().After(deadline) {
+			return err
+		}
+		sleepUntil(ctx, time.Now().Add(100*time.Millisecond))
 	}
-	for _, what := range broken {
-		report.problem("%s: at the end %s", row.What, what)
-	}
-	return nil
 }

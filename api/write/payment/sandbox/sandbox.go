@@ -73,6 +73,16 @@ func (s *Sandbox) Payment(reference string) (Payment, bool) {
 	return *p, true
 }
 
+// Captured is how many payments were captured, whoever still knows of them.
+func (s *Sandbox) Captured() (n int) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, p := range s.payments {
+		n += p.Captured
+	}
+	return n
+}
+
 // ServeHTTP takes tasks: POST /authorize, /capture, /void and /refund.
 func (s *Sandbox) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	kind := payment.Kind(strings.TrimPrefix(r.URL.Path, "/"))
