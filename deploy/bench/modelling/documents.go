@@ -39,9 +39,6 @@ type pair struct {
 	V any    `bson:"v"`
 }
 
-// Name is that of reports.
-func (m *Documents) Name() string { return "documents" }
-
 // Fill makes the collections anew, with the products that are there from the start.
 func (m *Documents) Fill(ctx context.Context, g *Goods) error {
 	if err := m.Drop(ctx); err != nil {

@@ -28,9 +28,6 @@ func NewEAV(pool *pgxpool.Pool) *EAV {
 	return &EAV{pool: pool, attributes: map[string]int64{}, kinds: map[string]int64{}}
 }
 
-// Name is that of reports.
-func (m *EAV) Name() string { return "EAV" }
-
 // Fill makes the tables anew, with the products that are there from the start.
 func (m *EAV) Fill(ctx context.Context, g *Goods) error {
 	if err := execute(ctx, m.pool, eavTables); err != nil {

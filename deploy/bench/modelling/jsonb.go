@@ -23,9 +23,6 @@ type JSONB struct{ pool *pgxpool.Pool }
 // NewJSONB makes the model; Fill makes its tables.
 func NewJSONB(pool *pgxpool.Pool) *JSONB { return &JSONB{pool: pool} }
 
-// Name is that of reports.
-func (m *JSONB) Name() string { return "JSONB" }
-
 // Fill makes the tables anew, with the products that are there from the start.
 func (m *JSONB) Fill(ctx context.Context, g *Goods) error {
 	if err := execute(ctx, m.pool, jsonbTables); err != nil {
