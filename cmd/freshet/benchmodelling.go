@@ -33,7 +33,7 @@ func newBenchModellingCommand(s *settings) *cobra.Command {
 	flags := cmd.Flags()
 	flags.BoolVar(&o.json, "json", false, "print JSON instead of a table")
 	flags.StringVar(&o.write, "write", "", "Markdown file whose table is replaced; the plot is put beside it, as .svg")
-	flags.IntSliceVar(&cfg.Products, "products", []int{1_000, 10_000, 100_000}, "products of each catalog that is compared")
+	flags.IntSliceVar(&cfg.Products, "products", []int{1_000, 3_000, 10_000}, "products of each catalog that is compared")
 	flags.IntVar(&cfg.Rounds, "rounds", 20, "how often the models take turns with each operation")
 	flags.IntVar(&cfg.Calls, "calls", 10, "how often one is asked in a turn")
 	return cmd

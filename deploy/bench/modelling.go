@@ -19,7 +19,7 @@ import (
 
 // ModellingConfig says how large the catalogs are, and how often they are asked.
 type ModellingConfig struct {
-	Products []int // of each catalog; default 1,000, 10,000 and 100,000
+	Products []int // of each catalog; default 1,000, 3,000 and 10,000
 	// Rounds are how often the models take turns with each operation. Default 20.
 	Rounds int
 	// Calls are how often one is asked in a turn. Default 10.
@@ -28,7 +28,7 @@ type ModellingConfig struct {
 
 func (c *ModellingConfig) defaults() {
 	if len(c.Products) == 0 {
-		c.Products = []int{1_000, 10_000, 100_000}
+		c.Products = []int{1_000, 3_000, 10_000}
 	}
 	if c.Rounds <= 0 {
 		c.Rounds = 20

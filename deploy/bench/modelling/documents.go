@@ -50,14 +50,12 @@ func (m *Documents) Fill(ctx context.Context, g *Goods) error {
 	if err := m.db.CreateCollection(ctx, m.products.Name()); err != nil {
 		return fmt.Errorf("create the collection: %w", err)
 	}
-	if err := fill(ctx, g, m.Insert); err != nil {
-		return err
-	}
+	// Before the products, not after: the stand-in takes many minutes to index ten thousand that are there already.
 	index := bson.D{{Key: "category", Value: 1}, {Key: "attributes.k", Value: 1}, {Key: "attributes.v", Value: 1}}
 	if _, err := m.products.Indexes().CreateOne(ctx, mongo.IndexModel{Keys: index}); err != nil {
 		return fmt.Errorf("index the attributes: %w", err)
 	}
-	return nil
+	return fill(ctx, g, m.Insert)
 }
 
 // Declare makes the newcomer known, and says how many statements that takes.
