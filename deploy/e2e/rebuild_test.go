@@ -4,7 +4,6 @@ import (
 	"context"
 	"encoding/json"
 	"io"
-	"net"
 	"net/http"
 	"strings"
 	"testing"
@@ -101,16 +100,4 @@ func ask(req *http.Request) (status int, answer []byte) {
 		return 0, []byte(err.Error())
 	}
 	return res.StatusCode, answer
-}
-
-// freeAddress is one that nobody listens on.
-func freeAddress(t *testing.T) string {
-	t.Helper()
-	var listener net.ListenConfig
-	l, err := listener.Listen(t.Context(), "tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer func() { _ = l.Close() }() // only its address was wanted
-	return l.Addr().String()
 }
