@@ -44,7 +44,8 @@ func (s *Stores) products(ctx context.Context) (bson.D, error) {
 	if s.Store == 0 {
 		return bson.D{}, nil
 	}
-	offered, err := s.Database.Collection("offers").Distinct(ctx, "product", s.ids()).Raw()
+	live := append(s.ids(), bson.E{Key: "row.deleted", Value: bson.D{{Key: "$ne", Value: true}}})
+	offered, err := s.Database.Collection("offers").Distinct(ctx, "product", live).Raw()
 	if err != nil {
 		return nil, fmt.Errorf("read which products store %d offers: %w", s.Store, err)
 	}
