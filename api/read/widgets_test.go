@@ -1,6 +1,7 @@
 package read_test
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -73,10 +74,19 @@ func widgetOffers(t *testing.T) []*view.Offer {
 			Version: 1, Store: 1, Product: n + 1, Visible: true, Boost: 1, CreatedAt: "2026-01-02T03:04:05Z", Price: 100 * (n + 1),
 			Available: []int64{5, 5, 5, 0}[n%4], Brand: 1 + n%4, BrandName: []string{"Alba", "Brenta", "Cima", "Dora"}[n%4],
 			Texts:      []view.Text{{Lang: "it", Title: title, Slug: fmt.Sprint("p", n)}},
-			Categories: []view.Category{{ID: category}}, Attributes: raw,
+			Categories: []view.Category{{ID: category}}, Attributes: raw, Images: picture(n),
 		}
 	}
 	return offers
+}
+
+// picture is one of a colour of its own; every fifth offer has none.
+func picture(n int64) json.RawMessage {
+	if n%5 == 4 {
+		return nil
+	}
+	const svg = `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 4 3"><rect width="4" height="3" fill="hsl(%d 45%% 75%%)"/></svg>`
+	return fmt.Appendf(nil, `[{"url":"data:image/svg+xml,%s"}]`, url.PathEscape(fmt.Sprintf(svg, 36*n%360)))
 }
 
 // widgetServer serves the offers at an address; asked counts the requests that Elasticsearch gets.
@@ -121,31 +131,45 @@ func widgetServer(t *testing.T) (address string, asked *atomic.Int64) {
 	return listen(t, server), asked
 }
 
-// TestWidgets drives the widgets of examples/instantsearch, unmodified packages of npm, against the API.
+// TestWidgets has a browser use the pages of examples/instantsearch, unmodified packages of npm, on the API.
 func TestWidgets(t *testing.T) {
-	address, _ := widgetServer(t)
 	example, err := filepath.Abs("../../examples/instantsearch")
 	if err != nil {
 		t.Fatal(err)
 	}
+	node := needs(t, example)
+	address, asked := widgetServer(t)
+	counter := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		_, _ = fmt.Fprint(w, asked.Load()) // a test that can't read it fails
+	}))
+	t.Cleanup(counter.Close)
+	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Minute)
+	defer cancel()
+	cmd := exec.CommandContext(ctx, node, "--test", "--test-concurrency=1", "--test-reporter=tap")
+	cmd.Dir, cmd.Env = example, append(os.Environ(), "FRESHET_API="+address, "FRESHET_ASKED="+counter.URL)
+	if out, err := cmd.CombinedOutput(); err != nil {
+		t.Errorf("%v\n%s", err, out)
+	}
+}
+
+// needs finds what the pages are tested with; without it the test is skipped, on CI it fails.
+func needs(t *testing.T, example string) (node string) {
+	t.Helper()
 	node, err := exec.LookPath("node")
 	if err == nil {
-		_, err = os.Stat(filepath.Join(example, "node_modules", "jsdom"))
+		_, err = os.Stat(filepath.Join(example, "node_modules", "playwright-core"))
+	}
+	if err == nil {
+		_, err = os.Stat(cmp.Or(os.Getenv("CHROMIUM"), "/usr/bin/chromium"))
 	}
 	if err != nil {
-		missing := fmt.Sprintf("%v: install node, and run npm ci in examples/instantsearch", err)
+		missing := fmt.Sprintf("%v: install node and chromium (or name one in CHROMIUM), and run npm ci in examples/instantsearch", err)
 		if os.Getenv("CI") != "" {
 			t.Fatal(missing)
 		}
 		t.Skip(missing)
 	}
-	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Minute)
-	defer cancel()
-	cmd := exec.CommandContext(ctx, node, "--test", "--test-reporter=tap", "widgets.test.mjs")
-	cmd.Dir, cmd.Env = example, append(os.Environ(), "FRESHET_API="+address)
-	if out, err := cmd.CombinedOutput(); err != nil {
-		t.Errorf("%v\n%s", err, out)
-	}
+	return node
 }
 
 // TestPageOfWidgetsIsOneSearch sends what a page sends that has menus refined: a query for the hits and one for each menu.
