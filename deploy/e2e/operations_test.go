@@ -6,6 +6,8 @@ import (
 	"slices"
 )
 
+const moveOfAReview = "review moved to another product"
+
 // operation is one kind of change and how often it comes, relative to the others.
 type operation struct {
 	name   string
@@ -110,7 +112,7 @@ var shopOperations = []operation{
 	{"review judged or given again", 4, func(n *nemesis) []statement {
 		return one("update reviews set status = (array['published','pending','rejected'])[$2], rating = $3 where id = "+aReview, n.salt(), 1+n.rng.IntN(3), 1+n.rng.IntN(5))
 	}},
-	{"review moved to another product", 1, func(n *nemesis) []statement {
+	{moveOfAReview, 1, func(n *nemesis) []statement {
 		return one("update reviews set product_id = "+aProduct+" where id = "+aReview, n.salt())
 	}},
 	{"review deleted", 2, func(n *nemesis) []statement { return one("delete from reviews where id = "+aReview, n.salt()) }},
