@@ -13,16 +13,12 @@ import (
 func PlotHome(path string, r *Report) error {
 	var plots []*plot.Plot
 	for i, figure := range []string{"p50 ms", "p99 ms", "homes/s"} {
-		p := plot.New()
-		p.Title.Text, p.X.Label.Text, p.Y.Label.Text = figure, "stores", figure
-		p.X.Scale, p.X.Tick.Marker = plot.LogScale{}, plot.LogTicks{Prec: -1}
-		p.Y.Scale, p.Y.Tick.Marker = plot.LogScale{}, plot.LogTicks{Prec: -1}
+		p := logarithmic(newPicture(figure, "stores", figure))
 		for n, way := range []string{wayTables, wayPage} {
 			if err := addLine(p, n, way, homeLine(r, way, figure), i == 0); err != nil {
 				return fmt.Errorf("draw %s: %w", figure, err)
 			}
 		}
-		p.Legend.Top, p.Legend.Left = true, true
 		plots = append(plots, p)
 	}
 	return drawPlots(path, plots)

@@ -37,16 +37,12 @@ func PlotLocking(path string, r *Report) error {
 }
 
 func lockingPlot(skus int, lines map[string]plotter.XYs, legend bool) (*plot.Plot, error) {
-	p := plot.New()
-	p.Title.Text = fmt.Sprintf("%d SKUs", skus)
-	p.X.Label.Text, p.Y.Label.Text = "buyers", figureRate
-	p.X.Scale, p.X.Tick.Marker = plot.LogScale{}, plot.LogTicks{Prec: -1}
+	p := newPicture(fmt.Sprintf("%d SKUs", skus), "buyers", figureRate)
 	p.Y.Min = 0
 	for i, s := range strategies {
 		if err := addLine(p, i, s.name, lines[s.name], legend); err != nil {
 			return nil, err
 		}
 	}
-	p.Legend.Top, p.Legend.Left = true, true
 	return p, nil
 }

@@ -18,16 +18,12 @@ func PlotModelling(path string, r *Report) error {
 	var plots []*plot.Plot
 	for i, operation := range pictured {
 		figure := operation + ", p50 ms"
-		p := plot.New()
-		p.Title.Text, p.X.Label.Text, p.Y.Label.Text = operation, "products", "p50 ms"
-		p.X.Scale, p.X.Tick.Marker = plot.LogScale{}, plot.LogTicks{Prec: -1}
-		p.Y.Scale, p.Y.Tick.Marker = plot.LogScale{}, plot.LogTicks{Prec: -1}
+		p := logarithmic(newPicture(operation, "products", "p50 ms"))
 		for n, model := range modelNames {
 			if err := addLine(p, n, model, modellingLine(r, model, figure), i == 0); err != nil {
 				return fmt.Errorf("draw %s: %w", figure, err)
 			}
 		}
-		p.Legend.Top, p.Legend.Left = true, true
 		plots = append(plots, p)
 	}
 	return drawPlots(path, plots)

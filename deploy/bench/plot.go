@@ -30,6 +30,21 @@ func drawPlots(path string, plots []*plot.Plot) error {
 	return f.Close()
 }
 
+// newPicture returns a picture without lines, whose axis of sizes is logarithmic.
+func newPicture(title, sizes, figure string) *plot.Plot {
+	p := plot.New()
+	p.Title.Text, p.X.Label.Text, p.Y.Label.Text = title, sizes, figure
+	p.X.Scale, p.X.Tick.Marker = plot.LogScale{}, plot.LogTicks{Prec: -1}
+	p.Legend.Top, p.Legend.Left = true, true
+	return p
+}
+
+// logarithmic makes the axis of figures so too.
+func logarithmic(p *plot.Plot) *plot.Plot {
+	p.Y.Scale, p.Y.Tick.Marker = plot.LogScale{}, plot.LogTicks{Prec: -1}
+	return p
+}
+
 // addLine adds the i-th line of a picture, and names it if the picture has the legend.
 func addLine(p *plot.Plot, i int, name string, at plotter.XYs, legend bool) error {
 	line, points, err := plotter.NewLinePoints(at)
