@@ -76,15 +76,27 @@ type vanished struct {
 	part *partition
 	key  string
 	row  map[string]json.RawMessage // by column, as the envelope has it; nil when that can't be read
+	// left says that the key was told of since, in this partition, as routed by another value: the row may live, and is gone
+	// from the document that it was a part of.
+	left bool
 }
 
-// leftover reads a table's topic back and finds the keys whose newest record is older than since and no delete: who folds
-// the topic believes that they exist, and nothing that was read or streamed since has said so.
+// leftover reads a table's topic back and finds the keys whose newest record is older than since and no delete, or was told
+// of since for another document: who folds the topic believes that they exist where they were, and nothing that was read
+// or streamed since has said so.
 type leftover struct {
-	client *kafka.Client
-	since  change.LSN
-	only   map[string]bool // the keys to look at; nil for all
-	skip   map[string]bool // the keys to pass over
+	client  *kafka.Client
+	since   change.LSN
+	routing string          // the routing column, "" where a key's routing can't change
+	only    map[string]bool // the keys to look at; nil for all
+	skip    map[string]bool // the keys to pass over
+}
+
+// word is the last that was said of a key before since.
+type word struct {
+	offset int64
+	route  string // of the routing column's value, as JSON; "" when unknown
+	left   bool
 }
 
 // find looks at one partition, up to its end, and returns at most limit of them.
@@ -93,7 +105,7 @@ func (l leftover) find(ctx context.Context, part *partition, limit int) ([]vanis
 	if err != nil {
 		return nil, err
 	}
-	old, err := l.keys(ctx, part, at)
+	old, err := l.words(ctx, part, at)
 	if err != nil || len(old) == 0 {
 		return nil, err
 	}
@@ -106,9 +118,9 @@ func (l leftover) find(ctx context.Context, part *partition, limit int) ([]vanis
 	return l.rows(ctx, part, at, old)
 }
 
-// keys folds the partition to the keys that only old records tell of, with the offset of their newest.
-func (l leftover) keys(ctx context.Context, part *partition, at offsets) (map[string]int64, error) {
-	old := map[string]int64{}
+// words folds the partition to the keys that only old records tell of where they were.
+func (l leftover) words(ctx context.Context, part *partition, at offsets) (map[string]word, error) {
+	old := map[string]word{}
 	return old, readTopic(ctx, l.client, part.topic, part.id, at.first, at.last, func(offset int64, r *kafka.Record) error {
 		key, err := kafka.ReadAll(r.Key)
 		if err != nil {
@@ -125,35 +137,63 @@ func (l leftover) keys(ctx context.Context, part *partition, at offsets) (map[st
 		if err != nil {
 			return err
 		}
-		if r.Value == nil || at.Commit >= l.since {
-			delete(old, string(key))
-			return nil
-		}
-		old[string(key)] = offset
-		return nil
+		return l.hear(old, string(key), offset, at.Commit >= l.since, r.Value)
 	})
 }
 
+// hear takes the next record of a key.
+func (l leftover) hear(old map[string]word, key string, offset int64, recent bool, raw kafka.Bytes) error {
+	before, known := old[key]
+	if raw == nil {
+		if !before.left { // else it is of the document that the row went to
+			delete(old, key)
+		}
+		return nil
+	}
+	if recent && !known {
+		return nil
+	}
+	route := ""
+	if l.routing != "" {
+		value, err := kafka.ReadAll(raw)
+		if err != nil {
+			return err
+		}
+		route = string(rowOf(value)[l.routing])
+	}
+	switch {
+	case !recent:
+		old[key] = word{offset: offset, route: route}
+	case route == before.route || route == "" || before.route == "":
+		delete(old, key)
+	default:
+		before.left = true
+		old[key] = before
+	}
+	return nil
+}
+
 // rows reads the newest records of the keys again, for what they say.
-func (l leftover) rows(ctx context.Context, part *partition, at offsets, keys map[string]int64) ([]vanished, error) {
+func (l leftover) rows(ctx context.Context, part *partition, at offsets, keys map[string]word) ([]vanished, error) {
 	var out []vanished
 	first := at.last
-	for _, offset := range keys {
-		first = min(first, offset)
+	for _, w := range keys {
+		first = min(first, w.offset)
 	}
 	return out, readTopic(ctx, l.client, part.topic, part.id, first, at.last, func(offset int64, r *kafka.Record) error {
 		key, err := kafka.ReadAll(r.Key)
 		if err != nil {
 			return err
 		}
-		if newest, ok := keys[string(key)]; !ok || newest != offset {
+		w, ok := keys[string(key)]
+		if !ok || w.offset != offset {
 			return nil
 		}
 		value, err := kafka.ReadAll(r.Value)
 		if err != nil {
 			return err
 		}
-		out = append(out, vanished{part: part, key: string(key), row: rowOf(value)})
+		out = append(out, vanished{part: part, key: string(key), row: rowOf(value), left: w.left})
 		return nil
 	})
 }
@@ -165,11 +205,11 @@ func (l leftover) elsewhere(ctx context.Context, parts []*partition, gone []vani
 	for _, v := range gone {
 		keys[v.key] = true
 	}
-	type word struct {
+	type state struct {
 		at    change.Position
 		alive bool
 	}
-	last := map[string]word{}
+	last := map[string]state{}
 	for _, part := range parts {
 		if part == gone[0].part {
 			continue
@@ -185,7 +225,7 @@ func (l leftover) elsewhere(ctx context.Context, parts []*partition, gone []vani
 			}
 			at, err := positionOf(r.Headers)
 			if err == nil && at.Commit >= l.since && !last[string(key)].at.After(at) {
-				last[string(key)] = word{at, r.Value != nil}
+				last[string(key)] = state{at, r.Value != nil}
 			}
 			return err
 		})
@@ -216,20 +256,25 @@ func positionOf(headers []kafka.Header) (p change.Position, err error) {
 	return p, nil
 }
 
-// rowOf takes the row out of an envelope, with or without a schema around it. What is no such JSON has none.
+// rowOf takes the row out of an envelope, with or without a schema around it: as it is, or as it was if it was deleted. What
+// is no such JSON has none.
 func rowOf(value []byte) map[string]json.RawMessage {
+	type images struct {
+		Before map[string]json.RawMessage `json:"before"`
+		After  map[string]json.RawMessage `json:"after"`
+	}
 	var envelope struct {
-		After   map[string]json.RawMessage `json:"after"`
-		Payload struct {
-			After map[string]json.RawMessage `json:"after"`
-		} `json:"payload"`
+		images
+		Payload images `json:"payload"`
 	}
 	d := json.NewDecoder(bytes.NewReader(value))
 	if err := d.Decode(&envelope); err != nil {
 		return nil
 	}
-	if envelope.After != nil {
-		return envelope.After
+	for _, row := range []map[string]json.RawMessage{envelope.After, envelope.Payload.After, envelope.Before} {
+		if row != nil {
+			return row
+		}
 	}
-	return envelope.Payload.After
+	return envelope.Payload.Before
 }

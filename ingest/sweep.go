@@ -26,7 +26,7 @@ func (s *scan) sweep(ctx context.Context, snap Snapshot) error {
 			snap.nextTable()
 		}})
 	}
-	find := leftover{client: s.client, since: snap.Since, skip: map[string]bool{}}
+	find := leftover{client: s.client, since: snap.Since, routing: s.table.movable(), skip: map[string]bool{}}
 	if len(snap.Keys) > 0 {
 		var err error
 		if find.only, err = s.encodedKeys(snap.Keys); err != nil {
@@ -80,7 +80,7 @@ func (s *scan) sweepPartition(ctx context.Context, snap Snapshot, find leftover,
 	}
 	var again [][]string
 	gone = slices.DeleteFunc(gone, func(v vanished) bool {
-		if !alive[v.key] {
+		if !alive[v.key] && !v.left {
 			return false
 		}
 		key, ok := s.moved(v)
@@ -89,7 +89,7 @@ func (s *scan) sweepPartition(ctx context.Context, snap Snapshot, find leftover,
 			return false
 		}
 		find.skip[v.key] = true
-		s.log.Warn("a row changed its partition unseen: its old state stays there", "table", s.table.name, "key", v.key, "partition", part.id)
+		s.log.Warn("a row went elsewhere unseen: its old state stays there", "table", s.table.name, "key", v.key, "partition", part.id)
 		return true
 	})
 	after := func(now *Snapshot) { now.Again = append(now.Again, again...) }
@@ -117,8 +117,8 @@ func (s *scan) encodedKeys(keys [][]string) (map[string]bool, error) {
 	return out, nil
 }
 
-// moved says of rows that live on in another partition, because their routing column changed unseen, by which keys to read
-// them again: the delete where they were hides them from whoever folds by key alone. ok is false where the topic's form of
+// moved says of rows that live on elsewhere, because their routing column changed unseen, by which keys to read them again:
+// the delete where they were hides them from whoever folds by key alone. ok is false where the topic's form of
 // a key can't be turned into Postgres'.
 func (s *scan) moved(v vanished) (key []string, ok bool) {
 	for _, i := range s.table.place {

@@ -162,6 +162,15 @@ func (t *table) sameRoute(before, after []change.Value) bool {
 	return bytes.Equal(before[r].Text, after[r].Text)
 }
 
+// movable is the routing column of a table whose rows may go from one document to another under the same key, "" of others,
+// and where deletes do not carry it: they could not say which document has lost the row.
+func (t *table) movable() string {
+	if !t.carried || slices.Contains(t.key, t.routing) {
+		return ""
+	}
+	return t.names[t.routing]
+}
+
 // values turns a decoded tuple into the encoder's form.
 func values(dst []change.Value, tuple []pgoutput.Value) []change.Value {
 	dst = dst[:0]

@@ -22,7 +22,6 @@ type nemesis struct {
 	next     int64 // ids of our own, so that no sequence decides
 	counts   map[string]int
 	failed   map[string]int
-	without  string // an operation that is left out, "" for none
 }
 
 type session struct {
@@ -92,9 +91,6 @@ func (n *nemesis) step(ctx context.Context, s *session) {
 // to be had undoes that operation alone.
 func (n *nemesis) change(ctx context.Context, s *session) {
 	op := pickOperation(n.rng)
-	for op.name == n.without {
-		op = pickOperation(n.rng)
-	}
 	s.depth++
 	if !n.exec(ctx, s, "savepoint of operation", "savepoint op") {
 		return

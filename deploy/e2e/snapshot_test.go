@@ -30,9 +30,7 @@ func TestRowsThatVanishUnseen(t *testing.T) {
 			t.Fatalf("%s: %v", sql, err)
 		}
 	}
-	n.without = moveOfAReview // which the sweep does not see within a partition: docs/reliability.md
 	n.run(ctx, 300)
-	n.without = ""
 	s.ingest.args = []string{"ingest", "--resnapshot"}
 	s.ingest.start()
 	s.mustSweep(t, 1)
