@@ -114,7 +114,7 @@ func TestSecuredBroker(t *testing.T) {
 	r.check()
 }
 
-// deleteTopic deletes a topic and waits until the brokers have forgotten it.
+// deleteTopic deletes a topic; the brokers forget it a moment later.
 func (r *rig) deleteTopic(name string) {
 	r.t.Helper()
 	answer, err := r.client.DeleteTopics(r.t.Context(), &kafka.DeleteTopicsRequest{Topics: []string{name}})
@@ -147,6 +147,10 @@ func TestTopicMadeAgain(t *testing.T) {
 		"deleted while it runs": func(r *rig, run *running) *running {
 			r.deleteTopic(change.Topic(r.prefix, "public", "products"))
 			r.exec(`insert into products values (1000, 1)`)
+			return run
+		},
+		"deleted while there is nothing to publish": func(r *rig, run *running) *running {
+			r.deleteTopic(change.Topic(r.prefix, "public", "products"))
 			return run
 		},
 		"made again while it runs": func(r *rig, run *running) *running {

@@ -2,17 +2,24 @@ package ingest
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"time"
+
+	"github.com/segmentio/kafka-go"
 )
 
 // A topic that is deleted and made again takes with it what was published, and nothing but its offsets tells. So the
-// position says from time to time where the topics ended, and no topic may ever end before that: neither at a start nor in
-// the answer to a batch.
+// position says from time to time where the topics ended, and no topic may ever end before that: neither at a start, nor in
+// the answer to a batch, nor while there is nothing to publish.
 
-// endsPatience is how long a topic's end may lie before the one we know: a new leader needs a moment to learn how far the
-// old one was.
-const endsPatience = 5 * time.Second
+const (
+	// watchEvery is how often the topics are looked at while nothing else would tell.
+	watchEvery = 10 * time.Second
+	// endsPatience is how long a topic's end may lie before the one we know: a new leader needs a moment to learn how far the
+	// old one was.
+	endsPatience = 5 * time.Second
+)
 
 // verifyTopics refuses topics that end before what was published, by the stored position or by this process' own knowledge.
 // It returns the ends.
@@ -33,6 +40,60 @@ func (s *session) verifyTopics(ctx context.Context, stored *position) (map[strin
 			return nil, ctx.Err()
 		}
 	}
+}
+
+// watchTopics ends the session when a topic is gone, or ends before what it held: what is committed next may be hours away.
+func (s *session) watchTopics(ctx context.Context, p *publisher) error {
+	for sleep(ctx, watchEvery) {
+		err := s.lookAtTopics(ctx, p)
+		if !isUnknown(err) && !errors.As(err, new(*RefusedError)) {
+			if err != nil && ctx.Err() == nil {
+				s.log.Warn("can't look at the topics", "error", err)
+			}
+			continue
+		}
+		if !sleep(ctx, endsPatience) {
+			break
+		}
+		if again := s.lookAtTopics(ctx, p); isUnknown(again) || errors.As(again, new(*RefusedError)) {
+			return again
+		}
+	}
+	return nil
+}
+
+// lookAtTopics compares where the topics end with what Kafka has acknowledged before.
+func (s *session) lookAtTopics(ctx context.Context, p *publisher) error {
+	known := p.offsets()
+	request := map[string][]kafka.OffsetRequest{}
+	for name, ends := range known {
+		for i := range ends {
+			request[name] = append(request[name], kafka.LastOffsetOf(i))
+		}
+	}
+	now, err := s.listEnds(ctx, request)
+	if err != nil {
+		return err
+	}
+	return shrunk(known, now)
+}
+
+func (s *session) listEnds(ctx context.Context, request map[string][]kafka.OffsetRequest) (map[string][]int64, error) {
+	answer, err := s.client.ListOffsets(ctx, &kafka.ListOffsetsRequest{Topics: request})
+	if err != nil {
+		return nil, fmt.Errorf("list the topics' ends: %w", err)
+	}
+	ends := map[string][]int64{}
+	for name, parts := range answer.Topics {
+		ends[name] = make([]int64, len(request[name]))
+		for _, part := range parts {
+			if part.Error != nil {
+				return nil, fmt.Errorf("end of %s/%d: %w", name, part.Partition, part.Error)
+			}
+			ends[name][part.Partition] = part.LastOffset
+		}
+	}
+	return ends, nil
 }
 
 // published is where the topics ended by what this process was told, in one life of the slot.

@@ -218,6 +218,7 @@ func (s *session) stream(ctx, sending context.Context, p *publisher, e *emitter,
 	}
 	keep(k.run)
 	keep(s.guard)
+	keep(func(ctx context.Context) error { return s.watchTopics(ctx, p) })
 	// Progress says that all before an LSN is there, which it is not while the first snapshot is under way.
 	keep(st.onceCopied(g.run))
 	keep(st.onceCopied(sc.run))
@@ -264,21 +265,7 @@ func (s *session) tableEnds(ctx context.Context, tables []publishedTable) (map[s
 			return nil, fmt.Errorf("topic %s has no partitions", spec.Name)
 		}
 	}
-	answer, err := s.client.ListOffsets(ctx, &kafka.ListOffsetsRequest{Topics: request})
-	if err != nil {
-		return nil, fmt.Errorf("list the topics' ends: %w", err)
-	}
-	ends := map[string][]int64{}
-	for name, parts := range answer.Topics {
-		ends[name] = make([]int64, len(request[name]))
-		for _, part := range parts {
-			if part.Error != nil {
-				return nil, fmt.Errorf("end of %s/%d: %w", name, part.Partition, part.Error)
-			}
-			ends[name][part.Partition] = part.LastOffset
-		}
-	}
-	return ends, nil
+	return s.listEnds(ctx, request)
 }
 
 // ensureTable makes the topic of a table that came while streaming.
