@@ -74,7 +74,7 @@ store of its own, stays in the ledger, and the store is closed.`,
 	for _, b := range benchmarks {
 		cmd.AddCommand(newBenchmarkCommand(s, b))
 	}
-	cmd.AddCommand(newBenchAllCommand(s), newBenchLockingCommand(s), newBenchHomeCommand(s), newBenchModellingCommand(s))
+	cmd.AddCommand(newBenchAllCommand(s), newBenchLockingCommand(s), newBenchHomeCommand(s), newBenchModellingCommand(s), newBenchSearchersCommand(s))
 	return cmd
 }
 

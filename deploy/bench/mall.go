@@ -4,7 +4,6 @@ import (
 	"context"
 	"crypto/rand"
 	_ "embed"
-	"encoding/json"
 	"errors"
 	"fmt"
 	mathrand "math/rand/v2"
@@ -100,7 +99,7 @@ func (m *mall) seed(ctx context.Context, stores int, cfg HomeConfig) error {
 
 // build makes the pages of all stores and stores them.
 func (m *mall) build(ctx context.Context) error {
-	dims, err := m.dimensions(ctx)
+	dims, err := readDimensions(ctx, m.pool)
 	if err != nil {
 		return err
 	}
@@ -108,7 +107,7 @@ func (m *mall) build(ctx context.Context) error {
 	for _, s := range m.stores {
 		m.kept[s.ID] = &kept{homes: tree.NewHomes(dims, s.ID)}
 	}
-	if err := m.readOffers(ctx); err != nil {
+	if m.offers, err = readOffers(ctx, m.pool); err != nil {
 		return err
 	}
 	for _, v := range m.offers {
@@ -128,68 +127,6 @@ func (m *mall) build(ctx context.Context) error {
 
 // pagesAtOnce keeps a bulk below the server's limit of a message.
 const pagesAtOnce = 200
-
-// dimensions are those that a home page shows. Merchants' rules are left out in both ways.
-func (m *mall) dimensions(ctx context.Context) (*dimension.Set, error) {
-	var rows dimension.Rows
-	err := errors.Join(
-		readJSON(ctx, m.pool, &rows.Stores, `select json_agg(t) from stores t`),
-		readJSON(ctx, m.pool, &rows.Categories, `select json_agg(t) from categories t`),
-		readJSON(ctx, m.pool, &rows.Texts, `select json_agg(t) from category_texts t`),
-	)
-	if err != nil {
-		return nil, fmt.Errorf("read the dimensions: %w", err)
-	}
-	return dimension.NewSet(1, rows), nil
-}
-
-func readJSON(ctx context.Context, pool *pgxpool.Pool, into any, query string) error {
-	var raw []byte
-	if err := pool.QueryRow(ctx, query).Scan(&raw); err != nil {
-		return err
-	}
-	return json.Unmarshal(raw, into)
-}
-
-// errNothingOffered says that there are too few products for any store to sell one.
-var errNothingOffered = errors.New("no store sells anything: ask for more products")
-
-// readOffers makes the views of all offers, as catalog and offer would.
-func (m *mall) readOffers(ctx context.Context) error {
-	var products []offerview.Offer
-	err := readJSON(ctx, m.pool, &products, `select json_agg(json_build_object('product', p.id, 'images', p.images, 'brand_name', coalesce(b.name, ''),
-		'texts', (select json_agg(x order by x.lang) from product_texts x where x.product_id = p.id),
-		'categories', (select coalesce(json_agg(json_build_object('id', c.category_id)), '[]') from product_categories c where c.product_id = p.id),
-		'reviews', (select json_build_object('count', count(*), 'sum', coalesce(sum(rating), 0)) from reviews w where w.product_id = p.id and w.status = 'published')))
-		from products p left join brands b on b.id = p.brand_id`)
-	if err != nil {
-		return fmt.Errorf("read the products: %w", err)
-	}
-	byID := make(map[int64]offerview.Offer, len(products))
-	for _, p := range products {
-		byID[p.Product] = p
-	}
-	rows, err := m.pool.Query(ctx, `select store_id, product_id, boost, popularity, price, list_price, available, low_stock from bench_offer`)
-	if err != nil {
-		return fmt.Errorf("read the offers: %w", err)
-	}
-	var o offerview.Offer
-	var low bool
-	_, err = pgx.ForEachRow(rows, []any{&o.Store, &o.Product, &o.Boost, &o.Popularity, &o.Price, &o.ListPrice, &o.Available, &low}, func() error {
-		v := byID[o.Product]
-		v.Version, v.Visible, v.Store, v.Boost, v.Popularity = 1, true, o.Store, o.Boost, o.Popularity
-		v.Price, v.ListPrice, v.Available, v.Variants = o.Price, o.ListPrice, o.Available, []offerview.Variant{{LowStock: low}}
-		m.offers = append(m.offers, &v)
-		return nil
-	})
-	if err != nil {
-		return fmt.Errorf("read the offers: %w", err)
-	}
-	if len(m.offers) == 0 {
-		return errNothingOffered
-	}
-	return nil
-}
 
 // reprice changes the price of an offer, any of them, and the pages that show it.
 func (m *mall) reprice(ctx context.Context) error {

@@ -1,0 +1,236 @@
+package bench
+
+import (
+	"context"
+	"crypto/rand"
+	_ "embed"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"sync/atomic"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgxpool"
+	"go.mongodb.org/mongo-driver/v2/mongo"
+	"go.mongodb.org/mongo-driver/v2/mongo/options"
+	"golang.org/x/sync/errgroup"
+
+	"freshet/deploy/postgres"
+	"freshet/deploy/seed"
+	"freshet/projectors/dimension"
+	offerview "freshet/projectors/view" // view is a probe's here
+	"freshet/search"
+	"freshet/search/relevance"
+)
+
+//go:embed searchers.sql
+var searchersSchema string
+
+// bazaar is one assortment in three engines, in databases and indices of its own.
+type bazaar struct {
+	t      Target
+	name   string
+	admin  *pgx.Conn
+	pool   *pgxpool.Pool
+	client *mongo.Client
+	dims   *dimension.Set
+	offers []*offerview.Offer
+	// selectable are the offers that have a brand and a keyword to select.
+	selectable []*offerview.Offer
+}
+
+// inLanguage is what the index holds of an offer in a language, and the categories above its own: the other engines keep
+// them with the offer, so that they count a level of the tree as they count anything else.
+type inLanguage struct {
+	search.Document
+	lang  string
+	above []string
+}
+
+// shelves are what an engine is filled and weighed by.
+type shelves interface {
+	write(ctx context.Context, docs []inLanguage) error
+	settle(ctx context.Context) error // after the last write
+	bytes(ctx context.Context) (int64, error)
+}
+
+// engine is one of those that are compared.
+type engine struct {
+	name string
+	relevance.Searcher
+	shelves
+}
+
+// The engines.
+const (
+	engineOurs     = "Freshet"
+	enginePostgres = "Postgres"
+	engineMongo    = "MongoDB"
+)
+
+var engineNames = []string{engineOurs, enginePostgres, engineMongo}
+
+func newBazaar(t Target) *bazaar {
+	return &bazaar{t: t, name: "freshet_searchers_" + strings.ToLower(rand.Text()[:8])}
+}
+
+// open makes the databases and the shop in one of them.
+func (b *bazaar) open(ctx context.Context, stores, products int) (err error) {
+	if b.client, err = mongo.Connect(options.Client().ApplyURI(b.t.MongoURL)); err != nil {
+		return fmt.Errorf("connect to MongoDB: %w", err)
+	}
+	if b.admin, err = pgx.Connect(ctx, b.t.PostgresURL); err != nil {
+		return fmt.Errorf("connect to Postgres: %w", err)
+	}
+	own, err := createDatabase(ctx, b.admin, b.t.PostgresURL, b.name)
+	if err != nil {
+		return err
+	}
+	// What is counted is kept aside once for each page: on disk it would be Postgres' setting that is measured.
+	for _, setting := range []string{"work_mem = '64MB'", "jit = off"} {
+		if _, err := b.admin.Exec(ctx, "alter database "+b.name+" set "+setting); err != nil {
+			return fmt.Errorf("set %s: %w", setting, err)
+		}
+	}
+	if _, err := postgres.Migrate(ctx, own); err != nil {
+		return err
+	}
+	if b.pool, err = openPool(ctx, own, 2*writersOfDocuments); err != nil {
+		return err
+	}
+	return b.seed(ctx, stores, products)
+}
+
+func (b *bazaar) seed(ctx context.Context, stores, products int) error {
+	conn, err := b.pool.Acquire(ctx)
+	if err != nil {
+		return fmt.Errorf("connect to seed: %w", err)
+	}
+	defer conn.Release()
+	if _, err := seed.Run(ctx, conn.Conn(), seed.Config{Stores: stores, Products: products}, nil); err != nil {
+		return err
+	}
+	for _, schema := range []string{homeSchema, searchersSchema} {
+		if _, err := conn.Exec(ctx, schema); err != nil {
+			return fmt.Errorf("prepare the tables: %w", err)
+		}
+	}
+	if b.dims, err = readDimensions(ctx, b.pool); err != nil {
+		return err
+	}
+	if b.offers, err = readOffers(ctx, b.pool); err != nil {
+		return err
+	}
+	for _, v := range b.offers {
+		if code, _ := b.keywordOf(v); code != "" && v.Brand != 0 {
+			b.selectable = append(b.selectable, v)
+		}
+	}
+	if len(b.selectable) == 0 {
+		return errNothingOffered
+	}
+	return nil
+}
+
+// engines makes empty ones for an assortment.
+func (b *bazaar) engines(ctx context.Context, assortment string, dims *dimension.Set) ([]engine, error) {
+	index, err := newOurs(ctx, b.t.ElasticURL, b.prefix(assortment))
+	if err != nil {
+		return nil, err
+	}
+	tables, err := newFullText(ctx, b.pool, "bench_"+assortment, dims)
+	if err != nil {
+		return nil, err
+	}
+	list, err := newWordList(ctx, b.client.Database(b.name), assortment)
+	if err != nil {
+		return nil, err
+	}
+	return []engine{{engineOurs, index, index}, {enginePostgres, tables, tables}, {engineMongo, list, list}}, nil
+}
+
+// The assortments: the shop's, and the catalog that the judgments are about.
+const (
+	assortmentShop   = "shop"
+	assortmentJudged = "judged"
+)
+
+func (b *bazaar) prefix(assortment string) string {
+	return strings.ReplaceAll(b.name, "_", "-") + "-" + assortment
+}
+
+// documentsOf makes the documents of offers in all languages of their stores, as projectors/index does.
+func documentsOf(offers []*offerview.Offer, dims *dimension.Set) []inLanguage {
+	var docs []inLanguage
+	for _, v := range offers {
+		var above []string
+		for _, c := range v.Categories {
+			for _, one := range dims.Path(c.ID) {
+				above = append(above, texts([]int64{one.ID})...)
+			}
+		}
+		slices.Sort(above)
+		above = slices.Compact(above)
+		store, _ := dims.Store(v.Store) // of none there are no languages
+		for _, lang := range store.Languages {
+			docs = append(docs, inLanguage{Document: search.FromView(v, lang, dims), lang: lang, above: above})
+		}
+	}
+	return docs
+}
+
+// Offers come in batches, several at a time.
+const (
+	offersAtOnce       = 400
+	writersOfDocuments = 2
+)
+
+// fill writes the offers to an engine, and returns how many documents that were and how long it took.
+func fill(ctx context.Context, e *engine, offers []*offerview.Offer, dims *dimension.Set) (int64, time.Duration, error) {
+	var written atomic.Int64
+	begun := time.Now()
+	group, groupCtx := errgroup.WithContext(ctx)
+	group.SetLimit(writersOfDocuments)
+	for batch := range slices.Chunk(offers, offersAtOnce) {
+		group.Go(func() error {
+			docs := documentsOf(batch, dims)
+			written.Add(int64(len(docs)))
+			return e.write(groupCtx, docs)
+		})
+	}
+	err := group.Wait()
+	if err == nil {
+		err = e.settle(ctx)
+	}
+	if err != nil {
+		return 0, 0, fmt.Errorf("fill %s: %w", e.name, err)
+	}
+	return written.Load(), time.Since(begun), nil
+}
+
+// close drops the databases and the indices.
+func (b *bazaar) close(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, time.Minute)
+	defer cancel()
+	var errs []error
+	if b.pool != nil {
+		b.pool.Close()
+	}
+	if b.admin != nil {
+		_, err := b.admin.Exec(ctx, "drop database if exists "+b.name+" with (force)")
+		errs = append(errs, err, b.admin.Close(ctx))
+	}
+	if b.client != nil {
+		errs = append(errs, b.client.Database(b.name).Drop(ctx), b.client.Disconnect(ctx))
+	}
+	client, err := search.Open([]string{b.t.ElasticURL})
+	if err != nil {
+		return errors.Join(append(errs, err)...)
+	}
+	for _, assortment := range []string{assortmentShop, assortmentJudged} {
+		errs = append(errs, (&search.Indices{Client: client, Prefix: b.prefix(assortment)}).Drop(ctx))
+	}
+	return errors.Join(errs...)
+}
