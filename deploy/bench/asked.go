@@ -33,7 +33,7 @@ type selected struct {
 	low, high  int64
 }
 
-// kindKeyword and the rest are the ways in which a facet is counted and chosen of.
+// The ways in which a facet is counted and chosen of.
 const (
 	kindTree    = "category"
 	kindBrand   = "brand"
@@ -160,14 +160,15 @@ func keywordPairs(doc *search.Document) []string {
 	return all
 }
 
-// count is one line of an answer about facets: a value and how many have it, or the bounds of numbers.
+// count is one line of an answer about a facet: a value and how many have it, or the bounds of its numbers. A range of prices is
+// called by how many of priceBounds are not above it.
 type count struct {
 	value     string
 	n         int64
 	low, high *float64
 }
 
-// The values of the lines that are bounds, and of those that are ranges of prices (then the number of the range).
+// bounds is the value of the line that has a facet's bounds.
 const bounds = "bounds"
 
 // result reads the lines of each facet, in the order of the query's.

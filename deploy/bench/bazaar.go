@@ -37,7 +37,7 @@ type bazaar struct {
 	client *mongo.Client
 	dims   *dimension.Set
 	offers []*offerview.Offer
-	// selectable are the offers that have a brand and a keyword to select.
+	// selectable are the offers to draw pages from: in stock, with a brand and a keyword to select.
 	selectable []*offerview.Offer
 }
 
@@ -124,7 +124,7 @@ func (b *bazaar) seed(ctx context.Context, stores, products int) error {
 		return err
 	}
 	for _, v := range b.offers {
-		if code, _ := b.keywordOf(v); code != "" && v.Brand != 0 {
+		if code, _ := b.keywordOf(v); code != "" && v.Brand != 0 && v.InStock() {
 			b.selectable = append(b.selectable, v)
 		}
 	}
@@ -210,11 +210,11 @@ func fill(ctx context.Context, e *engine, offers []*offerview.Offer, dims *dimen
 	return written.Load(), time.Since(begun), nil
 }
 
-// close drops the databases and the indices.
+// close drops the indices and the databases, MongoDB's last: the stand-in takes minutes to forget what it was filled with.
 func (b *bazaar) close(ctx context.Context) error {
-	ctx, cancel := context.WithTimeout(ctx, time.Minute)
+	ctx, cancel := context.WithTimeout(ctx, 10*time.Minute)
 	defer cancel()
-	var errs []error
+	errs := []error{b.dropIndices(ctx)}
 	if b.pool != nil {
 		b.pool.Close()
 	}
@@ -225,10 +225,15 @@ func (b *bazaar) close(ctx context.Context) error {
 	if b.client != nil {
 		errs = append(errs, b.client.Database(b.name).Drop(ctx), b.client.Disconnect(ctx))
 	}
+	return errors.Join(errs...)
+}
+
+func (b *bazaar) dropIndices(ctx context.Context) error {
 	client, err := search.Open([]string{b.t.ElasticURL})
 	if err != nil {
-		return errors.Join(append(errs, err)...)
+		return err
 	}
+	var errs []error
 	for _, assortment := range []string{assortmentShop, assortmentJudged} {
 		errs = append(errs, (&search.Indices{Client: client, Prefix: b.prefix(assortment)}).Drop(ctx))
 	}

@@ -176,8 +176,10 @@ func (a *asked) pipelines() bson.M {
 	parts := bson.M{"total": bson.A{a.others(""), bson.M{"$count": "n"}}}
 	if a.q.Limit > 0 {
 		parts["hits"] = bson.A{
-			a.others(""), bson.M{"$sort": bson.D{{Key: "in_stock", Value: -1}, {Key: "rank", Value: -1}, {Key: "product", Value: 1}}},
-			bson.M{"$limit": a.q.Limit}, bson.M{"$project": bson.M{"card": 1}},
+			a.others(""),
+			bson.M{"$sort": bson.D{{Key: "in_stock", Value: -1}, {Key: "rank", Value: -1}, {Key: "product", Value: 1}}},
+			bson.M{"$limit": a.q.Limit},
+			bson.M{"$project": bson.M{"card": 1}},
 		}
 	}
 	for i := range a.facets {

@@ -64,7 +64,7 @@ func (b *bazaar) draw(dice *rand.Rand, kind searcherKind) search.Query {
 	if kind.selections > 2 {
 		q.PriceMax = &v.Price
 	}
-	q.InStock = kind.selections > 3 && v.InStock()
+	q.InStock = kind.selections > 3
 	return q
 }
 
