@@ -72,13 +72,16 @@ const (
 
 var engineNames = []string{engineOurs, enginePostgres, engineMongo}
 
+// bazaarPatience bounds a search, whatever is asked of MongoDB, and half of the removal, so that a server that hangs ends the run.
+const bazaarPatience = 5 * time.Minute
+
 func newBazaar(t Target) *bazaar {
 	return &bazaar{t: t, name: "freshet_searchers_" + strings.ToLower(rand.Text()[:8])}
 }
 
 // open makes the databases and the shop in one of them.
 func (b *bazaar) open(ctx context.Context, stores, products int) (err error) {
-	if b.client, err = mongo.Connect(options.Client().ApplyURI(b.t.MongoURL)); err != nil {
+	if b.client, err = mongo.Connect(options.Client().ApplyURI(b.t.MongoURL).SetAppName("freshet bench").SetTimeout(bazaarPatience)); err != nil {
 		return fmt.Errorf("connect to MongoDB: %w", err)
 	}
 	if b.admin, err = pgx.Connect(ctx, b.t.PostgresURL); err != nil {
@@ -157,6 +160,8 @@ const (
 	assortmentJudged = "judged"
 )
 
+var assortments = []string{assortmentShop, assortmentJudged}
+
 func (b *bazaar) prefix(assortment string) string {
 	return strings.ReplaceAll(b.name, "_", "-") + "-" + assortment
 }
@@ -210,9 +215,9 @@ func fill(ctx context.Context, e *engine, offers []*offerview.Offer, dims *dimen
 	return written.Load(), time.Since(begun), nil
 }
 
-// close drops the indices and the databases, MongoDB's last: the stand-in takes minutes to forget what it was filled with.
+// close drops the indices and the databases.
 func (b *bazaar) close(ctx context.Context) error {
-	ctx, cancel := context.WithTimeout(ctx, 10*time.Minute)
+	ctx, cancel := context.WithTimeout(ctx, 2*bazaarPatience)
 	defer cancel()
 	errs := []error{b.dropIndices(ctx)}
 	if b.pool != nil {
@@ -223,9 +228,22 @@ func (b *bazaar) close(ctx context.Context) error {
 		errs = append(errs, err, b.admin.Close(ctx))
 	}
 	if b.client != nil {
-		errs = append(errs, b.client.Database(b.name).Drop(ctx), b.client.Disconnect(ctx))
+		errs = append(errs, dropCollections(ctx, b.client.Database(b.name)), b.client.Disconnect(ctx))
 	}
 	return errors.Join(errs...)
+}
+
+// dropCollections empties a database before it drops it: the stand-in answers nobody for minutes while it drops a full one.
+func dropCollections(ctx context.Context, db *mongo.Database) error {
+	for _, assortment := range assortments {
+		if err := db.Collection(assortment).Drop(ctx); err != nil {
+			return fmt.Errorf("drop the collection %s: %w", assortment, err)
+		}
+	}
+	if err := db.Drop(ctx); err != nil {
+		return fmt.Errorf("drop the database in MongoDB: %w", err)
+	}
+	return nil
 }
 
 func (b *bazaar) dropIndices(ctx context.Context) error {
@@ -234,7 +252,7 @@ func (b *bazaar) dropIndices(ctx context.Context) error {
 		return err
 	}
 	var errs []error
-	for _, assortment := range []string{assortmentShop, assortmentJudged} {
+	for _, assortment := range assortments {
 		errs = append(errs, (&search.Indices{Client: client, Prefix: b.prefix(assortment)}).Drop(ctx))
 	}
 	return errors.Join(errs...)

@@ -2,6 +2,7 @@ package bench
 
 import (
 	"fmt"
+	"math"
 	"os"
 
 	"gonum.org/v1/plot"
@@ -43,6 +44,11 @@ func newPicture(title, sizes, figure string) *plot.Plot {
 func logarithmic(p *plot.Plot) *plot.Plot {
 	p.Y.Scale, p.Y.Tick.Marker = plot.LogScale{}, plot.LogTicks{Prec: -1}
 	return p
+}
+
+// wholeDecades widens a logarithmic axis to the powers of ten around it, which are those that it names.
+func wholeDecades(a *plot.Axis) {
+	a.Min, a.Max = math.Pow10(int(math.Floor(math.Log10(a.Min)))), math.Pow10(int(math.Ceil(math.Log10(a.Max))))
 }
 
 // addLine adds the i-th line of a picture, and names it if the picture has the legend.

@@ -14,8 +14,8 @@ import (
 // facet, without that facet's own selections, for its counts.
 const (
 	wayOne   = "one search"
-	wayBatch = "queries of an adapter, one request"
-	wayEach  = "queries of an adapter, each a search"
+	wayBatch = "adapter, one request"
+	wayEach  = "adapter, one by one"
 )
 
 var waysToPage = []string{wayOne, wayBatch, wayEach}
@@ -31,7 +31,7 @@ func (b *bazaar) adapt(ctx context.Context, report *Report, e engine, duration t
 	}
 	b.t.Note("%s", b.what("asking as an InstantSearch adapter does"))
 	taken, searches := newSamples(), map[string]float64{}
-	name := func(n int, way string) string { return fmt.Sprintf("%d facets refined: %s", n, way) }
+	name := func(n int, way string) string { return fmt.Sprintf("%d refined: %s", n, way) }
 	for _, n := range refinements {
 		for _, way := range waysToPage {
 			var err error
@@ -96,7 +96,7 @@ func (b *bazaar) countSearches(ctx context.Context, report *Report, index *ours,
 			return 0, err
 		}
 		if _, differ := differences(&want, &answers[i]); len(differ) > 0 {
-			report.problem("%s", b.what("%s, %d facets refined: %s", way, n, differ[0]))
+			report.problem("%s", b.what("%s, %d refined: %s", way, n, differ[0]))
 		}
 	}
 	return float64(after.Search.Queries-before.Search.Queries) / countedPages, nil

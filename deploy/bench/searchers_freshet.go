@@ -73,6 +73,8 @@ type indexStats struct {
 
 // stats asks the server, which counts a search once for each shard: one of ours has one.
 func (s *ours) stats(ctx context.Context) (stats indexStats, err error) {
+	ctx, cancel := context.WithTimeout(ctx, bazaarPatience)
+	defer cancel()
 	request, err := http.NewRequestWithContext(ctx, http.MethodGet, s.address+"/"+s.prefix+"-offers-*/_stats/store,search", nil)
 	if err != nil {
 		return stats, err
@@ -82,6 +84,9 @@ func (s *ours) stats(ctx context.Context) (stats indexStats, err error) {
 		return stats, fmt.Errorf("ask for the statistics of the index: %w", err)
 	}
 	defer func() { err = errors.Join(err, response.Body.Close()) }()
+	if response.StatusCode != http.StatusOK {
+		return stats, fmt.Errorf("ask for the statistics of the index: %s", response.Status)
+	}
 	var answer struct {
 		All struct {
 			Primaries indexStats `json:"primaries"`

@@ -2,6 +2,7 @@ package bench
 
 import (
 	"fmt"
+	"strconv"
 	"strings"
 
 	"gonum.org/v1/plot"
@@ -32,10 +33,7 @@ func PlotSearchers(path string, r *Report) error {
 }
 
 func enginesPlot(r *Report, kind string, legend bool) (*plot.Plot, error) {
-	p := plot.New()
-	p.Title.Text, p.X.Label.Text, p.Y.Label.Text = kind, "offers", "p50 ms"
-	p.X.Scale, p.X.Tick.Marker = plot.LogScale{}, plot.LogTicks{Prec: -1}
-	p.Y.Scale, p.Y.Tick.Marker = plot.LogScale{}, plot.LogTicks{Prec: -1}
+	p := logarithmic(newPicture(fmt.Sprintf("%s, %d facets", kind, len(searcherFacets)), "offers", "p50 ms"))
 	for n, engine := range engineNames {
 		var line plotter.XYs
 		for _, row := range r.Rows {
@@ -47,21 +45,21 @@ func enginesPlot(r *Report, kind string, legend bool) (*plot.Plot, error) {
 			return nil, err
 		}
 	}
-	p.Legend.Top, p.Legend.Left = true, true
+	wholeDecades(&p.X)
+	wholeDecades(&p.Y)
 	return p, nil
 }
 
 // adapterPlot is of the last number of offers.
 func adapterPlot(r *Report) (*plot.Plot, error) {
-	p := plot.New()
-	p.X.Label.Text, p.Y.Label.Text = "facets refined", "p50 ms"
-	p.Y.Min = 0
+	p := newPicture("", "facets refined", "p50 ms")
+	p.X.Scale, p.X.Tick.Marker, p.Y.Min = plot.LinearScale{}, refinedTicks(), 0
 	for n, way := range waysToPage {
 		at := map[int]float64{}
 		for _, row := range r.Rows {
 			var facets int
 			offers, rest := offersOf(row.What)
-			if _, err := fmt.Sscanf(rest, "%d facets refined:", &facets); err == nil && strings.HasSuffix(rest, ": "+way) {
+			if _, err := fmt.Sscanf(rest, "%d refined:", &facets); err == nil && strings.HasSuffix(rest, ": "+way) {
 				p.Title.Text = fmt.Sprintf("%d offers", offers)
 				at[facets] = row.Figures["p50 ms"]
 			}
@@ -74,8 +72,16 @@ func adapterPlot(r *Report) (*plot.Plot, error) {
 			return nil, err
 		}
 	}
-	p.Legend.Top, p.Legend.Left = true, true
+	p.Y.Max *= 1.3 // room for the names of the lines
 	return p, nil
+}
+
+func refinedTicks() plot.ConstantTicks {
+	var ticks plot.ConstantTicks
+	for _, n := range refinements {
+		ticks = append(ticks, plot.Tick{Value: float64(n), Label: strconv.Itoa(n)})
+	}
+	return ticks
 }
 
 func gainPlot(r *Report) (*plot.Plot, error) {

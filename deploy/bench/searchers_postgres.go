@@ -118,6 +118,8 @@ func (s *fullText) Search(ctx context.Context, q search.Query, dims *dimension.S
 	if err != nil {
 		return search.Result{}, err
 	}
+	ctx, cancel := context.WithTimeout(ctx, bazaarPatience)
+	defer cancel()
 	b := &statement{asked: a, table: s.of(q.Lang)}
 	rows, err := s.pool.Query(ctx, b.sql(), b.args...)
 	if err != nil {
@@ -182,13 +184,13 @@ func (b *statement) sql() string {
 	for i := range b.base {
 		where = append(where, b.clause(&b.base[i]))
 	}
-	columns := "product, brand, categories, keywords, price, in_stock, rank, " + score + " as score"
+	columns := []string{"product", "in_stock", "rank", score + " as score"}
 	for i := range b.selections {
-		columns += fmt.Sprintf(", %s as s%d", b.clause(&b.selections[i]), i)
+		columns = append(columns, fmt.Sprintf("%s as s%d", b.clause(&b.selections[i]), i))
 	}
-	for _, f := range b.facets {
-		if f.kind == kindNumber {
-			columns += ", " + f.slot
+	for i := range b.facets {
+		if c := b.facets[i].column(); !slices.Contains(columns, c) {
+			columns = append(columns, c)
 		}
 	}
 	arms := []string{fmt.Sprintf("select %d, '', count(*), null::float8, null::float8, null::jsonb from base where %s", lineTotal, b.others(""))}
@@ -198,7 +200,21 @@ func (b *statement) sql() string {
 	for i := range b.facets {
 		arms = append(arms, b.count(i)...)
 	}
-	return fmt.Sprintf("with base as materialized (select %s from %s where %s)\n%s", columns, b.table, strings.Join(where, " and "), strings.Join(arms, "\nunion all "))
+	return fmt.Sprintf("with base as materialized (select %s from %s where %s)\n%s",
+		strings.Join(columns, ", "), b.table, strings.Join(where, " and "), strings.Join(arms, "\nunion all "))
+}
+
+// column is where the facet's values are.
+func (f *counted) column() string {
+	switch f.kind {
+	case kindTree:
+		return "categories"
+	case kindNumber:
+		return f.slot
+	case kindKeyword:
+		return "keywords"
+	}
+	return f.code // brand, price and stock are columns by their names
 }
 
 // hits reads the cards of the page alone.

@@ -51,7 +51,7 @@ func TestAllSearchersCountTheSame(t *testing.T) {
 		}
 	}
 	for way, want := range map[string]float64{wayOne: 1, wayBatch: 1, wayEach: 3} {
-		if row := rows["2 facets refined: "+way]; row.Figures["searches a page"] != want {
+		if row := rows["2 refined: "+way]; row.Figures["searches a page"] != want {
 			t.Errorf("%s: %v", way, row.Figures)
 		}
 	}
