@@ -57,7 +57,7 @@ func markdown(command string, reports []*Report) string {
 		}
 	}
 	for _, r := range reports {
-		fmt.Fprintf(&b, "\n## %s\n\n%s. Load of the machine before: %s.\n", r.Name, pairs(r.Setting, ": "), r.Machine.Load)
+		fmt.Fprintf(&b, "\n## %s\n\n%s. Load of the machine before: %s; a load from its memory: %.0f ns.\n", r.Name, pairs(r.Setting, ": "), r.Machine.Load, r.Machine.MissNS)
 		r.markdownRows(&b)
 		for _, p := range r.Problems {
 			fmt.Fprintf(&b, "\n**Problem:** %s\n", p)

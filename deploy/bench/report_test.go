@@ -117,7 +117,7 @@ func TestJSON(t *testing.T) {
 
 func TestMarkdownReplacesOnlyItsPart(t *testing.T) {
 	first := insert("# Figures\n\nHow they are measured.\n", markdown("freshet bench all", []*Report{report()}))
-	for _, want := range []string{"How they are measured.", "## browse", "| all pages | 4 | 2 |", "**Problem:** 3 went wrong", "by `freshet bench all`", "Kafka 4"} {
+	for _, want := range []string{"How they are measured.", "## browse", "| all pages | 4 | 2 |", "**Problem:** 3 went wrong", "by `freshet bench all`", "Kafka 4", "before: 0.10; a load from its memory: 95 ns"} {
 		if !strings.Contains(first, want) {
 			t.Errorf("%q is missing in:\n%s", want, first)
 		}
