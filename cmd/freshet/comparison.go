@@ -5,6 +5,7 @@ import (
 	"strings"
 
 	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
 
 	"freshet/deploy/bench"
 )
@@ -28,7 +29,7 @@ func newComparisonCommand(s *settings, c comparison) *cobra.Command {
 				return err
 			}
 			if o.write != "" {
-				if err := bench.Write(o.write, "freshet bench "+c.name+" --write "+o.write, []*bench.Report{report}); err != nil {
+				if err := bench.Write(o.write, asAsked(cmd), []*bench.Report{report}); err != nil {
 					return err
 				}
 				if err := c.plot(strings.TrimSuffix(o.write, ".md")+".svg", report); err != nil {
@@ -42,4 +43,16 @@ func newComparisonCommand(s *settings, c comparison) *cobra.Command {
 	flags.BoolVar(&o.json, "json", false, "print JSON instead of a table")
 	flags.StringVar(&o.write, "write", "", "Markdown file whose table is replaced; the plot is put beside it, as .svg")
 	return cmd
+}
+
+// asAsked is the command with the flags of its own that were given, so that whoever reads the page can run it again. Those of
+// every command, which may hold an address with a password, it leaves out.
+func asAsked(cmd *cobra.Command) string {
+	asked := cmd.CommandPath()
+	cmd.LocalNonPersistentFlags().VisitAll(func(f *pflag.Flag) {
+		if f.Changed {
+			asked += " --" + f.Name + " " + strings.Trim(f.Value.String(), "[]") // of a list as it is typed
+		}
+	})
+	return asked
 }
