@@ -127,36 +127,60 @@ func BenchmarkScratch(b *testing.B) {
 	}
 }
 
-// BenchmarkMemory compares what an offer occupies with what we believe it does.
-func BenchmarkMemory(b *testing.B) {
+// BenchmarkStores holds stores of a usual size and a giant one side by side: what an offer occupies and what we believe it
+// does, and what a change of a price costs, its pages included. A change must not cost more where there are more offers.
+func BenchmarkStores(b *testing.B) {
 	heap := func() uint64 {
 		runtime.GC()
 		var m runtime.MemStats
 		runtime.ReadMemStats(&m)
 		return m.HeapAlloc
 	}
-	for range b.N {
-		w, leaves := bigWorld()
-		views := bigViews(leaves)
-		before := heap()
-		st := newState(w, 7)
-		for _, v := range views {
-			// As they come: decoded, so that strings are shared with nothing.
-			raw, err := json.Marshal(v)
-			if err != nil {
+	for _, offers := range []int{benchOffers, 1_000_000} {
+		b.Run(fmt.Sprintf("%d offers", offers), func(b *testing.B) {
+			w, leaves := bigWorld()
+			before, r := heap(), rand.New(rand.NewPCG(1, 2))
+			st := newState(w, 7)
+			for i := range offers {
+				st.Apply(arrived(b, bigView(r, int64(i)+1, leaves)))
+			}
+			pages := shelf{}
+			if _, err := pages.store(st); err != nil {
 				b.Fatal(err)
 			}
-			v, err := decodeView(raw)
-			if err != nil {
-				b.Fatal(err)
+			clear(pages)
+			held := float64(heap() - before)
+			st.rescans = 0
+			for i := 0; b.Loop(); i++ {
+				if i%offers == 0 {
+					r = rand.New(rand.NewPCG(1, 2)) // the same views once more, but for their price
+				}
+				v := bigView(r, int64(i%offers)+1, leaves)
+				v.Version, v.Price = int64(i/offers)+2, int64(i)
+				st.Apply(v)
+				if _, err := pages.store(st); err != nil {
+					b.Fatal(err)
+				}
 			}
-			st.Apply(v)
-		}
-		b.ReportMetric(float64(heap()-before)/benchOffers, "B/offer")
-		b.ReportMetric(float64(st.bytes)/benchOffers, "estimated-B/offer")
-		runtime.KeepAlive(st)
-		runtime.KeepAlive(views)
+			b.ReportMetric(held/float64(offers), "B/offer")
+			b.ReportMetric(float64(st.bytes)/float64(offers), "estimated-B/offer")
+			b.ReportMetric(float64(st.rescans), "rescans")
+		})
 	}
+}
+
+// arrived is the view as it comes: decoded, so that strings are shared with nothing.
+func arrived(b *testing.B, v *view.Offer) *view.Offer {
+	b.Helper()
+	raw, err := json.Marshal(v)
+	if err != nil {
+		b.Fatal(err)
+	}
+	v, err = decodeView(raw)
+	if err != nil {
+		b.Fatal(err)
+	}
+	return v
 }
 
 // BenchmarkRebuild rebuilds a store of 15,000 offers in 200 categories and two languages on the real server.
