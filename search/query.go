@@ -72,6 +72,12 @@ type Query struct {
 	values int // of one facet, MaxValues if 0
 }
 
+// Narrowed says whether anything but the text selects.
+func (q *Query) Narrowed() bool {
+	return q.Category != 0 || len(q.Brands)+len(q.Keywords)+len(q.Numbers)+len(q.Booleans)+len(q.Where) > 0 ||
+		q.PriceMin != nil || q.PriceMax != nil || q.InStock
+}
+
 // Range is a range of numbers, both ends inclusive; nil for no bound.
 type Range struct{ Min, Max *float64 }
 

@@ -1,5 +1,5 @@
 // Package admin is the API for operators: it explains where a product is, rebuilds a store, a part of it or all while live, orders
-// and steers ingest's snapshots, pauses, resumes and replays the stages, says how far each is, lists the alarms that stand, and shows what could not be
+// and steers ingest's snapshots, pauses, resumes and replays the stages, says how far each is, lists the alarms that stand and what shoppers search for, and shows what could not be
 // applied and sends it again. Operators and their scripts call it over HTTP, on a listener and with a token of its own.
 //
 // Guarantee: a rebuild of a store that was answered 202 is on the command topic for good, in order with the store's other
@@ -49,6 +49,7 @@ type Config struct {
 	Dimensions *dimension.Cache
 	Letters    Letters
 	Alarms     Alarms
+	Demand     Demand
 	Pages      Pages
 	Rebuilds   Rebuilds
 	Controls   *control.Store
@@ -85,6 +86,7 @@ func (d *Desk) Register(server *api.Server) error {
 	v1.Get("/status", d.status)
 	v1.Get("/deadletters", d.deadLetters)
 	v1.Get("/alarms", d.alarms)
+	v1.Get("/stores/:store/searches", d.searches)
 	v1.Post("/deadletters/replay", d.replayLetters)
 	v1.Post("/stores/:store/reproject", d.reproject)
 	for order := range orders {
@@ -182,10 +184,15 @@ func limit(raw string) (int, error) {
 	if err != nil {
 		return 0, err
 	}
-	if query["limit"] == "" {
+	return atMost(query["limit"])
+}
+
+// atMost is the number that limit says, 50 where it says nothing.
+func atMost(text string) (int, error) {
+	if text == "" {
 		return 50, nil
 	}
-	n, err := strconv.Atoi(query["limit"])
+	n, err := strconv.Atoi(text)
 	if err != nil || n < 1 || n > 500 {
 		return 0, api.Errorf(api.Invalid, "The parameter limit must be one whole number from 1 to 500.").At("limit")
 	}

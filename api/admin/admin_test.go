@@ -30,7 +30,9 @@ import (
 	"freshet/projectors"
 	"freshet/projectors/alert"
 	"freshet/projectors/control"
+	"freshet/projectors/demand"
 	"freshet/projectors/dimension"
+	"freshet/projectors/document"
 	"freshet/projectors/progress"
 	"freshet/projectors/rebuild"
 	"freshet/projectors/replay"
@@ -61,6 +63,7 @@ type desk struct {
 	server  *api.Server
 	alarms  *alert.Alarms
 	pages   rebuilds
+	db      *mongo.Database
 }
 
 func newDesk(t *testing.T, line admin.Ingest) *desk {
@@ -79,9 +82,10 @@ func newDesk(t *testing.T, line admin.Ingest) *desk {
 	}
 	t.Cleanup(producer.Close)
 	db := database(t)
+	d.db = db
 	d.alarms = alert.NewAlarms(db, producer, prefix)
 	a := admin.New(admin.Config{
-		Alarms: d.alarms, Pages: d.pages,
+		Alarms: d.alarms, Pages: d.pages, Demand: demand.NewStore(db, document.Config{}),
 		Prefix: prefix, Publisher: producer, Ingest: line, Dimensions: dimensions(t, db), Letters: replay.New(d.client, prefix),
 		Controls: control.Open(db), Rebuilds: rebuild.Open(db),
 		Explainer: shelf{},

@@ -98,6 +98,7 @@ func (s *Shop) instantAnswers(ctx context.Context, r *request, requests []instan
 		return nil, err
 	}
 	for n, place := range places {
+		s.searched(r, &queries[n], &results[n])
 		answers[place] = prepared[place].Answer(&results[n])
 	}
 	return answers, nil

@@ -103,7 +103,7 @@ var public = []string{
 	"/api/v1/stores", "/api/v1/stores/{store}/home", "/api/v1/stores/{store}/categories/{category}",
 	"/api/v1/stores/{store}/home/parts/{part}", "/api/v1/stores/{store}/categories/{category}/parts/{part}",
 	"/api/v1/stores/{store}/products/{product}", "/api/v1/stores/{store}/products/{product}/together", "/api/v1/stores/{store}/picks",
-	"/api/v1/stores/{store}/search", "/api/v1/stores/{store}/facets/{facet}", "/api/v1/stores/{store}/suggest",
+	"/api/v1/stores/{store}/search", "/api/v1/stores/{store}/facets/{facet}", "/api/v1/stores/{store}/suggest", "/api/v1/stores/{store}/clicks",
 	"/1/indexes/{index}/queries", "/1/indexes/{index}/query", "/1/indexes/{index}/facets/{facet}/query",
 }
 

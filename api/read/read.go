@@ -81,6 +81,9 @@ type Config struct {
 	Alerts     Alerts
 	// Recommendations say what else to show.
 	Recommendations Recommendations
+	// Tally is told what is searched for; nil for nobody. Demand knows what is popular; nil for nothing.
+	Tally  Tally
+	Demand Demand
 	// Verifier believes the tokens of accounts. Without one the routes of accounts answer 401.
 	Verifier *auth.Verifier
 	// CursorKey signs the cursors of walks through hits. Servers behind one address need the same; without one a server makes
@@ -99,6 +102,7 @@ type Shop struct {
 	cfg     Config
 	clock   clock
 	cursors cursors
+	popular popularLists
 }
 
 // New returns a Shop; Run keeps its dimensions fresh.
@@ -114,6 +118,7 @@ func New(cfg Config) *Shop {
 	}
 	return &Shop{
 		cfg: cfg, clock: clock{progress: cfg.Progress, dims: cfg.Dimensions, wait: max(cfg.Wait, 0)}, cursors: newCursors(cfg.CursorKey),
+		popular: popularLists{lists: map[front]popularList{}},
 	}
 }
 
@@ -164,6 +169,7 @@ func (s *Shop) Register(server *api.Server) {
 	v1.Get("/stores/:store/search", s.anyone(searchStages, s.search))
 	v1.Get("/stores/:store/facets/:facet", s.handle(searchStages, s.facetValues))
 	v1.Get("/stores/:store/suggest", s.handle(searchStages, s.suggest))
+	v1.Post("/stores/:store/clicks", crossOrigin, s.handle(dimensionStages, s.clicked))
 	v1.Get("/products", s.handle(searchStages, s.list))
 	v1.Get("/orders", s.private(orderStages, s.history, auth.Customer, auth.Support))
 	v1.Get("/orders/:order", s.private(orderStages, s.order, auth.Customer, auth.Support))
@@ -196,6 +202,7 @@ type request struct {
 	cursor string // of a walk, "" for none
 	who    caller
 	accept string // Accept-Language
+	client string // who asks, as far as that can be told
 	dims   *dimension.Set
 }
 
@@ -240,7 +247,7 @@ func (s *Shop) answer(c *fiber.Ctx, stages []string, who caller, f handler) erro
 	answer, err := f(ctx, &request{
 		query: q, store: c.Params("store"), item: cmp.Or(c.Params("category"), c.Params("product"), c.Params("order")), who: who,
 		index: param(c, "index"), facet: param(c, "facet"), part: param(c, "part"), body: bytes.Clone(c.Body()),
-		accept: c.Get(fiber.HeaderAcceptLanguage), dims: s.cfg.Dimensions.Get(),
+		accept: c.Get(fiber.HeaderAcceptLanguage), client: client(c), dims: s.cfg.Dimensions.Get(),
 	})
 	if err != nil {
 		return s.explain(err)

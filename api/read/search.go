@@ -104,6 +104,7 @@ func (s *Shop) search(ctx context.Context, r *request) (response, error) {
 	if err != nil {
 		return response{}, err
 	}
+	s.searched(r, &q, &result)
 	page := SearchPage{
 		ProductList: productList(st, &q, &result, next), Fuzzy: result.Fuzzy, DidYouMean: result.DidYouMean, Partial: result.Partial, Facets: make([]Facet, len(result.Facets)),
 		Banners: banners(result.Banners),

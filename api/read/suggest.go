@@ -15,6 +15,7 @@ type Suggestions struct {
 	Products   []Card       `json:"products"`
 	Categories []Suggestion `json:"categories"`
 	Brands     []Suggestion `json:"brands"`
+	Queries    []string     `json:"queries"` // popular texts that begin so
 }
 
 // Suggestion is a category or a brand with offers in the store.
@@ -47,6 +48,7 @@ func (s *Shop) suggest(ctx context.Context, r *request) (response, error) {
 	page := Suggestions{
 		Store: ref(st), Lang: lang, Fuzzy: found.Fuzzy, Products: make([]Card, len(found.Products)),
 		Categories: make([]Suggestion, len(found.Categories)), Brands: make([]Suggestion, len(found.Brands)),
+		Queries: s.queries(ctx, st.ID, lang, text, limit),
 	}
 	for i, h := range found.Products {
 		page.Products[i] = Card(h.Card)

@@ -20,6 +20,7 @@ import (
 	"github.com/spf13/pflag"
 
 	"freshet/deploy/stack/process"
+	"freshet/projectors/demand"
 	"freshet/projectors/notify"
 )
 
@@ -36,7 +37,7 @@ type ownProcess struct {
 func (s *settings) ownProcesses() []ownProcess {
 	processes := []ownProcess{
 		{name: "ingest", args: []string{"ingest"}},
-		{name: "project", args: append([]string{"project"}, stageNames...)},
+		{name: "project", args: append([]string{"project", demand.StageName}, stageNames...)},
 		{name: "read", args: []string{"serve", "read"}, listen: s.readListen, setting: "FRESHET_READ_LISTEN"},
 		{name: "write", args: []string{"serve", "write"}, listen: s.writeListen, setting: "FRESHET_WRITE_LISTEN"},
 		{name: "admin", args: []string{"serve", "admin"}, listen: s.adminListen, setting: "FRESHET_ADMIN_LISTEN"},

@@ -15,6 +15,7 @@ import (
 	"freshet/deploy/health"
 	"freshet/projectors"
 	"freshet/projectors/control"
+	"freshet/projectors/demand"
 	"freshet/projectors/dimension"
 	"freshet/projectors/notify"
 )
@@ -22,8 +23,8 @@ import (
 // stageNames are the projectors in the order of the flow.
 var stageNames = []string{"dimension", "catalog", "offer", "tree", "index", "order", "alert", "recommend"}
 
-// everyStage are those and what runs only where it is configured.
-var everyStage = append(slices.Clone(stageNames), notify.StageName)
+// everyStage are those, what folds no tables and so has no position, and what runs only where it is configured.
+var everyStage = append(slices.Clone(stageNames), demand.StageName, notify.StageName)
 
 // projectOptions are the settings of project alone.
 type projectOptions struct {
@@ -35,14 +36,14 @@ func newProjectCommand(s *settings) *cobra.Command {
 	var o projectOptions
 	cmd := &cobra.Command{
 		Use:   "project NAME…",
-		Short: "Keep read models fresh: " + strings.Join(stageNames, ", "),
+		Short: "Keep read models fresh: " + strings.Join(append(slices.Clone(stageNames), demand.StageName), ", "),
 		Long: `Runs the named projectors in one process: dimension (stores, categories, brands), catalog and
 offer (the documents of products and offers), tree (home and category pages), index (search), order
 (orders with payments, parcels and returns), alert (stock that runs low, out, and is back),
-recommend (bought together, and picks for customers). notify, which runs only where --notify-smtp or
+recommend (bought together, and picks for customers), demand (what shoppers search for). notify, which runs only where --notify-smtp or
 --notify-webhook says how, tells customers and sellers what happened.
 Processes that run the same projector share its partitions; each projector also runs alone.`,
-		Example:   "  freshet project dimension catalog offer tree index order alert recommend\n  freshet project tree   # one more for the pages",
+		Example:   "  freshet project dimension catalog offer tree index order alert recommend demand\n  freshet project tree   # one more for the pages",
 		GroupID:   "process",
 		Args:      cobra.MatchAll(cobra.MinimumNArgs(1), cobra.OnlyValidArgs),
 		ValidArgs: everyStage,

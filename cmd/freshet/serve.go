@@ -17,6 +17,7 @@ import (
 	"freshet/api/admin"
 	"freshet/api/queue"
 	"freshet/api/read"
+	"freshet/api/read/tally"
 	"freshet/api/write"
 	"freshet/api/write/payment"
 	"freshet/deploy/health"
@@ -25,6 +26,7 @@ import (
 	"freshet/projectors"
 	"freshet/projectors/alert"
 	"freshet/projectors/control"
+	"freshet/projectors/demand"
 	"freshet/projectors/dimension"
 	"freshet/projectors/document"
 	"freshet/projectors/order"
@@ -222,25 +224,40 @@ func (s *settings) serveRead(ctx context.Context, o *serveOptions) error {
 	if wait == 0 {
 		wait = -1
 	}
-	shop := read.New(read.Config{
-		Pages: tree.NewStore(db, false), Products: read.NewDocuments(db), Progress: tracker, Wait: wait, CursorKey: []byte(o.cursorKey), Log: s.logger(),
-		Searcher:   search.NewSearcher(elastic, search.SearcherConfig{Prefix: s.prefix}),
-		Dimensions: dimension.NewCache(db, dimension.CacheConfig{Logger: s.logger()}),
-		Orders:     order.NewStore(db), Alerts: alert.NewStore(db), Verifier: verifier,
-		Recommendations: recommend.NewStore(db, document.Config{}),
-	})
 	v, err := s.newServing(o)
 	if err != nil {
 		return err
 	}
 	defer v.limits.close()
+	searches, closeSearches, err := s.openTally(v.registry)
+	if err != nil {
+		return err
+	}
+	defer closeSearches()
+	shop := read.New(read.Config{
+		Pages: tree.NewStore(db, false), Products: read.NewDocuments(db), Progress: tracker, Wait: wait, CursorKey: []byte(o.cursorKey), Log: s.logger(),
+		Searcher:   search.NewSearcher(elastic, search.SearcherConfig{Prefix: s.prefix}),
+		Dimensions: dimension.NewCache(db, dimension.CacheConfig{Logger: s.logger()}),
+		Orders:     order.NewStore(db), Alerts: alert.NewStore(db), Verifier: verifier,
+		Recommendations: recommend.NewStore(db, document.Config{}), Tally: searches, Demand: demand.NewStore(db, document.Config{}),
+	})
 	server, err := v.server(s, o, "read", s.readListen, shop.Ready)
 	if err != nil {
 		return err
 	}
 	shop.Register(server)
-	v.runs = append(v.runs, tracker.Run, shop.Run)
+	v.runs = append(v.runs, tracker.Run, shop.Run, searches.Run)
 	return v.run(ctx)
+}
+
+// openTally opens what tells Kafka what is searched for.
+func (s *settings) openTally(registry prometheus.Registerer) (*tally.Tally, func(), error) {
+	producer, err := projectors.NewProducer(projectors.ProducerConfig{Brokers: s.kafka, Security: s.security}, s.logger(), nil)
+	if err != nil {
+		return nil, nil, err
+	}
+	searches, err := tally.New(tally.Config{Publisher: producer, Prefix: s.prefix, Metrics: registry, Log: s.logger()})
+	return searches, producer.Close, err
 }
 
 func (s *settings) serveWrite(ctx context.Context, o *serveOptions) error {
@@ -343,7 +360,7 @@ func (s *settings) serveAdmin(ctx context.Context, o *serveOptions) error {
 	desk := admin.New(admin.Config{
 		Prefix: s.prefix, Publisher: producer, Progress: tracker, Dimensions: dims, Explainer: explainer,
 		Controls: control.Open(client.Database(s.mongoDatabase)), Alarms: alert.NewAlarms(client.Database(s.mongoDatabase), nil, s.prefix),
-		Pages: tree.NewStore(client.Database(s.mongoDatabase), false), Rebuilds: rebuilds,
+		Pages: tree.NewStore(client.Database(s.mongoDatabase), false), Demand: demand.NewStore(client.Database(s.mongoDatabase), document.Config{}), Rebuilds: rebuilds,
 		Letters: replay.New(broker.Cluster{Addresses: s.kafka, Security: s.security}.Client(transport, 15*time.Second), s.prefix), Ingest: remoteIngest{s},
 	})
 	v, err := s.newServing(o)

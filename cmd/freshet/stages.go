@@ -16,6 +16,7 @@ import (
 	"freshet/projectors"
 	"freshet/projectors/alert"
 	"freshet/projectors/catalog"
+	"freshet/projectors/demand"
 	"freshet/projectors/dimension"
 	"freshet/projectors/document"
 	"freshet/projectors/index"
@@ -40,7 +41,7 @@ type wiring struct {
 }
 
 func (w *wiring) stages(ctx context.Context, names []string) ([]projectors.Stage, error) {
-	if err := errors.Join(catalog.EnsureIndexes(ctx, w.db), offer.EnsureIndexes(ctx, w.db), order.EnsureIndexes(ctx, w.db), alert.EnsureIndexes(ctx, w.db), recommend.EnsureIndexes(ctx, w.db), notify.EnsureIndexes(ctx, w.db)); err != nil {
+	if err := errors.Join(catalog.EnsureIndexes(ctx, w.db), offer.EnsureIndexes(ctx, w.db), order.EnsureIndexes(ctx, w.db), alert.EnsureIndexes(ctx, w.db), recommend.EnsureIndexes(ctx, w.db), demand.EnsureIndexes(ctx, w.db), notify.EnsureIndexes(ctx, w.db)); err != nil {
 		return nil, fmt.Errorf("create the documents' indexes: %w", err)
 	}
 	var stages []projectors.Stage
@@ -90,6 +91,12 @@ func (w *wiring) stage(name string) (projectors.Stage, error) {
 		stage := w.tables(name, alert.Tables, func(int) projectors.Handler { return alert.NewProjector(w.db, docs, out, prefix) }, change.AlertTopic(prefix))
 		stage.Window = alertWindow
 		return stage, nil
+	case demand.StageName:
+		return projectors.Stage{
+			Name: name, Topics: []string{change.SearchTopic(prefix)}, Window: demandWindow,
+			Repair: "freshet project demand   # once more; what was lost before it was read is not counted",
+			New:    func(context.Context, int) (projectors.Handler, error) { return demand.NewProjector(w.db, docs), nil },
+		}, nil
 	case notify.StageName:
 		return w.notify(docs)
 	case recommend.StageName:
@@ -117,6 +124,9 @@ const (
 	bulkOffers   = 500
 	bulkProducts = 100
 )
+
+// demandWindow is how long searches are gathered: most of what is asked for is asked for by many.
+const demandWindow = time.Second
 
 // recommendWindow is how long orders are gathered before what they name is counted again.
 const recommendWindow = 250 * time.Millisecond

@@ -33,6 +33,9 @@ func OfferViewTopic(prefix string) string { return safe(prefix + ".view.offers")
 // AlertTopic is the topic of alerts to sellers about their stock, routed by seller into as many partitions as OfferViewTopic.
 func AlertTopic(prefix string) string { return safe(prefix + ".alerts") }
 
+// SearchTopic is the topic of what was searched for and clicked, routed by store into as many partitions as OfferViewTopic.
+func SearchTopic(prefix string) string { return safe(prefix + ".searches") }
+
 // QueueTopic is the topic of orders that were taken while Postgres was away, with addresses: personal data; one partition.
 func QueueTopic(prefix string) string { return safe(prefix + ".queued.orders") }
 

@@ -64,6 +64,7 @@ func Flow(prefix string, partitions int, retention time.Duration) []Spec {
 		{Name: change.CommandTopic(prefix), Partitions: partitions, Retention: retention},
 		{Name: change.OfferViewTopic(prefix), Partitions: partitions, Retention: retention},
 		{Name: change.AlertTopic(prefix), Partitions: partitions, Retention: retention},
+		{Name: change.SearchTopic(prefix), Partitions: partitions, Retention: retention},
 	}
 }
 
