@@ -15,6 +15,9 @@ func (p proxies) trust(addr netip.Addr) bool {
 	return slices.ContainsFunc(p, func(network netip.Prefix) bool { return network.Contains(addr) })
 }
 
+// Client is who a request comes from, as the limit of addresses has it.
+func (s *Server) Client(c *fiber.Ctx) string { return subscriber(proxies(s.cfg.Proxies).client(c)) }
+
 // client is the address that a request comes from: the socket's, unless a proxy has it.
 func (p proxies) client(c *fiber.Ctx) netip.Addr {
 	socket, _ := netip.AddrFromSlice(c.Context().RemoteIP()) // of 4 or 16 bytes, so there is nothing to fail

@@ -7,17 +7,16 @@ import (
 	"time"
 	"unicode/utf8"
 
-	"github.com/gofiber/fiber/v2"
-
 	"freshet/api"
+	"freshet/api/read/tally"
 	"freshet/projectors/demand"
 	"freshet/search"
 )
 
 // Tally is told what is searched for and clicked, and never waits; tally.Tally does it.
 type Tally interface {
-	Searched(client string, store int64, lang, text string, total int64, fuzzy bool)
-	Clicked(client string, store int64, lang, text string, product int64)
+	Searched(client tally.Client, store int64, lang, text string, total int64, fuzzy bool)
+	Clicked(client tally.Client, store int64, lang, text string, product int64)
 }
 
 // Demand knows which texts are popular; demand.Store does.
@@ -72,9 +71,6 @@ func (s *Shop) clicked(_ context.Context, r *request) (response, error) {
 	}
 	return response{document: Clicked{Taken: s.cfg.Tally != nil}, lang: lang}, nil
 }
-
-// client is what tells apart who asks, as far as it goes without cookies: several may share an address.
-func client(c *fiber.Ctx) string { return c.IP() + " " + c.Get(fiber.HeaderUserAgent) } // a new string: the header's is used again
 
 const (
 	// popularFor is how long a list of popular texts is used before it is read again.

@@ -9,24 +9,25 @@ import (
 	"time"
 
 	"freshet/api/read"
+	"freshet/api/read/tally"
 	"freshet/search"
 )
 
 // demand is what is told, and what is popular.
 type demand struct {
 	told    []string
-	clients map[string]bool
+	clients map[tally.Client]bool
 	popular []string
 	fault   error
 	reads   int
 }
 
-func (d *demand) Searched(client string, store int64, lang, text string, total int64, fuzzy bool) {
+func (d *demand) Searched(client tally.Client, store int64, lang, text string, total int64, fuzzy bool) {
 	d.clients[client] = true
 	d.told = append(d.told, fmt.Sprint(store, lang, " ", text, " ", total, " ", fuzzy))
 }
 
-func (d *demand) Clicked(client string, store int64, lang, text string, product int64) {
+func (d *demand) Clicked(client tally.Client, store int64, lang, text string, product int64) {
 	d.clients[client] = true
 	d.told = append(d.told, fmt.Sprint(store, lang, " ", text, " #", product))
 }
@@ -38,7 +39,7 @@ func (d *demand) Popular(_ context.Context, store int64, lang string, _ time.Tim
 
 func demanded(t *testing.T) (*shop, *demand) {
 	t.Helper()
-	w, d := newWorld(), &demand{clients: map[string]bool{}}
+	w, d := newWorld(), &demand{clients: map[tally.Client]bool{}}
 	return &shop{t: t, world: w, server: serve(t, read.Config{
 		Pages: w, Products: w, Searcher: w, Dimensions: w, Progress: w, Tally: d, Demand: d, Wait: 50 * time.Millisecond,
 	})}, d
@@ -62,8 +63,8 @@ func TestSearchesAreTold(t *testing.T) {
 		t.Errorf("told %s by %v", got, d.clients)
 	}
 	for client := range d.clients {
-		if !strings.HasSuffix(client, " Lynx") {
-			t.Errorf("client %q", client)
+		if client.Agent != "Lynx" || client.Address == "" {
+			t.Errorf("client %+v", client)
 		}
 	}
 }

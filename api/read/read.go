@@ -23,6 +23,7 @@ import (
 
 	"freshet/api"
 	"freshet/api/auth"
+	"freshet/api/read/tally"
 	"freshet/ingest/change"
 	"freshet/projectors/alert"
 	"freshet/projectors/catalog"
@@ -103,6 +104,7 @@ type Shop struct {
 	clock   clock
 	cursors cursors
 	popular popularLists
+	client  func(*fiber.Ctx) string // the address of who asks
 }
 
 // New returns a Shop; Run keeps its dimensions fresh.
@@ -157,6 +159,7 @@ func (s *Shop) Ready(ctx context.Context) error {
 
 // Register adds the routes to the server.
 func (s *Shop) Register(server *api.Server) {
+	s.client = server.Client
 	v1 := server.App().Group("/api/v1")
 	v1.Get("/stores", s.handle(dimensionStages, s.stores))
 	v1.Get("/stores/:store/home", s.handle(pageStages, s.home))
@@ -202,7 +205,7 @@ type request struct {
 	cursor string // of a walk, "" for none
 	who    caller
 	accept string // Accept-Language
-	client string // who asks, as far as that can be told
+	client tally.Client
 	dims   *dimension.Set
 }
 
@@ -247,7 +250,7 @@ func (s *Shop) answer(c *fiber.Ctx, stages []string, who caller, f handler) erro
 	answer, err := f(ctx, &request{
 		query: q, store: c.Params("store"), item: cmp.Or(c.Params("category"), c.Params("product"), c.Params("order")), who: who,
 		index: param(c, "index"), facet: param(c, "facet"), part: param(c, "part"), body: bytes.Clone(c.Body()),
-		accept: c.Get(fiber.HeaderAcceptLanguage), client: client(c), dims: s.cfg.Dimensions.Get(),
+		accept: c.Get(fiber.HeaderAcceptLanguage), client: tally.Client{Address: s.client(c), Agent: c.Get(fiber.HeaderUserAgent)}, dims: s.cfg.Dimensions.Get(),
 	})
 	if err != nil {
 		return s.explain(err)

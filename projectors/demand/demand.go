@@ -2,7 +2,7 @@
 //
 // api/read publishes an Event for each search and each click to change.SearchTopic; the Projector, which cmd/freshet runs,
 // folds them into one document per store, language and text; api/read suggests popular texts and api/admin lists all.
-// Guarantee: an event that was published counts once, however often it is delivered. Not every search is published: the
+// Guarantee: an event that was published counts once, however often it is delivered, for as long as its text is kept. Not every search is published: the
 // read API drops events rather than wait.
 package demand
 

@@ -20,7 +20,8 @@ func search(at time.Time, total int64) *Event {
 
 func TestNormal(t *testing.T) {
 	for text, want := range map[string]string{
-		"  Scarpe \t ROSSE ": "scarpe rosse", "Caffe\u0300": "caffè", "": "", " ": "", "anna@example.org scarpe": "", "\xff\x00a": "\x00a",
+		"  Scarpe \t ROSSE ": "scarpe rosse", "Caffe\u0300": "caffè", "": "", " ": "", "anna@example.org scarpe": "", "\xff\x00a\u202e\u200b b": "a b", "\u200b": "",
+		"8001234567890 scarpe": "8001234567890 scarpe", "4111 1111 1111 1111": "", "it60x0542811101000000123456": "",
 		strings.Repeat("è", 150): strings.Repeat("è", 100), strings.Repeat("a", 199) + " bc": strings.Repeat("a", 199),
 	} {
 		if got := Normal(text); got != want {

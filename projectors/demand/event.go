@@ -6,6 +6,7 @@ import (
 	"strconv"
 	"strings"
 	"time"
+	"unicode"
 	"unicode/utf8"
 
 	"golang.org/x/text/unicode/norm"
@@ -34,11 +35,16 @@ type Event struct {
 	Product int64     `json:"product,omitempty"` // of a click
 }
 
-// Normal is a text as it is counted: in small letters, with single spaces, cut where it is too long. It is empty for what
-// isn't counted: what has an address of mail in it says who asks, or of whom.
+// manyDigits are more than any number of an article has: those of cards and of bank accounts have as many.
+const manyDigits = 15
+
+// Normal is a text as it is counted: in small letters, with single spaces and nothing that can't be seen, cut where it is too
+// long. It is empty for what isn't counted: what has an address of mail in it says who asks, or of whom, and what has as many
+// digits as a card may be one. Other names and numbers of people can't be told from what a shop sells.
 func Normal(text string) string {
-	text = norm.NFC.String(strings.Join(strings.Fields(strings.ToLower(strings.ToValidUTF8(text, ""))), " "))
-	if strings.Contains(text, "@") {
+	text = strings.Join(strings.Fields(strings.ToLower(strings.ToValidUTF8(text, ""))), " ")
+	text = norm.NFC.String(strings.Join(strings.Fields(strings.Map(visible, text)), " "))
+	if strings.Contains(text, "@") || count(text, unicode.IsDigit) >= manyDigits {
 		return ""
 	}
 	for len(text) > MaxText {
@@ -46,6 +52,23 @@ func Normal(text string) string {
 		text = text[:len(text)-size]
 	}
 	return strings.TrimSpace(text)
+}
+
+// visible leaves out what would change how the text around it is shown.
+func visible(r rune) rune {
+	if !unicode.IsGraphic(r) {
+		return -1
+	}
+	return r
+}
+
+func count(text string, of func(rune) bool) (n int) {
+	for _, r := range text {
+		if of(r) {
+			n++
+		}
+	}
+	return n
 }
 
 // Encode is the record's key, which routes it by store, and its value.

@@ -102,6 +102,16 @@ func TestWhatIsPopular(t *testing.T) {
 	if err != nil || fmt.Sprint(left) != "map[costumi:40 scarpe:6 scarrpe:9 sciarpe:4 stivali:9 zzz:8]" {
 		t.Errorf("left: %v, %v", left, err)
 	}
+	if err := demand.ForgetBeyond(store, t.Context(), now, 2); err != nil {
+		t.Fatal(err)
+	}
+	all, err = store.Lately(t.Context(), 3, "it", false, 100)
+	if err != nil || len(all) != 2 || all[0].Searches != 9 || all[1].Searches != 9 {
+		t.Errorf("the two most searched for: %+v, %v", all, err)
+	}
+	if all, err = store.Lately(t.Context(), 3, "en", false, 100); err != nil || len(all) != 1 {
+		t.Errorf("another language: %+v, %v", all, err)
+	}
 }
 
 // TestARecordThatIsNoEvent is parked, and counts nothing.

@@ -23,6 +23,8 @@ const (
 	most = 500
 	// patience is for how many half-lives a single search is remembered; a text searched for more often stays longer.
 	patience = 4
+	// maxTexts is how many texts of a store and language are kept for longer than a sweep, those most searched for lately.
+	maxTexts = 100_000
 )
 
 // Store is the documents: api/read and api/admin read them, the Projector writes them.
@@ -48,7 +50,7 @@ func (s *Store) Lately(ctx context.Context, store int64, lang string, nothing bo
 	if nothing {
 		filter = append(filter, bson.E{Key: "total", Value: 0})
 	}
-	return s.find(ctx, filter, limit)
+	return s.find(ctx, filter, limit, 0)
 }
 
 // Popular returns the texts that are fit to be shown to others, those most searched for lately first: enough searches are
@@ -58,7 +60,7 @@ func (s *Store) Popular(ctx context.Context, store int64, lang string, now time.
 		{Key: "front", Value: front(store, lang)},
 		{Key: "finds", Value: true},
 		{Key: "score", Value: bson.D{{Key: "$gte", Value: halfLives(now) + math.Log2(often)}}},
-	}, most)
+	}, most, 0)
 	texts := make([]string, len(found))
 	for i := range found {
 		texts[i] = found[i].Text()
@@ -66,9 +68,9 @@ func (s *Store) Popular(ctx context.Context, store int64, lang string, now time.
 	return texts, err
 }
 
-func (s *Store) find(ctx context.Context, filter bson.D, limit int) ([]Query, error) {
+func (s *Store) find(ctx context.Context, filter bson.D, limit, skip int) ([]Query, error) {
 	order := bson.D{{Key: "front", Value: -1}, {Key: "score", Value: -1}}
-	cursor, err := s.mongo.Find(ctx, filter, options.Find().SetSort(order).SetLimit(int64(limit)))
+	cursor, err := s.mongo.Find(ctx, filter, options.Find().SetSort(order).SetLimit(int64(limit)).SetSkip(int64(skip)))
 	if err != nil {
 		return nil, fmt.Errorf("read searches: %w", err)
 	}
@@ -79,11 +81,27 @@ func (s *Store) find(ctx context.Context, filter bson.D, limit int) ([]Query, er
 	return found, nil
 }
 
-// Forget deletes the texts that weigh too little to be remembered.
-func (s *Store) Forget(ctx context.Context, now time.Time) error {
-	below := bson.D{{Key: "score", Value: bson.D{{Key: "$lt", Value: halfLives(now) - patience}}}}
-	if _, err := s.mongo.DeleteMany(ctx, below); err != nil && ctx.Err() == nil {
-		return fmt.Errorf("forget old searches: %w", err)
+// Forget deletes the texts that weigh too little to be remembered, and of each store and language those beyond the most.
+func (s *Store) Forget(ctx context.Context, now time.Time) error { return s.forget(ctx, now, maxTexts) }
+
+func (s *Store) forget(ctx context.Context, now time.Time, most int) error {
+	var fronts []string
+	if err := s.mongo.Distinct(ctx, "front", bson.D{}).Decode(&fronts); err != nil {
+		return fmt.Errorf("list the stores with searches: %w", err)
+	}
+	for _, front := range fronts {
+		lowest := halfLives(now) - patience
+		first, err := s.find(ctx, bson.D{{Key: "front", Value: front}}, 1, most)
+		if err != nil {
+			return err
+		}
+		for _, q := range first {
+			lowest = max(lowest, math.Nextafter(q.Score, math.Inf(1)))
+		}
+		below := bson.D{{Key: "front", Value: front}, {Key: "score", Value: bson.D{{Key: "$lt", Value: lowest}}}}
+		if _, err := s.mongo.DeleteMany(ctx, below); err != nil {
+			return fmt.Errorf("forget old searches: %w", err)
+		}
 	}
 	return nil
 }

@@ -53,7 +53,7 @@ func texts(events []demand.Event) string {
 // when it narrows or repeats the search.
 func TestWhatWasMeant(t *testing.T) {
 	tally, _, now := clocked(t)
-	typed := func(client, text string) { tally.Searched(client, 3, "it", text, 4, false) }
+	typed := func(agent, text string) { tally.Searched(Client{"203.0.113.9", agent}, 3, "it", text, 4, false) }
 	for _, text := range []string{"s", "sc", "sca", "sc", "scarpe", "SCARPE "} {
 		typed("a", text)
 		*now = now.Add(time.Second)
@@ -66,9 +66,10 @@ func TestWhatWasMeant(t *testing.T) {
 	if got := texts(tally.take(false)); got != "search scarpe;" {
 		t.Errorf("after another text: %s", got)
 	}
-	tally.Clicked("a", 3, "it", "Borse", 9)
-	tally.Clicked("a", 3, "it", "borse", 9)
-	tally.Clicked("a", 3, "it", "anna@example.org", 9)
+	a := Client{"203.0.113.9", "a"}
+	tally.Clicked(a, 3, "it", "Borse", 9)
+	tally.Clicked(a, 3, "it", "borse", 9)
+	tally.Clicked(a, 3, "it", "anna@example.org", 9)
 	if got := texts(tally.take(false)); got != "search borse;click borse;" {
 		t.Errorf("after a click: %s", got)
 	}
@@ -76,12 +77,13 @@ func TestWhatWasMeant(t *testing.T) {
 	if got := texts(tally.take(false)); got != "search sc;" {
 		t.Errorf("after a moment: %s", got)
 	}
-	for range 20 {
-		typed("a", "scarpe")
-		typed("a", "borse")
+	for i := range 20 {
+		agent := fmt.Sprint("a", i%3) // another name makes nobody another client
+		typed(agent, "scarpe")
+		typed(agent, "borse")
 		*now = now.Add(2 * quiet)
 		if got := texts(tally.take(false)); got != "" {
-			t.Fatalf("one client counts twice: %s", got)
+			t.Fatalf("one address counts twice: %s", got)
 		}
 	}
 	*now = now.Add(memory)
@@ -95,7 +97,7 @@ func TestWhatWasMeant(t *testing.T) {
 func TestNoRoom(t *testing.T) {
 	tally, out, _ := clocked(t)
 	for i := range maxOpen + 7 {
-		tally.Searched(fmt.Sprint(i), 3, "it", "scarpe", 4, false)
+		tally.Searched(Client{Address: fmt.Sprint(i)}, 3, "it", "scarpe", 4, false)
 	}
 	if n := testutil.ToFloat64(tally.dropped.WithLabelValues("full")); n != 7 {
 		t.Errorf("%v dropped", n)
@@ -109,10 +111,32 @@ func TestNoRoom(t *testing.T) {
 	}
 }
 
+// TestOneAddressIsCountedSoOften: of what a machine makes up only so much is kept, and of its neighbours nothing is lost.
+func TestOneAddressIsCountedSoOften(t *testing.T) {
+	tally, _, now := clocked(t)
+	for round := range 3 {
+		for i := range maxOfOne + 9 {
+			tally.Clicked(Client{"203.0.113.9", fmt.Sprint(i)}, 3, "it", fmt.Sprint("text ", i), 9)
+		}
+		tally.Clicked(Client{"203.0.113.8", "a"}, 3, "it", "scarpe", 9)
+		if n := len(tally.take(false)); n != maxOfOne+1 {
+			t.Errorf("round %d: %d counted", round, n)
+		}
+		if n := testutil.ToFloat64(tally.dropped.WithLabelValues("address")); n != float64(9*(round+1)) {
+			t.Errorf("round %d: %v dropped", round, n)
+		}
+		*now = now.Add(memory)
+		tally.take(false)
+	}
+	if len(tally.seen)+len(tally.counted) != 0 {
+		t.Errorf("%d and %d are remembered", len(tally.seen), len(tally.counted))
+	}
+}
+
 // TestTheLastArePublished: what was asked for before the end is told at the end, keyed by store, without who asked.
 func TestTheLastArePublished(t *testing.T) {
 	tally, out, _ := clocked(t)
-	tally.Searched("203.0.113.9", 3, "it", "scarpe", 0, true)
+	tally.Searched(Client{"203.0.113.9", "Lynx"}, 3, "it", "scarpe", 0, true)
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
 	if err := tally.Run(ctx); err != nil {

@@ -1,0 +1,4 @@
+package demand
+
+// ForgetBeyond forgets with another most.
+var ForgetBeyond = (*Store).forget
