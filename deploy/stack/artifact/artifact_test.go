@@ -38,6 +38,12 @@ func TestEverySumIsOne(t *testing.T) {
 	}
 }
 
+func TestSchemathesisIsTheOneThatIsPinned(t *testing.T) {
+	if !bytes.Contains(schemathesisRequirements, []byte("\nschemathesis=="+schemathesisVersion+" ")) {
+		t.Errorf("schemathesis.txt has another version than %s", schemathesisVersion)
+	}
+}
+
 // TestEveryPinnedFileHasASum holds the versions in the code and the sums together.
 func TestEveryPinnedFileHasASum(t *testing.T) {
 	byName := parseSums(sums)

@@ -30,6 +30,15 @@ type daemon struct {
 	ended chan struct{} // closed when cmd has ended
 }
 
+// Program returns the directory of a program that a test runs, which is fetched once for all test runs. Like a server it is
+// for tests that have the servers.
+func Program(t testing.TB, name string, program artifact.Artifact) (dir string) {
+	t.Helper()
+	address(t, "FRESHET_TEST_POSTGRES_URL")
+	dir, _ = provide(t, name, program)
+	return dir
+}
+
 // provide returns where the program is, which is fetched once for all test runs.
 func provide(t testing.TB, name string, program artifact.Artifact) (dir string, account *process.Account) {
 	t.Helper()
