@@ -69,7 +69,10 @@ func (w *wiring) notify(docs document.Config) (projectors.Stage, error) {
 // people asks Postgres whom an event is for: their addresses are nowhere else.
 func (w *wiring) people(ctx context.Context, e notify.Event) ([]notify.Recipient, error) {
 	find := func() ([]contact.Person, error) { return w.book.Customer(ctx, e.Order) }
-	if e.Seller != 0 {
+	switch {
+	case e.Queued != "":
+		find = func() ([]contact.Person, error) { return w.book.Queued(ctx, e.Queued) }
+	case e.Seller != 0:
 		find = func() ([]contact.Person, error) { return w.book.Seller(ctx, e.Seller, e.Store) }
 	}
 	found, err := find()

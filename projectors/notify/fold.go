@@ -10,7 +10,7 @@ import (
 )
 
 // Tables are the tables that the projector reads; it reads change.AlertTopic too.
-var Tables = []string{"orders", "shipments", "refunds"}
+var Tables = []string{"orders", "queued_orders", "shipments", "refunds"}
 
 // told is an event and whether it is news: rows of a snapshot are not.
 type told struct {
@@ -38,6 +38,10 @@ func reads(ev change.Event) (t told, ok bool, err error) {
 	if err := ev.Foldable(); err != nil {
 		return told{}, false, err
 	}
+	t = told{Event: Event{At: ev.CommitTime.UTC()}, pos: ev.Position, news: ev.Op != change.Read}
+	if ev.Table == "public.queued_orders" {
+		return t.queued(ev)
+	}
 	var r row
 	if err := ev.Row(&r); err != nil {
 		return told{}, false, err
@@ -45,7 +49,6 @@ func reads(ev change.Event) (t told, ok bool, err error) {
 	if r.ID == 0 {
 		return told{}, false, fmt.Errorf("%w: %s of %s does not say its key", change.ErrMalformed, string(ev.Op), ev.Table)
 	}
-	t = told{Event: Event{At: ev.CommitTime.UTC()}, pos: ev.Position, news: ev.Op != change.Read}
 	if ev.Op == change.Delete {
 		return t, false, nil
 	}
@@ -74,6 +77,22 @@ func (t told) order(r row) (told, bool, error) {
 	kind, ok := orderKinds[r.Status]
 	t.ID, t.Kind, t.Order, t.Amount, t.Currency = fmt.Sprintf("order:%d:%s", r.ID, r.Status), kind, r.ID, r.Total, r.Currency
 	return t, ok, nil
+}
+
+// queued tells of an order that was refused; one that was placed tells of itself by its row of orders.
+func (t told) queued(ev change.Event) (told, bool, error) {
+	var r struct {
+		ID    string `json:"id"`
+		State string `json:"state"`
+	}
+	if err := ev.Row(&r); err != nil {
+		return told{}, false, err
+	}
+	if r.ID == "" {
+		return told{}, false, fmt.Errorf("%w: %s of %s does not say its key", change.ErrMalformed, string(ev.Op), ev.Table)
+	}
+	t.ID, t.Kind, t.Queued = "queued:"+r.ID, OrderRefused, r.ID
+	return t, r.State == "refused" && ev.Op != change.Delete, nil
 }
 
 // readAlert reads a record of the topic of alerts.

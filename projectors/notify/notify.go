@@ -1,7 +1,7 @@
-// Package notify tells customers and sellers what happened: an order placed, paid, sent, cancelled, money given back; stock
+// Package notify tells customers and sellers what happened: an order placed, paid, sent, cancelled, refused, money given back; stock
 // that runs low, out, and is back. It sends e-mails and signed webhooks.
 //
-// It folds the topics of orders, shipments and refunds and that of alerts. Each thing worth telling is a document with a
+// It folds the topics of orders, of those that were queued, shipments and refunds and that of alerts. Each thing worth telling is a document with a
 // key of its own, such as order:12:paid/mail, made once however often its rows come; a Sender takes what is due, sends it,
 // and notes that it did. cmd/freshet runs both. Guarantees: what was committed is told, also after a crash at any point,
 // or the document says why not. It is told once, but for a crash between the moment in which a server took it and the
@@ -24,21 +24,23 @@ const CollectionName = "notifications"
 // Kind is what is told.
 type Kind string
 
-// The kinds. The first five are told to the customer, the others to the seller.
+// The kinds. The first six are told to the customer, the others to the seller.
 const (
 	OrderPlaced    Kind = "order_placed"
 	OrderPaid      Kind = "order_paid"
 	OrderShipped   Kind = "order_shipped"
 	OrderCancelled Kind = "order_cancelled"
 	OrderRefunded  Kind = "order_refunded"
-	LowStock       Kind = "low_stock"
-	OutOfStock     Kind = "out_of_stock"
-	BackInStock    Kind = "back_in_stock"
+	// OrderRefused is told of an order that was taken while Postgres was away and could not be placed afterwards.
+	OrderRefused Kind = "order_refused"
+	LowStock     Kind = "low_stock"
+	OutOfStock   Kind = "out_of_stock"
+	BackInStock  Kind = "back_in_stock"
 )
 
 // Kinds lists them all.
 func Kinds() []Kind {
-	return []Kind{OrderPlaced, OrderPaid, OrderShipped, OrderCancelled, OrderRefunded, LowStock, OutOfStock, BackInStock}
+	return []Kind{OrderPlaced, OrderPaid, OrderShipped, OrderCancelled, OrderRefunded, OrderRefused, LowStock, OutOfStock, BackInStock}
 }
 
 // Event is what happened, and the body of a webhook. It holds no person: who they are is looked up when they are told.
@@ -47,6 +49,7 @@ type Event struct {
 	Kind     Kind      `bson:"kind" json:"kind"`
 	At       time.Time `bson:"at" json:"at"` // of the commit
 	Order    int64     `bson:"order,omitempty" json:"order,omitempty"`
+	Queued   string    `bson:"queued,omitempty" json:"queued,omitempty"` // id of an order that never got a number
 	Carrier  string    `bson:"carrier,omitempty" json:"carrier,omitempty"`
 	Tracking string    `bson:"tracking,omitempty" json:"tracking,omitempty"`
 	// Amount is in minor units: of the order's total, or what was given back.

@@ -125,24 +125,28 @@ func TestEachThingIsToldOnce(t *testing.T) {
 		record("refunds", "u", 8, `{"id":8,"order_id":12,"payment_id":1,"amount":990,"state":"done"}`),
 		record("orders", "c", 9, orderRow(13, "placed")), record("orders", "u", 10, orderRow(13, "cancelled")), record("orders", "d", 11, "null"),
 		alertRecord("low_stock"),
+		record("queued_orders", "c", 12, `{"id":"a1","customer_id":5,"state":"refused"}`),
+		record("queued_orders", "c", 13, `{"id":"b2","customer_id":5,"state":"placed"}`),
+		record("queued_orders", "d", 14, "null"),
 	}
+	life[14].Value = []byte(`{"before":{"id":"a1"},"after":null,"op":"d","source":{"schema":"public","table":"queued_orders","ts_us":1}}`)
 	life[10].Value = []byte(`{"before":{"id":13},"after":null,"op":"d","source":{"schema":"public","table":"orders","ts_us":1}}`)
 	for _, r := range life {
 		handle(t, s, r)
 	}
-	send(t, s, 7)
+	send(t, s, 8)
 	handle(t, s, life...)
 	for i := range life {
 		handle(t, s, life[len(life)-1-i])
 	}
 	send(t, s, 0)
 	told := " " + w.ids() + " "
-	for _, id := range []string{"order:12:placed", "order:12:paid", "shipment:3", "refund:8", "order:13:placed", "order:13:cancelled", "alert:1:A-1:0/A"} {
+	for _, id := range []string{"order:12:placed", "order:12:paid", "shipment:3", "refund:8", "order:13:placed", "order:13:cancelled", "alert:1:A-1:0/A", "queued:a1"} {
 		if strings.Count(told, " "+id+" ") != 1 {
 			t.Errorf("%s was not told once: %s", id, told)
 		}
 	}
-	if len(w.sent) != 7 {
+	if len(w.sent) != 8 {
 		t.Errorf("told %s", told)
 	}
 }
@@ -254,6 +258,7 @@ func TestBadRecordsArePoison(t *testing.T) {
 	bad := []projectors.Record{
 		record("orders", "c", 1, `{"status":"paid"}`),
 		record("prices", "c", 1, `{"id":1}`),
+		record("queued_orders", "c", 1, `{"state":"refused"}`),
 		{Topic: "test.alerts", Value: []byte("nonsense")},
 		alertRecord("mood"),
 	}
@@ -269,7 +274,7 @@ func TestTextsOfEveryKindInEveryLanguage(t *testing.T) {
 	for _, kind := range notify.Kinds() {
 		seen := map[string]string{}
 		for _, lang := range []string{"it", "fr", "de", "es", "en"} {
-			e := notify.Event{ID: "x", Kind: kind, Order: 4711, Amount: 12905, Currency: "EUR", Carrier: "rapido", Tracking: "IT99", SKU: "A-1", Available: 3}
+			e := notify.Event{ID: "x", Kind: kind, Order: 4711, Amount: 12905, Currency: "EUR", Queued: "c0ffee", Carrier: "rapido", Tracking: "IT99", SKU: "A-1", Available: 3}
 			subject, body, err := notify.Render(e, notify.Recipient{Lang: lang, Store: "Milano"})
 			if err != nil || subject == "" || len(body) < 20 || strings.Contains(subject, "\n") {
 				t.Errorf("%s in %s: %q %q %v", kind, lang, subject, body, err)
@@ -281,6 +286,9 @@ func TestTextsOfEveryKindInEveryLanguage(t *testing.T) {
 			names := "4711"
 			if strings.Contains(string(kind), "stock") {
 				names = "A-1"
+			}
+			if kind == notify.OrderRefused {
+				subject, names = body, "c0ffee" // it never got a number, and its id is no subject
 			}
 			if !strings.Contains(subject, names) {
 				t.Errorf("%s in %s doesn't say what of: %q", kind, lang, subject)

@@ -47,6 +47,21 @@ func (b *Book) Customer(ctx context.Context, order int64) ([]Person, error) {
 	return []Person{p}, nil
 }
 
+// Queued is who sent an order that was queued; none when the order or they are gone. It names no store: what was refused
+// has none.
+func (b *Book) Queued(ctx context.Context, id string) ([]Person, error) {
+	const query = `select c.email, c.lang from queued_orders q join customers c on c.id = q.customer_id where q.id = $1`
+	p := Person{}
+	err := b.pool.QueryRow(ctx, query, id).Scan(&p.Email, &p.Lang)
+	if errors.Is(err, pgx.ErrNoRows) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, fmt.Errorf("find the customer of queued order %s: %w", id, err)
+	}
+	return []Person{p}, nil
+}
+
 // Seller is who signs in for a seller, at most ten of them, in the language of the store that it is about.
 func (b *Book) Seller(ctx context.Context, seller, store int64) ([]Person, error) {
 	const query = `select a.email, s.languages[1], s.name, s.currency from accounts a, stores s

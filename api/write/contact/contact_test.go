@@ -2,6 +2,7 @@ package contact_test
 
 import (
 	"context"
+	"strings"
 	"testing"
 
 	"github.com/jackc/pgx/v5/pgxpool"
@@ -17,6 +18,7 @@ insert into stores (code, name, market, currency, languages, tree_id) values ('p
 insert into sellers (name, slug) values ('Atelier', 'atelier'), ('Vide', 'vide');
 insert into customers (email, lang) values ('anna@example.org', 'it');
 insert into orders (customer_id, store_id, currency, total) values (1, 1, 'EUR', 1);
+insert into queued_orders (id, customer_id, state, problem, accepted_at) values (repeat('a', 32), 1, 'refused', '{}', now());
 insert into accounts (id, role, email, password, seller_id, active) values
   (11, 'seller', 'atelier@example.org', 'x', 1, true), (12, 'seller', 'left@example.org', 'x', 1, false);
 `
@@ -44,6 +46,10 @@ func TestWhomToTell(t *testing.T) {
 	got, err := book.Customer(t.Context(), 1)
 	want(got, err, contact.Person{Email: "anna@example.org", Lang: "it", Store: "Paris", Currency: "EUR", Decimals: 2})
 	got, err = book.Customer(t.Context(), 99)
+	want(got, err)
+	got, err = book.Queued(t.Context(), strings.Repeat("a", 32))
+	want(got, err, contact.Person{Email: "anna@example.org", Lang: "it"})
+	got, err = book.Queued(t.Context(), strings.Repeat("b", 32))
 	want(got, err)
 	got, err = book.Seller(t.Context(), 1, 1)
 	want(got, err, contact.Person{Email: "atelier@example.org", Lang: "fr", Store: "Paris", Currency: "EUR", Decimals: 2})
