@@ -26,10 +26,12 @@ func (q *Queue) place(ctx context.Context, place Place) {
 			if try == 1 {
 				q.cfg.Log.Warn("a queued order waits", "queued", e.order.ID, "offset", e.offset, "error", err.Error())
 			}
+			q.retries.Inc()
 			pause, try = min(max(2*pause, againMin), againMax), try+1
 			continue
 		}
 		q.decided(e)
+		q.settled.Inc()
 		pause, try = 0, 1
 	}
 }

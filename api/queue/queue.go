@@ -16,6 +16,8 @@ import (
 	"sync"
 	"time"
 
+	"github.com/prometheus/client_golang/prometheus"
+
 	"freshet/api/write"
 	"freshet/ingest/broker"
 	"freshet/ingest/change"
@@ -41,6 +43,8 @@ type Config struct {
 	Security broker.Security
 	Prefix   string // of the topic
 	Log      *slog.Logger
+	// Metrics is where the collectors are registered. Default: a registry nobody reads.
+	Metrics prometheus.Registerer
 }
 
 // Place carries an order out, once however often it is called; an error means that it isn't decided. write.Shop has it.
@@ -59,6 +63,8 @@ type Queue struct {
 	waiting map[string]write.Queued
 	list    []entry // what was read and is not decided
 	wake    chan struct{}
+
+	settled, retries prometheus.Counter
 }
 
 type entry struct {
@@ -72,13 +78,21 @@ func New(cfg Config) (*Queue, error) {
 	if cfg.Log == nil {
 		cfg.Log = slog.Default()
 	}
+	if cfg.Metrics == nil {
+		cfg.Metrics = prometheus.NewRegistry()
+	}
 	producer, err := projectors.NewProducer(projectors.ProducerConfig{Brokers: cfg.Brokers, Security: cfg.Security}, cfg.Log, nil)
 	if err != nil {
 		return nil, fmt.Errorf("make the producer of queued orders: %w", err)
 	}
-	return &Queue{
+	q := &Queue{
 		cfg: cfg, topic: change.QueueTopic(cfg.Prefix), producer: producer, waiting: map[string]write.Queued{}, wake: make(chan struct{}, 1),
-	}, nil
+	}
+	if err := q.measure(cfg.Metrics); err != nil {
+		producer.Close()
+		return nil, err
+	}
+	return q, nil
 }
 
 // Close gives the connections back.

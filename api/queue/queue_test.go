@@ -17,6 +17,7 @@ import (
 	"time"
 
 	"github.com/jackc/pgx/v5/pgxpool"
+	"github.com/prometheus/client_golang/prometheus"
 
 	"freshet/api"
 	"freshet/api/apitest"
@@ -62,6 +63,7 @@ type shop struct {
 	brokers  []string
 	prefix   string
 	queue    *queue.Queue
+	registry *prometheus.Registry // of the process that runs now
 	shop     *write.Shop
 	stop     func()
 }
@@ -93,7 +95,7 @@ func (s *shop) open() {
 		log = slog.New(slog.NewTextHandler(s.t.Output(), nil))
 	}
 	var err error
-	if s.queue, err = queue.New(queue.Config{Brokers: s.brokers, Prefix: s.prefix, Log: log}); err != nil {
+	if s.queue, err = queue.New(queue.Config{Brokers: s.brokers, Prefix: s.prefix, Log: log, Metrics: s.metrics()}); err != nil {
 		s.t.Fatal(err)
 	}
 	public, private, err := ed25519.GenerateKey(nil)
@@ -128,6 +130,28 @@ func (s *shop) open() {
 	s.stop = sync.OnceFunc(func() { cancel(); wg.Wait(); s.queue.Close() })
 	s.t.Cleanup(s.stop)
 	s.until("the queue takes orders", func() bool { return s.queue.Ready(s.t.Context()) == nil })
+}
+
+func (s *shop) metrics() prometheus.Registerer {
+	s.registry = prometheus.NewRegistry()
+	return s.registry
+}
+
+// figure reads a metric of the queue.
+func (s *shop) figure(name string) float64 {
+	s.t.Helper()
+	families, err := s.registry.Gather()
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	for _, f := range families {
+		if f.GetName() == "freshet_queue_"+name {
+			m := f.GetMetric()[0]
+			return m.GetGauge().GetValue() + m.GetCounter().GetValue() // it is one of them
+		}
+	}
+	s.t.Fatalf("there is no metric freshet_queue_%s", name)
+	return 0
 }
 
 func (s *shop) exec(sql string, args ...any) {
@@ -237,6 +261,10 @@ func TestOrdersWhilePostgresIsAway(t *testing.T) {
 	}
 	s.order("away-0", 1, 422)
 	again := s.order("before", 1, 202).header.Get("Location")
+	if n := s.figure("waiting_orders"); n != 6 {
+		t.Errorf("by the metrics %v orders wait", n)
+	}
+	s.until("the oldest has waited", func() bool { return s.figure("oldest_seconds") > 0 })
 	s.foreign(paths[0])
 	if r := s.request("GET", "/readyz", ""); r.status != 200 {
 		t.Errorf("a server that takes orders isn't ready: %s", r.body)
@@ -246,6 +274,10 @@ func TestOrdersWhilePostgresIsAway(t *testing.T) {
 	}
 	s.postgres.Start()
 	s.settled(again)
+	s.until("no order waits", func() bool { return s.figure("waiting_orders") == 0 && s.figure("settled_total") == 6 })
+	if age := s.figure("oldest_seconds"); age != 0 {
+		t.Errorf("none waits, and the oldest does for %vs", age)
+	}
 	s.wantOrder(before, again)
 	s.wantOutcome(paths)
 }

@@ -54,12 +54,16 @@ func (w *wiring) notify(docs document.Config) (projectors.Stage, error) {
 	if len(ways) == 0 {
 		return projectors.Stage{}, errors.New("notify has no way to send: set " + notifyMailVariable + " or " + notifyWebhookVariable)
 	}
+	metrics, err := notify.NewMetrics(w.registry)
+	if err != nil {
+		return projectors.Stage{}, err
+	}
 	return projectors.Stage{
 		Name: notify.StageName, Upstream: []string{"ingest", "alert"}, Topics: notify.Topics(w.settings.prefix), Window: foldWindow,
 		Repair: "freshet project notify   # once more; what was lost before it was read is not told",
 		New: func(_ context.Context, partition int) (projectors.Handler, error) {
 			if partition == 0 {
-				return notify.NewSender(w.db, docs, cfg, ways, w.settings.logger()), nil
+				return notify.NewSender(w.db, docs, cfg, ways, metrics, w.settings.logger()), nil
 			}
 			return notify.NewProjector(w.db, docs, cfg), nil
 		},

@@ -289,7 +289,7 @@ func (s *settings) serveWrite(ctx context.Context, o *serveOptions) error {
 	if config.Limits, err = v.limits.write(&o.limits); err != nil {
 		return err
 	}
-	waiting, err := s.openQueue(o)
+	waiting, err := s.openQueue(o, v.registry)
 	if err != nil {
 		return err
 	}
@@ -316,11 +316,11 @@ func (s *settings) serveWrite(ctx context.Context, o *serveOptions) error {
 }
 
 // openQueue opens what takes orders while Postgres is away; nil where nothing is to.
-func (s *settings) openQueue(o *serveOptions) (*queue.Queue, error) {
+func (s *settings) openQueue(o *serveOptions, registry prometheus.Registerer) (*queue.Queue, error) {
 	if !o.queue {
 		return nil, nil
 	}
-	return queue.New(queue.Config{Brokers: s.kafka, Security: s.security, Prefix: s.prefix, Log: s.logger()})
+	return queue.New(queue.Config{Brokers: s.kafka, Security: s.security, Prefix: s.prefix, Log: s.logger(), Metrics: registry})
 }
 
 // remoteIngest is the way to ingest, wherever it runs: signals go by the database, answers come by Kafka.

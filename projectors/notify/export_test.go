@@ -3,6 +3,8 @@ package notify
 import (
 	"context"
 	"time"
+
+	"github.com/prometheus/client_golang/prometheus/testutil"
 )
 
 // SendDue is a single step of Run, so that a test decides when it happens.
@@ -15,6 +17,11 @@ func (p *Projector) At(now time.Time) { p.now = func() time.Time { return now } 
 func (p *Projector) Load(ctx context.Context, id string) (*Notification, error) {
 	docs, err := p.documents.Load(ctx, []string{id})
 	return docs[id], err
+}
+
+// Attempts is how many attempts by a channel came to an outcome.
+func (s *Sender) Attempts(channel, outcome string) float64 {
+	return testutil.ToFloat64(s.metrics.attempts.WithLabelValues(channel, outcome))
 }
 
 // Render is render.

@@ -11,6 +11,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/prometheus/client_golang/prometheus"
 	"go.mongodb.org/mongo-driver/v2/mongo"
 	"go.mongodb.org/mongo-driver/v2/mongo/options"
 
@@ -93,7 +94,11 @@ func sender(db *mongo.Database, ways notify.Ways) *notify.Sender {
 	for name := range ways {
 		cfg.Channels = append(cfg.Channels, name)
 	}
-	s := notify.NewSender(db, document.Config{}, cfg, ways, slog.New(slog.DiscardHandler))
+	metrics, err := notify.NewMetrics(prometheus.NewRegistry())
+	if err != nil {
+		panic(err) // the registry is new
+	}
+	s := notify.NewSender(db, document.Config{}, cfg, ways, metrics, slog.New(slog.DiscardHandler))
 	s.At(noon.Add(time.Second))
 	return s
 }
@@ -206,6 +211,12 @@ func TestWhatFailsComesAgain(t *testing.T) {
 	}
 	if n, err := s.Load(t.Context(), "order:9:placed/webhook"); err != nil || n.State != notify.Failed || tries != 20 {
 		t.Errorf("after %d tries: %+v, %v", tries, n, err)
+	}
+	// Two orders came again once and were sent; one had nobody, one was refused, and one was tried twenty times in vain.
+	for outcome, want := range map[string]float64{"sent": 2, "retried": 2 + 19, "skipped": 1, "failed": 1 + 1} {
+		if got := s.Attempts("webhook", outcome); got != want {
+			t.Errorf("by the metrics %v attempts were %s, want %v", got, outcome, want)
+		}
 	}
 }
 

@@ -41,13 +41,14 @@ type Ways map[string]channel
 // Sender sends what is due. One is enough; two that meet take turns by the documents' revisions.
 type Sender struct {
 	*Projector
-	ways Ways
-	log  *slog.Logger
+	ways    Ways
+	metrics *Metrics
+	log     *slog.Logger
 }
 
 // NewSender returns the handler of a partition that also sends; ways are the channels by name.
-func NewSender(db *mongo.Database, config document.Config, cfg ProjectorConfig, ways Ways, log *slog.Logger) *Sender {
-	return &Sender{Projector: NewProjector(db, config, cfg), ways: ways, log: log}
+func NewSender(db *mongo.Database, config document.Config, cfg ProjectorConfig, ways Ways, metrics *Metrics, log *slog.Logger) *Sender {
+	return &Sender{Projector: NewProjector(db, config, cfg), ways: ways, metrics: metrics, log: log}
 }
 
 // Run implements projectors.Runner.
@@ -106,13 +107,15 @@ func (s *Sender) sendOne(ctx context.Context, id string) error {
 	// What was sent is noted also when the partition is just given up, or it would be sent again.
 	noting, cancel := context.WithTimeout(context.WithoutCancel(ctx), 10*time.Second)
 	defer cancel()
-	_, err = s.documents.Update(noting, []string{id}, func(_ string, doc *Notification) bool {
-		if doc.Attempts != n.Attempts {
-			return false // the lease ran out, and another is at it
+	noted, err := s.documents.Update(noting, []string{id}, func(_ string, doc *Notification) bool {
+		if mine = doc.Attempts == n.Attempts; mine { // else the lease ran out, and another is at it
+			doc.over(sent, s.now())
 		}
-		doc.over(sent, s.now())
-		return true
+		return mine
 	})
+	if err == nil && mine {
+		s.metrics.count(noted[id])
+	}
 	return err
 }
 
