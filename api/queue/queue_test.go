@@ -264,7 +264,7 @@ func TestOrdersWhilePostgresIsAway(t *testing.T) {
 	if n := s.figure("waiting_orders"); n != 6 {
 		t.Errorf("by the metrics %v orders wait", n)
 	}
-	s.until("the oldest has waited", func() bool { return s.figure("oldest_seconds") > 0 })
+	s.until("the oldest has waited and was tried", func() bool { return s.figure("oldest_seconds") > 0 && s.figure("retries_total") > 0 })
 	s.foreign(paths[0])
 	if r := s.request("GET", "/readyz", ""); r.status != 200 {
 		t.Errorf("a server that takes orders isn't ready: %s", r.body)

@@ -29,6 +29,20 @@ func (c *Collection[K, T]) UpTo(ctx context.Context, field string, limit int64, 
 	return ids, nil
 }
 
+// Waiting counts the documents whose field, which should be indexed, is above 0, and returns the one of them that is least by
+// another; nil where there is none.
+func (c *Collection[K, T]) Waiting(ctx context.Context, field, by string) (n int64, first *T, err error) {
+	filter := bson.D{{Key: field, Value: bson.D{{Key: "$gt", Value: int64(0)}}}}
+	if n, err = c.mongo.CountDocuments(ctx, filter); err != nil {
+		return 0, nil, fmt.Errorf("count %s by %s: %w", c.mongo.Name(), field, err)
+	}
+	find := options.Find().SetSort(bson.D{{Key: by, Value: 1}}).SetLimit(1)
+	if err := c.each(ctx, filter, find, func(doc *T) error { first = doc; return nil }); err != nil {
+		return 0, nil, fmt.Errorf("read the first of %s by %s: %w", c.mongo.Name(), by, err)
+	}
+	return n, first, nil
+}
+
 // Note sets a field that readers never see, without a new revision. Where the document has moved on from the revision
 // named, nothing is set.
 func (c *Collection[K, T]) Note(ctx context.Context, field string, notes []Note[K]) error {

@@ -24,5 +24,11 @@ func (s *Sender) Attempts(channel, outcome string) float64 {
 	return testutil.ToFloat64(s.metrics.attempts.WithLabelValues(channel, outcome))
 }
 
+// Look sets the metrics of what waits and returns them.
+func (s *Sender) Look(ctx context.Context) (waiting, oldest float64, err error) {
+	err = s.look(ctx)
+	return testutil.ToFloat64(s.metrics.waiting), testutil.ToFloat64(s.metrics.oldest), err
+}
+
 // Render is render.
 func Render(e Event, to Recipient) (subject, body string, err error) { return render(e, to) }

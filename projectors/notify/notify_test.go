@@ -180,8 +180,10 @@ func TestWhatFailsComesAgain(t *testing.T) {
 	send(t, s, 2)
 	send(t, s, 0)
 	s.At(noon.Add(time.Minute))
+	wantWaiting(t, s, 2, 60)
 	w.err = nil
 	send(t, s, 2)
+	wantWaiting(t, s, 0, 0)
 	n, err := s.Load(t.Context(), "order:1:placed/webhook")
 	if err != nil || n.State != notify.Sent || n.Attempts != 2 || n.Error != "" || w.ids() != "order:1:placed order:2:placed" {
 		t.Errorf("sent at the second attempt: %+v, %v; told %s", n, err, w.ids())
@@ -217,6 +219,13 @@ func TestWhatFailsComesAgain(t *testing.T) {
 		if got := s.Attempts("webhook", outcome); got != want {
 			t.Errorf("by the metrics %v attempts were %s, want %v", got, outcome, want)
 		}
+	}
+}
+
+func wantWaiting(t *testing.T, s *notify.Sender, n, age float64) {
+	t.Helper()
+	if waiting, oldest, err := s.Look(t.Context()); err != nil || waiting != n || oldest != age {
+		t.Errorf("by the metrics %v wait, the oldest for %vs, %v; want %v, %vs", waiting, oldest, err, n, age)
 	}
 }
 

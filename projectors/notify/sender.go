@@ -15,6 +15,8 @@ import (
 const (
 	// tick is how often a Sender looks for what is due.
 	tick = time.Second
+	// lookAgain is how often it looks at what waits: with many waiting that is a query over all of them.
+	lookAgain = 15 * time.Second
 	// sendMost is how many it takes at a time.
 	sendMost = 100
 	// lease is for how long one that was taken is left alone. It is longer than a server may take to answer, so that a
@@ -55,6 +57,8 @@ func NewSender(db *mongo.Database, config document.Config, cfg ProjectorConfig, 
 func (s *Sender) Run(ctx context.Context) error {
 	timer := time.NewTimer(0)
 	defer timer.Stop()
+	defer s.metrics.set(0, 0) // another process sends now, and says what waits
+	looked := time.Time{}
 	for {
 		select {
 		case <-timer.C:
@@ -64,6 +68,12 @@ func (s *Sender) Run(ctx context.Context) error {
 		n, err := s.sendDue(ctx)
 		if err != nil && ctx.Err() == nil {
 			return err
+		}
+		if time.Since(looked) >= lookAgain {
+			if err := s.look(ctx); err != nil && ctx.Err() == nil {
+				return err
+			}
+			looked = time.Now()
 		}
 		if n < sendMost {
 			timer.Reset(tick)
