@@ -27,7 +27,9 @@ import (
 	"freshet/ingest/change"
 	"freshet/projectors"
 	"freshet/projectors/control"
+	"freshet/projectors/demand"
 	"freshet/projectors/dimension"
+	"freshet/projectors/notify"
 	"freshet/projectors/progress"
 )
 
@@ -135,6 +137,9 @@ func (d *Desk) store(name string) (dimension.Store, bool) {
 
 // stages are those whose progress is shown, in the order of the flow.
 var stages = []string{"ingest", "dimension", "catalog", "offer", "tree", "index", "order", "alert", "recommend"}
+
+// projecting are those that take orders: all but ingest, and two that no read model waits for and that announce no progress.
+var projecting = append(slices.Clone(stages[1:]), demand.StageName, notify.StageName)
 
 // Status is how far every stage is.
 type Status struct {

@@ -73,8 +73,8 @@ var orders = map[string]func(ctx context.Context, d *Desk, stage string, a *aske
 func (d *Desk) steer(order string) fiber.Handler {
 	return func(c *fiber.Ctx) error {
 		stage := strings.Clone(c.Params("stage"))
-		if !slices.Contains(stages[1:], stage) { // ingest is no projector
-			return api.Errorf(api.NotFound, "There is no such stage; there are %s.", strings.Join(stages[1:], ", ")).At("stage")
+		if !slices.Contains(projecting, stage) {
+			return api.Errorf(api.NotFound, "There is no such stage; there are %s.", strings.Join(projecting, ", ")).At("stage")
 		}
 		var a asked
 		if len(c.Body()) > 0 {

@@ -2,12 +2,16 @@ package admin_test
 
 import (
 	"encoding/json"
+	"fmt"
 	"net/http"
+	"slices"
+	"strings"
 	"testing"
 
 	"github.com/segmentio/kafka-go"
 
 	"freshet/api/admin"
+	"freshet/api/apitest"
 	"freshet/ingest/change"
 	"freshet/projectors"
 	"freshet/projectors/control"
@@ -121,5 +125,28 @@ func (d *desk) park(topic, reason string) {
 	}
 	if err != nil {
 		d.t.Fatal(err)
+	}
+}
+
+// TestEveryStageTakesOrders: the description of the API names the stages that the server takes orders for.
+func TestEveryStageTakesOrders(t *testing.T) {
+	file, err := apitest.Document()
+	if err != nil {
+		t.Fatal(err)
+	}
+	var named []string
+	for _, stage := range file.Components.Parameters["Stage"].Value.Schema.Value.Enum {
+		named = append(named, fmt.Sprint(stage))
+	}
+	if !slices.Contains(named, "notify") {
+		t.Fatalf("the file names %v", named)
+	}
+	d := newDesk(t, nil)
+	for _, stage := range named {
+		d.order(http.StatusOK, nil, "/admin/v1/stages/"+stage+"/resume", "")
+	}
+	_, answer := d.request("POST", "/admin/v1/stages/none/resume", "")
+	if want := strings.Join(named, ", "); !strings.Contains(string(answer), want) {
+		t.Errorf("the server names other stages than %s: %s", want, answer)
 	}
 }

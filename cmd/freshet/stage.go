@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"text/tabwriter"
 	"time"
@@ -162,7 +163,7 @@ func (s *settings) listStages(ctx context.Context, o stageOptions) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, client.Disconnect(context.WithoutCancel(ctx))) }()
-	asked, err := control.Open(client.Database(s.mongoDatabase)).Load(ctx, stageNames...)
+	asked, err := control.Open(client.Database(s.mongoDatabase)).Load(ctx, everyStage...)
 	if err != nil {
 		return err
 	}
@@ -172,7 +173,7 @@ func (s *settings) listStages(ctx context.Context, o stageOptions) (err error) {
 	}
 	var states []stageState
 	err = s.tracking(ctx, tracker, func(context.Context) error {
-		for _, name := range stageNames {
+		for _, name := range everyStage {
 			doc := asked[name]
 			state := stageState{Stage: name, Control: &doc}
 			if mark, known := tracker.Watermark(name); known {
@@ -191,8 +192,11 @@ func (s *settings) listStages(ctx context.Context, o stageOptions) (err error) {
 	table := tabwriter.NewWriter(s.stdout, 0, 0, 2, ' ', 0)
 	for _, st := range states {
 		at := "not heard of"
-		if st.Known {
+		switch {
+		case st.Known:
 			at = fmt.Sprintf("at %s of %s", st.Position, st.Time.Format(time.RFC3339))
+		case !slices.Contains(stageNames, st.Stage):
+			at = "announces no position"
 		}
 		if _, err := fmt.Fprintf(table, "%s\t%s\t%s\n", st.Stage, at, describeControl(st.Control)); err != nil {
 			return err
