@@ -22,6 +22,7 @@ type benchOptions struct {
 
 	rates                []float64
 	probes, stockShare   float64
+	writes               float64
 	connections, workers int
 	timeout              time.Duration
 	times, rows          int
@@ -113,7 +114,8 @@ func newBenchmarkCommand(s *settings, b benchmark) *cobra.Command {
 	case "browse", "search":
 		flags.IntVar(&o.workers, "workers", 128, "requests under way at most")
 	case "rebuild":
-		flags.IntVar(&o.times, "times", 3, "how often")
+		flags.IntVar(&o.times, "times", 3, "how often, and as often again beside the writers")
+		flags.Float64Var(&o.writes, "writes", 100, "transactions per second of the writers, 0 for none")
 		s.bindAdminToken(cmd, &o)
 	case "amplification":
 		flags.IntVar(&o.times, "times", 10, "changes of each kind")
@@ -175,7 +177,7 @@ func (s *settings) benchAll(ctx context.Context, o benchOptions) error {
 	var reports []*bench.Report
 	var problems []error
 	for _, b := range benchmarks {
-		one := benchOptions{rates: b.rates, duration: b.duration, token: o.token, signingKey: o.signingKey, stockShare: 0.2}
+		one := benchOptions{rates: b.rates, duration: b.duration, token: o.token, signingKey: o.signingKey, stockShare: 0.2, writes: 100}
 		if o.duration > 0 && b.duration > 0 {
 			one.duration = o.duration
 		}
@@ -259,7 +261,7 @@ func benchRebuild(ctx context.Context, t bench.Target, o benchOptions) (*bench.R
 	if err != nil {
 		return nil, err
 	}
-	return bench.Rebuild(ctx, t, bench.RebuildConfig{Times: o.times, Rate: cfg.Rate})
+	return bench.Rebuild(ctx, t, bench.RebuildConfig{Times: o.times, Rate: cfg.Rate, Writes: o.writes})
 }
 
 func benchAmplification(ctx context.Context, t bench.Target, o benchOptions) (*bench.Report, error) {

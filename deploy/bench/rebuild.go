@@ -19,6 +19,7 @@ import (
 type RebuildConfig struct {
 	Times   int           // default 3
 	Rate    float64       // requests per second for the store's pages meanwhile, default 100
+	Writes  float64       // transactions per second meanwhile, in as many runs more; 0 for no such runs
 	Timeout time.Duration // of one rebuild, default 5 min
 }
 
@@ -37,8 +38,9 @@ func (c *RebuildConfig) defaults() {
 // rebuildPoll is how often we look whether a rebuild is finished.
 const rebuildPoll = 5 * time.Millisecond
 
-// Rebuild orders the largest store's pages to be made again, while shoppers go on looking at them, and measures the time
-// from the order to the moment when the tree says that it has answered this very order.
+// Rebuild orders the largest store's pages to be made again, while shoppers go on looking at them, and then while others
+// write, too. It measures the time from the order to the moment when the tree says that it has answered this very order,
+// and stands it beside what MongoDB takes to give away what a rebuild reads.
 func Rebuild(ctx context.Context, t Target, cfg RebuildConfig) (report *Report, err error) {
 	cfg.defaults()
 	read, err := newClient(t.Read, "", 64)
@@ -63,12 +65,68 @@ func Rebuild(ctx context.Context, t Target, cfg RebuildConfig) (report *Report, 
 	report = t.report(ctx, "rebuild", map[string]string{
 		"store": fmt.Sprintf("%d (%s)", r.store.ID, r.store.Code), "page requests meanwhile": fmt.Sprintf("%g/s", cfg.Rate),
 	})
-	for n := range cfg.Times {
-		if err := r.once(ctx, report, n+1); err != nil {
-			return nil, fmt.Errorf("rebuild store %d: %w", r.store.ID, err)
+	if err := r.alone(ctx, report, db.Database(t.MongoDatabase)); err != nil {
+		return nil, err
+	}
+	if err := r.times(ctx, report, ""); err != nil {
+		return nil, err
+	}
+	if cfg.Writes > 0 {
+		err = r.amongWriters(ctx, report, t.PostgresURL)
+	}
+	return report, err
+}
+
+// alone adds a row for MongoDB's own share.
+func (r *rebuilder) alone(ctx context.Context, report *Report, db *mongo.Database) error {
+	r.note("reading what a rebuild reads")
+	offers, took, err := readAlone(ctx, db, r.store.ID)
+	if err != nil {
+		return err
+	}
+	row := Row{What: "read alone"}
+	row.Set("offers", float64(offers))
+	row.Set("seconds", took.Seconds())
+	row.Set("offers/s", float64(offers)/took.Seconds())
+	report.Rows = append(report.Rows, row)
+	return nil
+}
+
+func (r *rebuilder) times(ctx context.Context, report *Report, beside string) error {
+	for n := range r.cfg.Times {
+		if err := r.once(ctx, report, fmt.Sprintf("run %d%s", n+1, beside)); err != nil {
+			return fmt.Errorf("rebuild store %d: %w", r.store.ID, err)
 		}
 	}
-	return report, nil
+	return nil
+}
+
+// amongWriters rebuilds while prices and stock of the whole shop change, and puts them back.
+func (r *rebuilder) amongWriters(ctx context.Context, report *Report, url string) (err error) {
+	pool, err := openPool(ctx, url, 16)
+	if err != nil {
+		return err
+	}
+	defer pool.Close()
+	w, err := newWrites(ctx, pool, nil, 0.2)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, w.putBack(context.WithoutCancel(ctx))) }()
+	done := errors.New("all runs are done")
+	err = together(ctx, func(ctx context.Context) error {
+		_, err := w.run(ctx, r.cfg.Writes, 24*time.Hour, 16, newSamples())
+		return err
+	}, func(ctx context.Context) error {
+		if err := r.times(ctx, report, fmt.Sprintf(" beside %g tx/s", r.cfg.Writes)); err != nil {
+			return err
+		}
+		return done
+	})
+	if errors.Is(err, done) {
+		return nil
+	}
+	return err
 }
 
 type rebuilder struct {
@@ -114,8 +172,8 @@ func (r *rebuilder) largest(ctx context.Context) error {
 }
 
 // once rebuilds the store and adds a row.
-func (r *rebuilder) once(ctx context.Context, report *Report, n int) error {
-	r.note("rebuild %d of %d of store %d", n, r.cfg.Times, r.store.ID)
+func (r *rebuilder) once(ctx context.Context, report *Report, what string) error {
+	r.note("rebuild of store %d: %s", r.store.ID, what)
 	ctx, cancel := context.WithTimeout(ctx, r.cfg.Timeout)
 	defer cancel()
 	seen := newSamples()
@@ -133,7 +191,7 @@ func (r *rebuilder) once(ctx context.Context, report *Report, n int) error {
 	if err != nil {
 		return err
 	}
-	row := Row{What: fmt.Sprintf("run %d", n)}
+	row := Row{What: what}
 	row.Set("offers", float64(done.Offers))
 	row.Set("documents", float64(done.Documents))
 	row.Set("seconds", took.Seconds())

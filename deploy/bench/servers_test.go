@@ -229,6 +229,15 @@ func TestRebuildWaitsForItsOwnCommand(t *testing.T) {
 		}
 	}
 	finish("old", 1)
+	db := client.Database(database)
+	if _, err := db.Collection("offers").InsertMany(t.Context(), []any{
+		bson.M{"_id": "1:5", "product": int64(5)}, bson.M{"_id": "1:6", "product": int64(6)}, bson.M{"_id": "10:5", "product": int64(5)}, // of another store
+	}); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := db.Collection("products").InsertMany(t.Context(), []any{bson.M{"_id": int64(5)}, bson.M{"_id": int64(6)}}); err != nil {
+		t.Fatal(err)
+	}
 	read := shopServer(t, func(string) int64 { return 199 })
 	admin := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if r.URL.Path != "/admin/v1/stores/1/rebuild" || r.Header.Get("Authorization") != "Bearer secret" {
@@ -248,7 +257,10 @@ func TestRebuildWaitsForItsOwnCommand(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if row := report.Rows[0]; row.Figures["offers"] != 2 || row.Figures["documents"] != 10 || row.Figures["errors"] != 0 {
+	if row := report.Rows[0]; row.Figures["offers"] != 2 || row.Figures["seconds"] <= 0 {
+		t.Errorf("read alone: %+v", row)
+	}
+	if row := report.Rows[1]; row.Figures["offers"] != 2 || row.Figures["documents"] != 10 || row.Figures["errors"] != 0 {
 		t.Errorf("%+v", row)
 	}
 	to.Token = "wrong"
