@@ -5,6 +5,7 @@ import (
 	_ "embed"
 	"fmt"
 	"strings"
+	"sync"
 
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgxpool"
@@ -17,15 +18,25 @@ var eavTables string
 var eavIndexes string
 
 // EAV keeps a row for each value of each product, in the schema bench_eav. The registry is a table that the rows refer to; its
-// numbers are known by heart, as every server knows a small table.
+// numbers are known by heart, as every server knows a small table; a kind is declared while others write.
 type EAV struct {
 	pool              *pgxpool.Pool
-	attributes, kinds map[string]int64
+	attributes, kinds numbers
+}
+
+// numbers are those of a registry's rows, by code.
+type numbers struct{ known sync.Map }
+
+// of is the code's number, 0 for one that is not registered.
+func (n *numbers) of(code string) int64 {
+	id, _ := n.known.Load(code)
+	number, _ := id.(int64)
+	return number
 }
 
 // NewEAV makes the model; Fill makes its tables.
 func NewEAV(pool *pgxpool.Pool) *EAV {
-	return &EAV{pool: pool, attributes: map[string]int64{}, kinds: map[string]int64{}}
+	return &EAV{pool: pool}
 }
 
 // Fill makes the tables anew, with the products that are there from the start.
@@ -58,22 +69,22 @@ func (m *EAV) declare(ctx context.Context, attributes []Attribute, of ...Kind) (
 	for _, k := range of {
 		names = append(names, k.code)
 	}
-	if err := m.register(ctx, m.kinds, `insert into bench_eav.kind (code) select unnest($1::text[]) returning code, id`, names); err != nil {
+	if err := m.register(ctx, &m.kinds, `insert into bench_eav.kind (code) select unnest($1::text[]) returning code, id`, names); err != nil {
 		return 0, err
 	}
 	const insert = `insert into bench_eav.attribute (code, domain) select * from unnest($1::text[], $2::text[]) returning code, id`
-	return 2, m.register(ctx, m.attributes, insert, codes, domains)
+	return 2, m.register(ctx, &m.attributes, insert, codes, domains)
 }
 
 // register inserts rows of the registry and remembers their numbers.
-func (m *EAV) register(ctx context.Context, ids map[string]int64, insert string, args ...any) error {
+func (m *EAV) register(ctx context.Context, ids *numbers, insert string, args ...any) error {
 	rows, err := m.pool.Query(ctx, insert, args...)
 	if err != nil {
 		return fmt.Errorf("register: %w", err)
 	}
 	var code string
 	var id int64
-	if _, err := pgx.ForEachRow(rows, []any{&code, &id}, func() error { ids[code] = id; return nil }); err != nil {
+	if _, err := pgx.ForEachRow(rows, []any{&code, &id}, func() error { ids.known.Store(code, id); return nil }); err != nil {
 		return fmt.Errorf("register: %w", err)
 	}
 	return nil
@@ -84,9 +95,9 @@ func (m *EAV) Insert(ctx context.Context, items []Item) error {
 	products := table{name: "product", columns: []string{"id", "kind_id", "category_id"}}
 	values := table{name: "value", columns: []string{"product_id", "attribute_id", "keyword", "number", "boolean"}}
 	for _, it := range items {
-		products.rows = append(products.rows, []any{it.ID, m.kinds[it.Kind], it.Category})
+		products.rows = append(products.rows, []any{it.ID, m.kinds.of(it.Kind), it.Category})
 		for code, v := range it.Attributes {
-			row := []any{it.ID, m.attributes[code], nil, nil, nil}
+			row := []any{it.ID, m.attributes.of(code), nil, nil, nil}
 			row[2+place(v)] = v
 			values.rows = append(values.rows, row)
 		}
@@ -122,7 +133,7 @@ func (m *EAV) Filter(ctx context.Context, category int64, conditions []Condition
 	args := []any{category}
 	bind := func(v any) string { args = append(args, v); return fmt.Sprintf("$%d", len(args)) }
 	for i, c := range conditions {
-		fmt.Fprintf(&joins, " join bench_eav.value v%[1]d on v%[1]d.product_id = p.id and v%[1]d.attribute_id = %[2]s", i, bind(m.attributes[c.Code]))
+		fmt.Fprintf(&joins, " join bench_eav.value v%[1]d on v%[1]d.product_id = p.id and v%[1]d.attribute_id = %[2]s", i, bind(m.attributes.of(c.Code)))
 		if c.Is != nil {
 			fmt.Fprintf(&joins, " and v%d.%s = %s", i, columns[place(c.Is)], bind(c.Is))
 		} else {
@@ -137,7 +148,7 @@ func (m *EAV) Filter(ctx context.Context, category int64, conditions []Condition
 func (m *EAV) Facets(ctx context.Context, category int64, codes []string) ([]Count, error) {
 	ids := make([]int64, len(codes))
 	for i, code := range codes {
-		ids[i] = m.attributes[code]
+		ids[i] = m.attributes.of(code)
 	}
 	return countRows(m.pool.Query(ctx, `select a.code, coalesce(v.keyword, v.boolean::text), count(*)
 		from bench_eav.product p join bench_eav.value v on v.product_id = p.id join bench_eav.attribute a on a.id = v.attribute_id
@@ -147,7 +158,7 @@ func (m *EAV) Facets(ctx context.Context, category int64, codes []string) ([]Cou
 // Update changes a value that the product has.
 func (m *EAV) Update(ctx context.Context, id int64, code string, value any) error {
 	sql := `update bench_eav.value set ` + columns[place(value)] + ` = $3 where product_id = $1 and attribute_id = $2`
-	tag, err := m.pool.Exec(ctx, sql, id, m.attributes[code], value)
+	tag, err := m.pool.Exec(ctx, sql, id, m.attributes.of(code), value)
 	if err == nil && tag.RowsAffected() != 1 {
 		err = errNoValue
 	}
