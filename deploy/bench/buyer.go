@@ -1,7 +1,9 @@
 package bench
 
 import (
+	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"net/http"
 	"sync"
@@ -12,10 +14,11 @@ import (
 type buyer struct {
 	mu       sync.Mutex // whoever acts as the buyer holds it
 	customer int64
-	sku      int    // what lies in the cart
-	version  int64  // of the cart, 0 when it isn't filled
-	bought   int    // checkouts so far, for keys
-	method   string // of the checkout that is tried, "" before the first try: what is sent again must be the same
+	sku      int     // what lies in the cart
+	version  int64   // of the cart, 0 when it isn't filled
+	bought   int     // checkouts so far, for keys
+	open     []int64 // orders that were not cancelled, paid or not
+	method   string  // of the checkout that is tried, "" before the first try: what is sent again must be the same
 }
 
 // crowd are the buyers and how they reach the shop.
@@ -93,10 +96,16 @@ func (c *crowd) order(b *buyer) sent {
 	}}
 }
 
-// placed reads the order's id from the answer to a checkout; 0 when the SKU was gone.
+// errUnpaid says that too many of the buyer's orders wait for money.
+var errUnpaid = errors.New("too many orders wait to be paid")
+
+// placed reads the order's id from the answer to a checkout; 0 when the SKU was gone, errUnpaid when others have to be paid first.
 func placed(a answered) (int64, error) {
 	if a.problem == outOfStock {
 		return 0, nil
+	}
+	if a.status == http.StatusConflict && bytes.Contains(a.body, []byte("wait to be paid")) {
+		return 0, errUnpaid
 	}
 	if a.status != http.StatusCreated {
 		return 0, statusError("/api/v1/checkout", a.status, a.body)

@@ -133,6 +133,7 @@ func (cfg CheckoutConfig) rush(t *Target, report *Report) func(context.Context, 
 		row.Set("attempts", float64(cfg.Attempts))
 		row.Set("orders", float64(len(r.orders)))
 		row.Set("too late", float64(r.late))
+		row.Set("too many unpaid", float64(r.waited))
 		row.Set("unknown", float64(r.lost))
 		row.Set("attempts/s", float64(cfg.Attempts)/took.Seconds())
 		row.Set("orders/s", float64(len(r.orders))/took.Seconds())

@@ -2,6 +2,7 @@ package bench
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"math/rand/v2"
 	"net/http"
@@ -28,6 +29,7 @@ type rush struct {
 	mu     sync.Mutex
 	orders map[int64]bool // that a buyer was told of
 	late   int            // attempts that found nothing left
+	waited int            // attempts of buyers who had too many orders to pay
 	lost   int            // attempts of which it isn't known what became of them
 	wrong  []string       // answers that contradict each other
 }
@@ -153,6 +155,9 @@ func (r *rush) attempt(ctx context.Context, dice *rand.Rand) error {
 	}
 	id, known, err := r.checkout(ctx, b, dice.IntN(10) == 0)
 	switch {
+	case errors.Is(err, errUnpaid):
+		r.count(&r.waited)
+		return r.makeRoom(ctx, b)
 	case err != nil:
 		return err
 	case !known:
@@ -172,6 +177,18 @@ func (r *rush) attempt(ctx context.Context, dice *rand.Rand) error {
 	if cancelled {
 		return r.cancel(ctx, b, id, 1+dice.IntN(2))
 	}
+	b.open = append(b.open, id)
+	return nil
+}
+
+// makeRoom cancels what the buyer has ordered; what was paid for is given back.
+func (r *rush) makeRoom(ctx context.Context, b *buyer) error {
+	for _, id := range b.open {
+		if err := r.cancel(ctx, b, id, 1); err != nil {
+			return err
+		}
+	}
+	b.open = nil
 	return nil
 }
 
