@@ -159,7 +159,10 @@ func (c *counter) ask(ctx context.Context, method, address, report string, shopp
 	for {
 		status, raw := c.send(ctx, method, address, report, shopper)
 		if status == http.StatusServiceUnavailable && ctx.Err() == nil {
-			time.Sleep(100 * time.Millisecond) // it says Retry-After
+			select {
+			case <-ctx.Done():
+			case <-time.After(100 * time.Millisecond): // it says Retry-After
+			}
 			continue
 		}
 		if status != http.StatusOK || json.Unmarshal(raw, answer) != nil {

@@ -8,7 +8,6 @@ import (
 	"testing"
 
 	"go.mongodb.org/mongo-driver/v2/mongo"
-	"go.mongodb.org/mongo-driver/v2/mongo/options"
 
 	"freshet/deploy/stack/stacktest"
 	"freshet/ingest/change"
@@ -45,13 +44,7 @@ func (p *topic) Publish(_ context.Context, messages []projectors.Message) (map[s
 
 func database(t *testing.T) *mongo.Database {
 	t.Helper()
-	uri, name := stacktest.Mongo(t)
-	client, err := mongo.Connect(options.Client().ApplyURI(uri))
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { _ = client.Disconnect(context.Background()) })
-	db := client.Database(name)
+	db := stacktest.MongoDatabase(t)
 	if err := alert.EnsureIndexes(t.Context(), db); err != nil {
 		t.Fatal(err)
 	}

@@ -1,13 +1,11 @@
 package demand_test
 
 import (
-	"context"
 	"fmt"
 	"testing"
 	"time"
 
 	"go.mongodb.org/mongo-driver/v2/mongo"
-	"go.mongodb.org/mongo-driver/v2/mongo/options"
 
 	"freshet/deploy/stack/stacktest"
 	"freshet/projectors"
@@ -17,13 +15,7 @@ import (
 
 func database(t *testing.T) *mongo.Database {
 	t.Helper()
-	uri, name := stacktest.Mongo(t)
-	client, err := mongo.Connect(options.Client().ApplyURI(uri))
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { _ = client.Disconnect(context.Background()) })
-	db := client.Database(name)
+	db := stacktest.MongoDatabase(t)
 	if err := demand.EnsureIndexes(t.Context(), db); err != nil {
 		t.Fatal(err)
 	}

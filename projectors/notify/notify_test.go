@@ -13,7 +13,6 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 	"go.mongodb.org/mongo-driver/v2/mongo"
-	"go.mongodb.org/mongo-driver/v2/mongo/options"
 
 	"freshet/deploy/stack/stacktest"
 	"freshet/ingest/change"
@@ -27,13 +26,7 @@ var noon = time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
 
 func database(t *testing.T) *mongo.Database {
 	t.Helper()
-	uri, name := stacktest.Mongo(t)
-	client, err := mongo.Connect(options.Client().ApplyURI(uri))
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { _ = client.Disconnect(context.Background()) })
-	db := client.Database(name)
+	db := stacktest.MongoDatabase(t)
 	if err := notify.EnsureIndexes(t.Context(), db); err != nil {
 		t.Fatal(err)
 	}

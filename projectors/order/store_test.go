@@ -1,13 +1,11 @@
 package order_test
 
 import (
-	"context"
 	"fmt"
 	"reflect"
 	"testing"
 
 	"go.mongodb.org/mongo-driver/v2/mongo"
-	"go.mongodb.org/mongo-driver/v2/mongo/options"
 
 	"freshet/deploy/stack/stacktest"
 	"freshet/ingest/change"
@@ -18,13 +16,7 @@ import (
 
 func database(t *testing.T) *mongo.Database {
 	t.Helper()
-	uri, name := stacktest.Mongo(t)
-	client, err := mongo.Connect(options.Client().ApplyURI(uri))
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { _ = client.Disconnect(context.Background()) })
-	return client.Database(name)
+	return stacktest.MongoDatabase(t)
 }
 
 // record is a row as ingest publishes it.

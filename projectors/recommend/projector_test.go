@@ -1,14 +1,12 @@
 package recommend_test
 
 import (
-	"context"
 	"fmt"
 	"math"
 	"sync"
 	"testing"
 
 	"go.mongodb.org/mongo-driver/v2/mongo"
-	"go.mongodb.org/mongo-driver/v2/mongo/options"
 
 	"freshet/deploy/stack/stacktest"
 	"freshet/ingest/change"
@@ -19,16 +17,11 @@ import (
 
 func database(t *testing.T) *mongo.Database {
 	t.Helper()
-	uri, name := stacktest.Mongo(t)
-	client, err := mongo.Connect(options.Client().ApplyURI(uri))
-	if err != nil {
+	db := stacktest.MongoDatabase(t)
+	if err := recommend.EnsureIndexes(t.Context(), db); err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() { _ = client.Disconnect(context.Background()) })
-	if err := recommend.EnsureIndexes(t.Context(), client.Database(name)); err != nil {
-		t.Fatal(err)
-	}
-	return client.Database(name)
+	return db
 }
 
 // record is a row as ingest publishes it.

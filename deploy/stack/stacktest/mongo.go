@@ -27,6 +27,18 @@ func Mongo(t testing.TB) (uri, database string) {
 	return uri, database
 }
 
+// MongoDatabase returns a database that no other test uses, as Mongo names it, open until the test ends.
+func MongoDatabase(t testing.TB) *mongo.Database {
+	t.Helper()
+	uri, name := Mongo(t)
+	client, err := mongo.Connect(options.Client().ApplyURI(uri))
+	if err != nil {
+		t.Fatal(err)
+	}
+	cleanup(t, "connection to "+name, client.Disconnect)
+	return client.Database(name)
+}
+
 // withoutDatabase takes the database off a URI, if it names one; a test that needs the URI of its own database puts that
 // in. A list of hosts is nothing for net/url, so the text is cut.
 func withoutDatabase(uri string) string {
