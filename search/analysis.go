@@ -27,50 +27,62 @@ var irregular = map[string][]string{"de": {"eier => ei"}, "en": {
 	"children => child", "men => man", "women => woman", "feet => foot", "teeth => tooth", "mice => mouse", "geese => goose",
 }}
 
-// analysis returns the analyzers of a language, under the same names in every one:
+// analysis returns the analyzers of all languages:
 //
-//	words         what is indexed of titles, brands and descriptions: elision, folding, light stems, German compounds split
-//	words_search  the same for queries, but compounds stay whole: "Kaffeemaschine" must not find every machine
-//	exact         the words as they are, without case and accents
+//	words_it         what is indexed of titles, brands and descriptions: elision, folding, light stems, German compounds split
+//	words_search_it  the same for queries, but compounds stay whole: "Kaffeemaschine" must not find every machine
+//	exact            of every language: the words as they are, without case and accents
 //
 // Folding comes before stemming, so that a word typed without its accents has the same stem. There is no stop filter: the
 // query builder decides which words may be missing, and a product called "Uno" is found.
-func analysis(lang string) object {
-	filters := object{"stem": object{"type": "stemmer", "language": stemmers[lang]}}
+func analysis() object {
+	filters := object{}
+	analyzers := object{"exact": custom("lowercase", "asciifolding")}
+	for _, lang := range Languages() {
+		chain := folding(lang, filters)
+		stem := "stem_" + lang
+		filters[stem] = object{"type": "stemmer", "language": stemmers[lang]}
+		analyzers[searchedAs(lang)] = custom(append(chain[:len(chain):len(chain)], stem)...)
+		if lang == "de" {
+			filters["compound_de"] = object{
+				"type": "dictionary_decompounder", "word_list": dictionary(germanWords),
+				"min_word_size": 7, "min_subword_size": 4, "max_subword_size": 20, "only_longest_match": true,
+			}
+			chain = append(chain, "compound_de")
+		}
+		analyzers[indexedAs(lang)] = custom(append(chain, stem)...)
+	}
+	return object{"filter": filters, "analyzer": analyzers}
+}
+
+// indexedAs is the analyzer of a language's words in documents, searchedAs of those in queries.
+func indexedAs(lang string) string  { return "words_" + lang }
+func searchedAs(lang string) string { return "words_search_" + lang }
+
+func custom(filters ...string) object {
+	return object{"type": "custom", "tokenizer": "standard", "filter": filters}
+}
+
+// folding is the chain of a language up to its stemmer. Filters of its own it adds to those there are.
+func folding(lang string, filters object) []string {
 	chain := []string{"lowercase"}
+	add := func(name string, filter object) {
+		filters[name] = filter
+		chain = append(chain, name)
+	}
 	if articles, ok := elisions[lang]; ok {
-		filters["elision"] = object{"type": "elision", "articles": articles, "articles_case": true}
-		chain = append(chain, "elision")
+		add("elision_"+lang, object{"type": "elision", "articles": articles, "articles_case": true})
 	}
 	if lang == "en" {
-		filters["possessive"] = object{"type": "stemmer", "language": "possessive_english"}
-		chain = append(chain, "possessive")
+		add("possessive_en", object{"type": "stemmer", "language": "possessive_english"})
 	}
 	if lang == "de" {
 		chain = append(chain, "german_normalization")
 	}
 	if rules := irregular[lang]; len(rules) > 0 {
-		filters["irregular"] = object{"type": "stemmer_override", "rules": rules}
-		chain = append(chain, "irregular")
+		add("irregular_"+lang, object{"type": "stemmer_override", "rules": rules})
 	}
-	chain = append(chain, "asciifolding")
-	searched := append(chain[:len(chain):len(chain)], "stem")
-	indexed := searched
-	if lang == "de" {
-		filters["compound"] = object{
-			"type": "dictionary_decompounder", "word_list": dictionary(germanWords),
-			"min_word_size": 7, "min_subword_size": 4, "max_subword_size": 20, "only_longest_match": true,
-		}
-		indexed = append(chain[:len(chain):len(chain)], "compound", "stem")
-	}
-	return object{
-		"filter": filters,
-		"analyzer": object{
-			"words":        object{"type": "custom", "tokenizer": "standard", "filter": indexed},
-			"words_search": object{"type": "custom", "tokenizer": "standard", "filter": searched},
-			"exact":        object{"type": "custom", "tokenizer": "standard", "filter": []string{"lowercase", "asciifolding"}},
-		},
-	}
+	return append(chain, "asciifolding")
 }
 
 // dictionary reads a word list of one word a line and folds it as german_normalization does, since the splitter sees

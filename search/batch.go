@@ -207,7 +207,7 @@ func (s *Searcher) send(ctx context.Context, groups []*searchGroup) ([]answer, e
 	return s.multi(ctx, queries, bodies)
 }
 
-// multi sends searches, each to the index of its query's language and the shard of its store, as one request.
+// multi sends searches, each to the shard of its query's store, as one request.
 func (s *Searcher) multi(ctx context.Context, queries []*Query, bodies []object) ([]answer, error) {
 	if len(bodies) == 1 {
 		var a answer
@@ -217,7 +217,7 @@ func (s *Searcher) multi(ctx context.Context, queries []*Query, bodies []object)
 	var body bytes.Buffer
 	enc := json.NewEncoder(&body)
 	for i, q := range queries {
-		head := object{"index": Alias(s.cfg.Prefix, q.Lang), "routing": key(q.Store)}
+		head := object{"index": Alias(s.cfg.Prefix), "routing": key(q.Store)}
 		for _, line := range []object{head, bodies[i]} {
 			if err := enc.Encode(line); err != nil {
 				return nil, fmt.Errorf("encode searches: %w", err)
@@ -249,7 +249,7 @@ func (s *Searcher) multi(ctx context.Context, queries []*Query, bodies []object)
 
 // path is where the query's searches go.
 func (s *Searcher) path(q *Query) string {
-	return "/" + url.PathEscape(Alias(s.cfg.Prefix, q.Lang)) + "/_search?routing=" + key(q.Store)
+	return "/" + url.PathEscape(Alias(s.cfg.Prefix)) + "/_search?routing=" + key(q.Store)
 }
 
 // read takes the members' results out of the group's answer.

@@ -36,7 +36,7 @@ func counted(t *testing.T) (c *Client, prefix string, requests *[]string) {
 	if c, err = Open([]string{s.URL}); err != nil {
 		t.Fatal(err)
 	}
-	if err := (&Indices{Client: c, Prefix: prefix}).ensure(t.Context(), "it"); err != nil {
+	if err := (&Indices{Client: c, Prefix: prefix}).ensure(t.Context()); err != nil {
 		t.Fatal(err)
 	}
 	return c, prefix, requests
@@ -263,7 +263,7 @@ func TestBatchLimits(t *testing.T) {
 }
 
 func TestFacetValues(t *testing.T) {
-	client, prefix := server(t, "it")
+	client, prefix := server(t)
 	var views []*view.Offer
 	for i, colour := range []string{"Rosso scuro", "Rosso chiaro", "Verde", "Rosa", "Rosa"} {
 		raw, err := json.Marshal(map[string]string{"colour": colour})

@@ -48,8 +48,8 @@ func benchOps(b *testing.B, views []*view.Offer, alias string, dims *dimension.S
 
 // BenchmarkIndex writes batches of 2000 documents with a refresh after each, as a worker that catches up does.
 func BenchmarkIndex(b *testing.B) {
-	client, prefix := server(b, "it")
-	views, alias := benchViews(2000), Alias(prefix, "it")
+	client, prefix := server(b)
+	views, alias := benchViews(2000), Alias(prefix)
 	w := NewWriter(client, WriterConfig{})
 	start := time.Now()
 	for version := int64(1); b.Loop(); version++ {
@@ -68,12 +68,12 @@ func BenchmarkIndex(b *testing.B) {
 
 // BenchmarkSearch asks for pages of 24 hits with all eight facets in a store of 20,000 offers, one client.
 func BenchmarkSearch(b *testing.B) {
-	client, prefix := server(b, "it")
+	client, prefix := server(b)
 	dims, w := shop(1), NewWriter(client, WriterConfig{})
-	if _, err := w.Write(b.Context(), benchOps(b, benchViews(20000), Alias(prefix, "it"), dims)); err != nil {
+	if _, err := w.Write(b.Context(), benchOps(b, benchViews(20000), Alias(prefix), dims)); err != nil {
 		b.Fatal(err)
 	}
-	if err := w.Refresh(b.Context(), Alias(prefix, "it")); err != nil {
+	if err := w.Refresh(b.Context(), Alias(prefix)); err != nil {
 		b.Fatal(err)
 	}
 	s := NewSearcher(client, SearcherConfig{Prefix: prefix})

@@ -3,6 +3,7 @@ package search
 import (
 	"encoding/json"
 	"fmt"
+	"maps"
 )
 
 // object is a JSON object that we build.
@@ -14,9 +15,10 @@ const NumericSlots = 250
 // maxKeyword is the longest keyword attribute value that is indexed, in bytes.
 const maxKeyword = 256
 
-// definition returns the settings and mappings of a language's index. Only the analysis differs between languages: fields
-// have the same names everywhere, and the frequencies of one language's words don't mix with another's.
-func definition(lang string, shards int) object {
+// definition returns the settings and mappings of the index. All languages are in one, since each index costs a refresh of
+// its own (docs/adr/0037-one-index-for-all-languages.md); their words have fields of their own, so that each is analysed in
+// its way and the frequencies of one language's words don't mix with another's.
+func definition(shards int) object {
 	return object{
 		"settings": object{
 			"number_of_shards":     shards,
@@ -31,15 +33,15 @@ func definition(lang string, shards int) object {
 				"policy":    object{"segments_per_tier": 16, "max_merge_at_once": 16, "floor_segment": "100kb", "deletes_pct_allowed": 50},
 				"scheduler": object{"max_thread_count": 1},
 			},
-			"analysis": analysis(lang),
+			"analysis": analysis(),
 		},
-		"mappings": mappings(definitionDigest(lang)),
+		"mappings": mappings(definitionDigest()),
 	}
 }
 
-// definitionDigest names the definition of a language whatever the number of shards.
-func definitionDigest(lang string) string {
-	b, err := json.Marshal(object{"analysis": analysis(lang), "mappings": mappings("")})
+// definitionDigest names the definition whatever the number of shards.
+func definitionDigest() string {
+	b, err := json.Marshal(object{"analysis": analysis(), "mappings": mappings("")})
 	if err != nil {
 		panic(fmt.Sprintf("the index definition is not JSON: %v", err)) // it is made of literals
 	}
@@ -61,40 +63,42 @@ func mappings(definition string) object {
 		"_routing": object{"required": true},
 		"_meta":    object{"definition": definition},
 		"properties": object{
-			"store":       keyword,
-			"product":     column("long"),
-			"deleted":     boolean,
-			"title":       titleField(),
-			"description": object{"type": "text", "analyzer": "words", "search_analyzer": "words_search", "index_options": "freqs", "norms": false},
+			"store":   keyword,
+			"lang":    lookup,
+			"product": column("long"),
+			"deleted": boolean,
+			// Titles and brands are analysed twice: stemmed for meaning, and folded for the very words.
+			"title":       inLanguages(object{"fields": object{"exact": object{"type": "text", "analyzer": "exact"}}}),
+			"description": inLanguages(object{"index_options": "freqs", "norms": false}),
 			"refs":        lookup,
 			"measures":    lookup,
 			"brand":       keyword,
-			"brand_name": object{
-				"type": "text", "analyzer": "words", "search_analyzer": "words_search", "norms": false,
-				"fields": object{"exact": object{"type": "text", "analyzer": "exact", "norms": false}},
-			},
-			"categories": keyword,
-			"keywords":   object{"type": "flattened", "ignore_above": maxKeyword},
-			"numbers":    object{"dynamic": "strict", "properties": slots(double)},
-			"price":      long,
-			"in_stock":   boolean,
-			"available":  column("long"),
-			"popularity": column("double"),
-			"boost":      column("double"),
-			"rank":       column("double"),
-			"created":    column("date"),
-			"card":       object{"type": "object", "enabled": false},
-			"source":     object{"type": "object", "enabled": false},
+			"brand_name":  inLanguages(object{"norms": false, "fields": object{"exact": object{"type": "text", "analyzer": "exact", "norms": false}}}),
+			"categories":  keyword,
+			"keywords":    object{"type": "flattened", "ignore_above": maxKeyword},
+			"numbers":     object{"dynamic": "strict", "properties": slots(double)},
+			"price":       long,
+			"in_stock":    boolean,
+			"available":   column("long"),
+			"popularity":  column("double"),
+			"boost":       column("double"),
+			"rank":        column("double"),
+			"created":     column("date"),
+			"card":        object{"type": "object", "enabled": false},
+			"source":      object{"type": "object", "enabled": false},
 		},
 	}
 }
 
-// titleField is analysed twice: stemmed for meaning, and folded for the very words.
-func titleField() object {
-	return object{
-		"type": "text", "analyzer": "words", "search_analyzer": "words_search",
-		"fields": object{"exact": object{"type": "text", "analyzer": "exact"}},
+// inLanguages is a field of text for each language below one name, like "title.it".
+func inLanguages(settings object) object {
+	properties := make(object)
+	for _, lang := range Languages() {
+		field := object{"type": "text", "analyzer": indexedAs(lang), "search_analyzer": searchedAs(lang)}
+		maps.Copy(field, settings)
+		properties[lang] = field
 	}
+	return object{"dynamic": "strict", "properties": properties}
 }
 
 func slots(field object) object {

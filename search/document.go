@@ -17,14 +17,15 @@ import (
 // that moving or renaming a category writes nothing here.
 type Document struct {
 	Store       string               `json:"store"`
+	Lang        string               `json:"lang"`
 	Product     int64                `json:"product"`
 	Deleted     bool                 `json:"deleted"`
-	Title       string               `json:"title,omitempty"`
-	Description string               `json:"description,omitempty"`
+	Title       Text                 `json:"title,omitempty"`
+	Description Text                 `json:"description,omitempty"`
 	Refs        []string             `json:"refs,omitempty"`     // SKUs and GTINs, see references
 	Measures    []string             `json:"measures,omitempty"` // in the title, see measures
 	Brand       string               `json:"brand,omitempty"`    // id
-	BrandName   string               `json:"brand_name,omitempty"`
+	BrandName   Text                 `json:"brand_name,omitempty"`
 	Categories  []string             `json:"categories,omitempty"` // ids of the product's own categories, not of their parents
 	Keywords    map[string][]string  `json:"keywords,omitempty"`   // keyword attributes; booleans as "true" and "false"
 	Numbers     map[string][]float64 `json:"numbers,omitempty"`    // by slot: "n7"
@@ -37,6 +38,16 @@ type Document struct {
 	Created     string               `json:"created,omitempty"`
 	Card        *Card                `json:"card,omitempty"`
 	Source      Source               `json:"source"`
+}
+
+// Text is words in the language of their document, which is the one key: each language has a field of its own. Nil for none.
+type Text map[string]string
+
+func textIn(lang, words string) Text {
+	if words == "" {
+		return nil
+	}
+	return Text{lang: words}
 }
 
 // Card is what a result list shows of an offer; it is stored and not searched.
@@ -74,13 +85,15 @@ func Version(viewVersion, dimensions int64) int64 {
 	return viewVersion<<dimensionBits | min(dimensions, MaxDimensions)
 }
 
-// ID returns the id of an offer's document, the same in every language.
-func ID(store, product int64) string { return fmt.Sprintf("%d:%d", store, product) }
+// ID returns the id of an offer's document in a language.
+func ID(store, product int64, lang string) string {
+	return fmt.Sprintf("%d:%d:%s", store, product, lang)
+}
 
 // FromView makes the document of an offer in a language. One that shoppers may not see becomes a tombstone that keeps its
 // version: Elasticsearch forgets a delete within a minute, and a late write would bring the offer back.
 func FromView(v *view.Offer, lang string, dims *dimension.Set) Document {
-	doc := Tombstone(v, dims)
+	doc := Tombstone(v, lang, dims)
 	if v.Deleted || !v.Visible {
 		return doc
 	}
@@ -88,9 +101,9 @@ func FromView(v *view.Offer, lang string, dims *dimension.Set) Document {
 	rank := math.Round(v.Popularity*v.Boost*1e6) / 1e6
 	inStock := v.InStock()
 	doc.Deleted = false
-	doc.Title, doc.Description = text.Title, text.Description
+	doc.Title, doc.Description = textIn(lang, text.Title), textIn(lang, text.Description)
 	doc.Refs, doc.Measures = references(v), measures(text.Title)
-	doc.BrandName = v.BrandName
+	doc.BrandName = textIn(lang, v.BrandName)
 	if v.Brand != 0 {
 		doc.Brand = key(v.Brand)
 	}
@@ -105,22 +118,22 @@ func FromView(v *view.Offer, lang string, dims *dimension.Set) Document {
 	return doc
 }
 
-// Tombstone makes the document of an offer that is not, or no longer, in the index.
-func Tombstone(v *view.Offer, dims *dimension.Set) Document {
+// Tombstone makes the document of an offer that is not, or no longer, in the index in a language.
+func Tombstone(v *view.Offer, lang string, dims *dimension.Set) Document {
 	return Document{
-		Store: key(v.Store), Product: v.Product, Deleted: true,
+		Store: key(v.Store), Lang: lang, Product: v.Product, Deleted: true,
 		Source: Source{View: v.Version, Dimensions: dims.Version(), Position: v.Source.Position, Time: v.Source.Time},
 	}
 }
 
-// Op returns the operation that stores the document under a language's alias.
+// Op returns the operation that stores the document under an alias.
 func (d *Document) Op(alias string) (Op, error) {
 	body, err := json.Marshal(d)
 	if err != nil {
-		return Op{}, fmt.Errorf("encode search document %s:%d: %w", d.Store, d.Product, err)
+		return Op{}, fmt.Errorf("encode search document %s:%d:%s: %w", d.Store, d.Product, d.Lang, err)
 	}
 	return Op{
-		Alias: alias, ID: d.Store + ":" + strconv.FormatInt(d.Product, 10), Routing: d.Store,
+		Alias: alias, ID: d.Store + ":" + key(d.Product) + ":" + d.Lang, Routing: d.Store,
 		Version: Version(d.Source.View, d.Source.Dimensions), Body: body,
 	}, nil
 }

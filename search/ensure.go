@@ -11,46 +11,44 @@ import (
 // ErrDefinition is wrapped by Ensure's error for an index that another version of the definition made.
 var ErrDefinition = errors.New("the index has another definition")
 
-// Indices creates and checks the indices of one installation.
+// Indices creates and checks the index of one installation, in its generations.
 type Indices struct {
 	Client *Client
 	Prefix string // of every index name, as Alias uses it
-	Shards int    // per language, default 1; a store lives on one shard, so more only help many stores
+	Shards int    // default 1; a store lives on one shard, so more only help many stores
 }
 
-// Ensure creates the index and alias of every language that has none, and verifies the others: one that was made from
-// another definition is refused, since documents written to it would be analysed in another way than queries expect. It
-// may be called by any number of processes at once.
+// Ensure creates the index and its alias if there is none, and verifies it otherwise: one that was made from another
+// definition is refused, since documents written to it would be analysed in another way than queries expect. It may be
+// called by any number of processes at once.
 func (x *Indices) Ensure(ctx context.Context) error {
 	if err := checkPrefix(x.Prefix); err != nil {
 		return err
 	}
-	for _, lang := range Languages() {
-		if err := x.ensure(ctx, lang); err != nil {
-			return fmt.Errorf("ensure index %s: %w", Alias(x.Prefix, lang), err)
-		}
+	if err := x.ensure(ctx); err != nil {
+		return fmt.Errorf("ensure index %s: %w", Alias(x.Prefix), err)
 	}
 	return nil
 }
 
-func (x *Indices) ensure(ctx context.Context, lang string) error {
-	err := x.verify(ctx, lang)
+func (x *Indices) ensure(ctx context.Context) error {
+	err := x.verify(ctx)
 	var status *statusError
 	if !errors.As(err, &status) || status.Status != http.StatusNotFound {
 		return err
 	}
-	def := definition(lang, max(x.Shards, 1))
-	def["aliases"] = object{Alias(x.Prefix, lang): object{"is_write_index": true}}
-	err = x.Client.json(ctx, http.MethodPut, "/"+url.PathEscape(Index(x.Prefix, lang)), def, nil)
+	def := definition(max(x.Shards, 1))
+	def["aliases"] = object{Alias(x.Prefix): object{"is_write_index": true}}
+	err = x.Client.json(ctx, http.MethodPut, "/"+url.PathEscape(Index(x.Prefix)), def, nil)
 	if errors.As(err, &status) && status.Type == "resource_already_exists_exception" {
-		return x.verify(ctx, lang) // another process was quicker
+		return x.verify(ctx) // another process was quicker
 	}
 	return err
 }
 
 // verify compares the digest that ensure left in the mapping: the server gives a mapping back in its own words, with
 // defaults left out, so the text itself can't be compared.
-func (x *Indices) verify(ctx context.Context, lang string) error {
+func (x *Indices) verify(ctx context.Context) error {
 	var indices map[string]struct {
 		Mappings struct {
 			Meta struct {
@@ -58,11 +56,11 @@ func (x *Indices) verify(ctx context.Context, lang string) error {
 			} `json:"_meta"`
 		} `json:"mappings"`
 	}
-	alias := Alias(x.Prefix, lang)
+	alias := Alias(x.Prefix)
 	if err := x.Client.json(ctx, http.MethodGet, "/"+url.PathEscape(alias)+"/_mapping", nil, &indices); err != nil {
 		return err
 	}
-	want := definitionDigest(lang)
+	want := definitionDigest()
 	for name, index := range indices {
 		if name == alias {
 			return fmt.Errorf("%w: %s is an index, not an alias: something wrote before the indices were made; delete it",
@@ -75,16 +73,5 @@ func (x *Indices) verify(ctx context.Context, lang string) error {
 	return nil
 }
 
-// Drop deletes the indices of every language; what is not there is no error.
-func (x *Indices) Drop(ctx context.Context) error {
-	if err := checkPrefix(x.Prefix); err != nil {
-		return err
-	}
-	for _, lang := range Languages() {
-		path := "/" + url.PathEscape(Index(x.Prefix, lang)) + "?ignore_unavailable=true"
-		if err := x.Client.json(ctx, http.MethodDelete, path, nil, nil); err != nil {
-			return fmt.Errorf("drop index: %w", err)
-		}
-	}
-	return nil
-}
+// Drop deletes the index that Ensure made; one that is not there is no error.
+func (x *Indices) Drop(ctx context.Context) error { return x.Discard(ctx, firstGeneration) }

@@ -80,7 +80,7 @@ type facts struct {
 func (s *Searcher) facts(ctx context.Context, p *plan, r *Result) (map[int64]facts, error) {
 	ids := make([]string, len(r.Hits))
 	for i, h := range r.Hits {
-		ids[i] = ID(p.q.Store, h.Product)
+		ids[i] = ID(p.q.Store, h.Product, p.q.Lang)
 	}
 	query := object{"filter": object{"ids": object{"values": ids}}}
 	if p.q.hasText() {
@@ -160,6 +160,7 @@ func (p *plan) namedWays(fuzzy bool) []object {
 	named := func(clause object, name string) object {
 		return object{"bool": object{"must": []object{clause}, "_name": name}}
 	}
+	f := fieldsOf(p.q.Lang)
 	clauses := []object{named(textClause(p.q.Text, p.q.Lang, p.things, fuzzy), wholeText)}
 	for i := range p.things {
 		t := &p.things[i]
@@ -169,25 +170,25 @@ func (p *plan) namedWays(fuzzy bool) []object {
 		match := func(field string) object {
 			return object{"match": object{field: object{"query": t.text(), "operator": "and"}}}
 		}
-		add("exact", match("title.exact"))
-		add("form", match("title"))
-		add("brand", match("brand_name"))
+		add("exact", match(f.exact))
+		add("form", match(f.title))
+		add("brand", match(f.brand))
 		if len(t.brands) > 0 {
 			add("brand", terms("brand", t.brands))
 		}
 		if len(t.categories) > 0 {
 			add("category", terms("categories", t.categories))
 		}
-		add("description", match("description"))
+		add("description", match(f.description))
 		for _, s := range t.synonyms {
-			add("synonym", object{"match_phrase": object{"title": object{"query": s, "slop": 1}}})
+			add("synonym", object{"match_phrase": object{f.title: object{"query": s, "slop": 1}}})
 		}
 		add("measure", term("measures", t.measure))
 		if ref := cmp.Or(t.reference, asReference(t.text())); ref != "" {
 			add("reference", prefixOf(ref, 1))
 		}
 		if fuzzy {
-			add("misspelt", wordsClause(t.text(), true))
+			add("misspelt", wordsClause(t.text(), p.q.Lang, true))
 		}
 	}
 	return clauses

@@ -30,7 +30,7 @@ func explained(t *testing.T, s *Searcher, dims *dimension.Set, q Query) (Result,
 
 // The factors that an explanation names make the score that the server gave: what it says is all there is, and true.
 func TestExplanationsAreTheWholeTruth(t *testing.T) {
-	client, prefix := server(t, "it")
+	client, prefix := server(t)
 	s := NewSearcher(client, SearcherConfig{Prefix: prefix, Timeout: time.Minute})
 	dims := merchant(boost(3, 2.5), boost(4, 0.3, forQuery("pane nero")), pin(5, 2, forQuery("vino")))
 	now := popularityAt(time.Now())
@@ -68,7 +68,7 @@ func TestExplanationsAreTheWholeTruth(t *testing.T) {
 }
 
 func TestExplanationsInWords(t *testing.T) {
-	client, prefix := server(t, "it")
+	client, prefix := server(t)
 	s := NewSearcher(client, SearcherConfig{Prefix: prefix, Timeout: time.Minute})
 	dims := dimension.NewSet(1, dimension.Rows{
 		Stores:     []dimension.Store{{ID: 7, Languages: []string{"it"}, TreeID: 1, Active: true}},
@@ -118,7 +118,7 @@ func TestExplanationsInWords(t *testing.T) {
 
 // Of equal matches a customer's own brand comes first; a better match is still better, and a page without text is everybody's.
 func TestPersonalOrder(t *testing.T) {
-	client, prefix := server(t, "it")
+	client, prefix := server(t)
 	s := NewSearcher(client, SearcherConfig{Prefix: prefix, Timeout: time.Minute})
 	branded := func(id int64) func(*view.Offer) {
 		return func(v *view.Offer) { v.Brand, v.BrandName = id, "Marca" }

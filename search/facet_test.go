@@ -306,7 +306,7 @@ func compare(f *Facet, counts map[string]int64, low, high *float64) error {
 
 // Whatever the catalog and the selections, every count equals the one made by looking at every product.
 func TestCountsEqualBruteForce(t *testing.T) {
-	client, prefix := server(t, "it")
+	client, prefix := server(t)
 	rows := shopRows()
 	for i := range rows.Attributes {
 		if rows.Attributes[i].Code == "weight" {
@@ -357,7 +357,7 @@ func TestCountsEqualBruteForce(t *testing.T) {
 }
 
 func TestFacetLabelsAndSelections(t *testing.T) {
-	client, prefix := server(t, "it")
+	client, prefix := server(t)
 	s := NewSearcher(client, SearcherConfig{Prefix: prefix})
 	var views []*view.Offer
 	for i := range int64(MaxValues + 20) {

@@ -10,9 +10,9 @@ import (
 	"reflect"
 )
 
-// A generation is one set of indices, one per language. The live one is behind Alias; while another is built, and as long as
-// it is kept for going back, it is behind Beside, and writers write to both. Elasticsearch resolves the names anew for each
-// request, so a switch is one request and no writer has to know of it.
+// A generation is one index. The live one is behind Alias; while another is built, and as long as it is kept for going
+// back, it is behind Beside, and writers write to both. Elasticsearch resolves the names anew for each request, so a switch
+// is one request and no writer has to know of it.
 
 // besideSuffix follows an alias.
 const besideSuffix = "-beside"
@@ -20,38 +20,34 @@ const besideSuffix = "-beside"
 // Beside returns the name that writers use for the generation beside the live one.
 func Beside(alias string) string { return alias + besideSuffix }
 
-// indexOf returns the name of a generation's index.
-func indexOf(prefix, lang string, generation int) string {
-	return fmt.Sprintf("%s-g%d", Alias(prefix, lang), generation)
+// indexOf returns the name of a generation.
+func indexOf(prefix string, generation int) string {
+	return fmt.Sprintf("%s-g%d", Alias(prefix), generation)
 }
 
-// Build creates the indices of a generation beside the live one. Those that an earlier call has made stay as they are.
+// Build creates a generation beside the live one. One that an earlier call has made stays as it is.
 func (x *Indices) Build(ctx context.Context, generation int) error {
 	if err := checkPrefix(x.Prefix); err != nil {
 		return err
 	}
-	for _, lang := range Languages() {
-		def := definition(lang, max(x.Shards, 1))
-		def["aliases"] = object{Beside(Alias(x.Prefix, lang)): object{"is_write_index": true}}
-		err := x.Client.json(ctx, http.MethodPut, "/"+url.PathEscape(indexOf(x.Prefix, lang, generation)), def, nil)
-		var status *statusError
-		if exists := errors.As(err, &status) && status.Type == "resource_already_exists_exception"; err != nil && !exists {
-			return fmt.Errorf("build index %s: %w", indexOf(x.Prefix, lang, generation), err)
-		}
+	def, name := definition(max(x.Shards, 1)), indexOf(x.Prefix, generation)
+	def["aliases"] = object{Beside(Alias(x.Prefix)): object{"is_write_index": true}}
+	err := x.Client.json(ctx, http.MethodPut, "/"+url.PathEscape(name), def, nil)
+	var status *statusError
+	if exists := errors.As(err, &status) && status.Type == "resource_already_exists_exception"; err != nil && !exists {
+		return fmt.Errorf("build index %s: %w", name, err)
 	}
 	return nil
 }
 
-// Switch makes one generation the live one and puts the other beside it, in all languages at once. To repeat it is harmless.
+// Switch makes one generation the live one and puts the other beside it, in one step. To repeat it is harmless.
 func (x *Indices) Switch(ctx context.Context, live, beside int) error {
-	var actions []object
-	for _, lang := range Languages() {
-		alias, next, last := Alias(x.Prefix, lang), indexOf(x.Prefix, lang, live), indexOf(x.Prefix, lang, beside)
-		actions = append(actions,
-			object{"remove": object{"index": last, "alias": alias, "must_exist": false}},
-			object{"add": object{"index": next, "alias": alias, "is_write_index": true}},
-			object{"remove": object{"index": next, "alias": Beside(alias), "must_exist": false}},
-			object{"add": object{"index": last, "alias": Beside(alias), "is_write_index": true}})
+	alias, next, last := Alias(x.Prefix), indexOf(x.Prefix, live), indexOf(x.Prefix, beside)
+	actions := []object{
+		{"remove": object{"index": last, "alias": alias, "must_exist": false}},
+		{"add": object{"index": next, "alias": alias, "is_write_index": true}},
+		{"remove": object{"index": next, "alias": Beside(alias), "must_exist": false}},
+		{"add": object{"index": last, "alias": Beside(alias), "is_write_index": true}},
 	}
 	if err := x.Client.json(ctx, http.MethodPost, "/_aliases", object{"actions": actions}, nil); err != nil {
 		return fmt.Errorf("switch to generation %d: %w", live, err)
@@ -59,16 +55,14 @@ func (x *Indices) Switch(ctx context.Context, live, beside int) error {
 	return nil
 }
 
-// Discard deletes the indices of a generation; what is not there is no error. It must not be the live one.
+// Discard deletes a generation; one that is not there is no error. It must not be the live one.
 func (x *Indices) Discard(ctx context.Context, generation int) error {
 	if err := checkPrefix(x.Prefix); err != nil {
 		return err
 	}
-	for _, lang := range Languages() {
-		path := "/" + url.PathEscape(indexOf(x.Prefix, lang, generation)) + "?ignore_unavailable=true"
-		if err := x.Client.json(ctx, http.MethodDelete, path, nil, nil); err != nil {
-			return fmt.Errorf("discard generation %d: %w", generation, err)
-		}
+	path := "/" + url.PathEscape(indexOf(x.Prefix, generation)) + "?ignore_unavailable=true"
+	if err := x.Client.json(ctx, http.MethodDelete, path, nil, nil); err != nil {
+		return fmt.Errorf("discard generation %d: %w", generation, err)
 	}
 	return nil
 }
@@ -91,34 +85,36 @@ func (c Comparison) Equal() bool { return c.Live == c.Beside && c.Older == 0 && 
 
 // Compare counts both generations and compares a sample of the live one, tombstones among it, document by document.
 func (x *Indices) Compare(ctx context.Context, sample int) ([]Comparison, error) {
+	alias := Alias(x.Prefix)
+	for _, name := range []string{alias, Beside(alias)} {
+		if err := x.Client.json(ctx, http.MethodPost, "/"+url.PathEscape(name)+"/_refresh", nil, nil); err != nil {
+			return nil, fmt.Errorf("refresh %s: %w", name, err)
+		}
+	}
 	var all []Comparison
 	for _, lang := range Languages() {
-		c, err := x.compare(ctx, lang, sample)
+		c, err := x.compare(ctx, alias, lang, sample)
 		if err != nil {
-			return nil, fmt.Errorf("compare the generations of %s: %w", Alias(x.Prefix, lang), err)
+			return nil, fmt.Errorf("compare the generations of %s in %s: %w", alias, lang, err)
 		}
 		all = append(all, c)
 	}
 	return all, nil
 }
 
-func (x *Indices) compare(ctx context.Context, lang string, sample int) (c Comparison, err error) {
+func (x *Indices) compare(ctx context.Context, alias, lang string, sample int) (c Comparison, err error) {
 	c.Lang = lang
-	alias := Alias(x.Prefix, lang)
 	for name, into := range map[string]*int64{alias: &c.Live, Beside(alias): &c.Beside} {
-		if err := x.Client.json(ctx, http.MethodPost, "/"+url.PathEscape(name)+"/_refresh", nil, nil); err != nil {
-			return c, err
-		}
 		var answer struct {
 			Count int64 `json:"count"`
 		}
-		visible := object{"query": object{"term": object{"deleted": false}}}
+		visible := object{"query": all([]object{term("lang", lang), term("deleted", false)})}
 		if err := x.Client.json(ctx, http.MethodPost, "/"+url.PathEscape(name)+"/_count", visible, &answer); err != nil {
 			return c, err
 		}
 		*into = answer.Count
 	}
-	live, err := x.sample(ctx, alias, sample)
+	live, err := x.sample(ctx, alias, lang, sample)
 	if err != nil || len(live) == 0 {
 		return c, err
 	}
@@ -151,9 +147,9 @@ type sampled struct {
 	Source  json.RawMessage `json:"_source"`
 }
 
-// sample reads some documents at random.
-func (x *Indices) sample(ctx context.Context, alias string, size int) ([]sampled, error) {
-	query := object{"size": size, "version": true, "query": object{"function_score": object{"random_score": object{}, "query": object{"match_all": object{}}}}}
+// sample reads some documents of a language at random.
+func (x *Indices) sample(ctx context.Context, alias, lang string, size int) ([]sampled, error) {
+	query := object{"size": size, "version": true, "query": object{"function_score": object{"random_score": object{}, "query": term("lang", lang)}}}
 	var answer struct {
 		Hits struct {
 			Hits []sampled `json:"hits"`

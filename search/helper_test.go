@@ -89,8 +89,8 @@ func offerView(product, version int64, title string, change ...func(*view.Offer)
 	return v
 }
 
-// server gives a client and an index in one language on the real server.
-func server(t testing.TB, langs ...string) (*Client, string) {
+// server gives a client and an index on the real server.
+func server(t testing.TB) (*Client, string) {
 	t.Helper()
 	address, prefix := stacktest.Elastic(t)
 	client, err := Open([]string{address})
@@ -98,10 +98,8 @@ func server(t testing.TB, langs ...string) (*Client, string) {
 		t.Fatal(err)
 	}
 	x := &Indices{Client: client, Prefix: prefix}
-	for _, lang := range langs {
-		if err := x.ensure(t.Context(), lang); err != nil {
-			t.Fatal(err)
-		}
+	if err := x.Ensure(t.Context()); err != nil {
+		t.Fatal(err)
 	}
 	return client, prefix
 }
@@ -114,7 +112,7 @@ func index(t testing.TB, c *Client, prefix, lang string, dims *dimension.Set, vi
 	for i, v := range views {
 		doc := FromView(v, lang, dims)
 		var err error
-		if ops[i], err = doc.Op(Alias(prefix, lang)); err != nil {
+		if ops[i], err = doc.Op(Alias(prefix)); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -127,7 +125,7 @@ func index(t testing.TB, c *Client, prefix, lang string, dims *dimension.Set, vi
 			t.Fatalf("document of product %d refused: %v", views[i].Product, r.Reason)
 		}
 	}
-	if err := w.Refresh(t.Context(), Alias(prefix, lang)); err != nil {
+	if err := w.Refresh(t.Context(), Alias(prefix)); err != nil {
 		t.Fatal(err)
 	}
 	return results

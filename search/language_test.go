@@ -62,7 +62,7 @@ func TestLanguages(t *testing.T) {
 			},
 		},
 	}
-	client, prefix := server(t, Languages()...)
+	client, prefix := server(t)
 	s := NewSearcher(client, SearcherConfig{Prefix: prefix})
 	for lang, tt := range tests {
 		t.Run(lang, func(t *testing.T) {
@@ -82,7 +82,7 @@ func TestLanguages(t *testing.T) {
 }
 
 func TestReferencesBrandsAndTypos(t *testing.T) {
-	client, prefix := server(t, "it")
+	client, prefix := server(t)
 	s := NewSearcher(client, SearcherConfig{Prefix: prefix})
 	sku := func(sku, gtin string) func(*view.Offer) {
 		return func(v *view.Offer) { v.Variants = []view.Variant{{SKU: sku, GTIN: gtin}} }

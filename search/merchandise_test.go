@@ -51,7 +51,7 @@ func merchant(rules ...dimension.Rule) *dimension.Set {
 
 // TestRules: twelve offers "pane 1" to "pane 12", the first the most popular; 12 is called "vino".
 func TestRules(t *testing.T) {
-	client, prefix := server(t, "it")
+	client, prefix := server(t)
 	var views []*view.Offer
 	for i := range int64(12) {
 		title := "Pane"

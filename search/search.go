@@ -15,17 +15,17 @@ import (
 	"strings"
 )
 
-// Languages lists the languages that have an index, in the order of the project's documents.
+// Languages lists the languages that documents are in, in the order of the project's documents.
 func Languages() []string { return []string{"it", "fr", "de", "es", "en"} }
 
 // firstGeneration is the one that Ensure makes; see Indices.Build for the next ones.
 const firstGeneration = 1
 
-// Alias returns the name that readers and writers use for a language's index.
-func Alias(prefix, lang string) string { return prefix + "-offers-" + lang }
+// Alias returns the name that readers and writers use for the index.
+func Alias(prefix string) string { return prefix + "-offers" }
 
 // Index returns the name of the index that is behind the alias until another generation is.
-func Index(prefix, lang string) string { return indexOf(prefix, lang, firstGeneration) }
+func Index(prefix string) string { return indexOf(prefix, firstGeneration) }
 
 // checkPrefix says whether names made of the prefix are ones that Elasticsearch allows.
 func checkPrefix(prefix string) error {

@@ -18,7 +18,7 @@ import (
 )
 
 func TestOlderWritesAreRefused(t *testing.T) {
-	client, prefix := server(t, "it")
+	client, prefix := server(t)
 	s := NewSearcher(client, SearcherConfig{Prefix: prefix})
 	title := func() string {
 		r, err := s.Search(t.Context(), query(), shop(1))
@@ -58,9 +58,9 @@ func TestOlderWritesAreRefused(t *testing.T) {
 
 // The real server's answers to the writer's edge cases, which the fake only imitates.
 func TestWriterOnTheServer(t *testing.T) {
-	client, prefix := server(t, "it")
+	client, prefix := server(t)
 	w := NewWriter(client, WriterConfig{})
-	alias := Alias(prefix, "it")
+	alias := Alias(prefix)
 	odd := "7:\x01\u2028\"\\é"
 	results, err := w.Write(t.Context(), []Op{
 		{Alias: alias, ID: odd, Routing: "7", Version: 1, Body: []byte(`{"store":"7"}`)},
@@ -84,7 +84,7 @@ func TestWriterOnTheServer(t *testing.T) {
 	if !errors.Is(err, ErrIndexMissing) {
 		t.Errorf("a missing index: %v", err)
 	}
-	if err := client.json(t.Context(), http.MethodPost, "/"+Index(prefix, "it")+"/_close", nil, nil); err != nil {
+	if err := client.json(t.Context(), http.MethodPost, "/"+Index(prefix)+"/_close", nil, nil); err != nil {
 		t.Fatal(err)
 	}
 	results, err = w.Write(t.Context(), []Op{{Alias: alias, ID: "7:9", Routing: "7", Version: 1, Body: []byte(`{"store":"7"}`)}})
@@ -99,7 +99,7 @@ func TestWriterOnTheServer(t *testing.T) {
 }
 
 func TestSortsAndPages(t *testing.T) {
-	client, prefix := server(t, "it")
+	client, prefix := server(t)
 	s := NewSearcher(client, SearcherConfig{Prefix: prefix})
 	const n = 57
 	var views []*view.Offer
@@ -158,7 +158,7 @@ func pages(t *testing.T, s *Searcher, q Query) []int64 {
 }
 
 func TestRankingWeighsPopularityBoostAndStock(t *testing.T) {
-	client, prefix := server(t, "it")
+	client, prefix := server(t)
 	s := NewSearcher(client, SearcherConfig{Prefix: prefix})
 	now := popularityAt(time.Now())
 	with := func(popularity, boost float64, available int64) func(*view.Offer) {

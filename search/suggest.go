@@ -69,7 +69,7 @@ func (s *Searcher) suggest(ctx context.Context, p *plan, words []string, dims *d
 	timeout := s.cfg.Timeout * 8 / 10
 	products := object{
 		"size": p.q.Limit, "_source": []string{"card"}, "track_total_hits": false, "timeout": milliseconds(timeout),
-		"query": ranked(p.filtered(begun(words, fuzzy)), popularityAt(time.Now())),
+		"query": ranked(p.filtered(begun(words, p.q.Lang, fuzzy)), popularityAt(time.Now())),
 		"sort":  []object{{"_score": "desc"}, {"product": "asc"}},
 	}
 	bodies := []object{products}
@@ -95,17 +95,18 @@ func (s *Searcher) suggest(ctx context.Context, p *plan, words []string, dims *d
 }
 
 // begun finds the titles that have all the words, the last of which may go on.
-func begun(words []string, fuzzy bool) object {
+func begun(words []string, lang string, fuzzy bool) object {
 	words = words[:min(len(words), maxWords)]
 	last := len(words) - 1
 	clauses := make([]object, 0, len(words))
 	for _, w := range words[:last] {
-		clauses = append(clauses, wordsClause(w, fuzzy))
+		clauses = append(clauses, wordsClause(w, lang, fuzzy))
 	}
+	f := fieldsOf(lang)
 	prefix := object{"multi_match": object{
-		"query": words[last], "type": "bool_prefix", "operator": "and", "fields": []string{"title.exact^2", "brand_name.exact"}, "max_expansions": 50,
+		"query": words[last], "type": "bool_prefix", "operator": "and", "fields": []string{f.exact + "^2", f.brandExact}, "max_expansions": 50,
 	}}
-	ways := []object{prefix, wordsClause(words[last], fuzzy)}
+	ways := []object{prefix, wordsClause(words[last], lang, fuzzy)}
 	if ref := asReference(words[last]); ref != "" {
 		ways = append(ways, prefixOf(ref, worthReference))
 	}

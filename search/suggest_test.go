@@ -10,7 +10,7 @@ import (
 )
 
 func TestSuggest(t *testing.T) {
-	client, prefix := server(t, "it")
+	client, prefix := server(t)
 	with := func(brand int64, name string, category int64) func(*view.Offer) {
 		return func(v *view.Offer) {
 			v.Brand, v.BrandName, v.Categories = brand, name, []view.Category{{ID: category}}

@@ -12,11 +12,25 @@ const (
 	enoughForNow = "2<-1 6<75%"
 )
 
-// searchFields are the fields a word may stand in, with their weights.
-var searchFields = []string{"title^3", "title.exact^3.5", "brand_name^2", "description^0.5"}
+// fields names the fields of a language's words.
+type fields struct {
+	title, exact, brand, brandExact, description string // exact: of the title
+}
 
-// fuzzyFields leave the description out: among its many words almost any misspelling finds a neighbour.
-var fuzzyFields = []string{"title", "title.exact^1.2", "brand_name.exact"}
+func fieldsOf(lang string) fields {
+	return fields{
+		title: "title." + lang, exact: "title." + lang + ".exact", brand: "brand_name." + lang, brandExact: "brand_name." + lang + ".exact",
+		description: "description." + lang,
+	}
+}
+
+// searched are the fields a word may stand in, with their weights.
+func (f fields) searched() []string {
+	return []string{f.title + "^3", f.exact + "^3.5", f.brand + "^2", f.description + "^0.5"}
+}
+
+// misspelt leave the description out: among its many words almost any misspelling finds a neighbour.
+func (f fields) misspelt() []string { return []string{f.title, f.exact + "^1.2", f.brandExact} }
 
 // What it is worth to be what a name in the text names. A word in a title is worth between 5 and 20.
 const (
@@ -50,21 +64,22 @@ func textClause(text, lang string, things []thing, fuzzy bool) object {
 	return object{"bool": object{
 		"must": []object{{"dis_max": object{"queries": alternatives}}},
 		"should": []object{
-			{"match_phrase": object{"title.exact": object{"query": text, "slop": 2, "boost": 2}}},
+			{"match_phrase": object{fieldsOf(lang).exact: object{"query": text, "slop": 2, "boost": 2}}},
 		},
 	}}
 }
 
 // clause finds the thing by its words or by anything else they mean.
 func (t *thing) clause(lang string, fuzzy bool) object {
-	ways := []object{wordsClause(t.text(), fuzzy && t.measure == "")}
+	f := fieldsOf(lang)
+	ways := []object{wordsClause(t.text(), lang, fuzzy && t.measure == "")}
 	add := func(clause object) { ways = append(ways, clause) }
 	for _, s := range t.beside {
-		add(wordsClause(s, false))
+		add(wordsClause(s, lang, false))
 	}
 	for _, s := range t.synonyms {
 		add(object{"multi_match": object{
-			"query": s, "type": "phrase", "slop": 1, "boost": worthSynonym, "fields": []string{"title^3", "title.exact^3.5"},
+			"query": s, "type": "phrase", "slop": 1, "boost": worthSynonym, "fields": []string{f.title + "^3", f.exact + "^3.5"},
 		}})
 	}
 	if len(t.brands) > 0 {
@@ -81,11 +96,11 @@ func (t *thing) clause(lang string, fuzzy bool) object {
 	}
 	if parts := compound(t.words, lang); len(parts) > 1 {
 		add(object{"multi_match": object{
-			"query": strings.Join(parts, " "), "type": "best_fields", "operator": "and", "boost": worthSynonym, "fields": []string{"title^3"},
+			"query": strings.Join(parts, " "), "type": "best_fields", "operator": "and", "boost": worthSynonym, "fields": []string{f.title + "^3"},
 		}})
 	}
 	if fuzzy {
-		ways = append(ways, apart(t.words)...)
+		ways = append(ways, apart(t.words, f)...)
 	}
 	if len(ways) == 1 {
 		return ways[0]
@@ -102,10 +117,11 @@ func prefixOf(ref string, boost float64) object {
 }
 
 // wordsClause finds all the words, in whatever of the fields.
-func wordsClause(words string, fuzzy bool) object {
-	match := object{"query": words, "type": "best_fields", "operator": "and", "tie_breaker": 0.2, "fields": searchFields}
+func wordsClause(words, lang string, fuzzy bool) object {
+	f := fieldsOf(lang)
+	match := object{"query": words, "type": "best_fields", "operator": "and", "tie_breaker": 0.2, "fields": f.searched()}
 	if fuzzy {
-		match["fields"] = fuzzyFields
+		match["fields"] = f.misspelt()
 		match["fuzziness"] = "AUTO:4,8"
 		match["prefix_length"] = 1
 		match["max_expansions"] = 20
@@ -133,7 +149,7 @@ func compound(words []string, lang string) []string {
 
 // apart are the ways of writing a word as two: "powerbank" may be a "power bank". Which of them is right the index knows:
 // the others are of words that it doesn't have.
-func apart(words []string) []object {
+func apart(words []string, f fields) []object {
 	if len(words) != 1 || len(words[0]) > 24 {
 		return nil
 	}
@@ -142,11 +158,11 @@ func apart(words []string) []object {
 	for at := range word {
 		left, right := word[:at], word[at:]
 		if utf8.RuneCountInString(word) >= 5 && left != "" && utf8.RuneCountInString(right) >= 3 {
-			ways = append(ways, object{"match_phrase": object{"title.exact": object{"query": left + " " + right, "boost": worthSynonym}}})
+			ways = append(ways, object{"match_phrase": object{f.exact: object{"query": left + " " + right, "boost": worthSynonym}}})
 		}
 	}
 	if len(word) > 5 && (word[0] == 'd' || word[0] == 'l') { // an article whose apostrophe was left out
-		ways = append(ways, object{"match": object{"title": object{"query": word[1:], "boost": worthSynonym}}})
+		ways = append(ways, object{"match": object{f.title: object{"query": word[1:], "boost": worthSynonym}}})
 	}
 	return ways
 }

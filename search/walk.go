@@ -111,7 +111,7 @@ func (w *walk) open(ctx context.Context) (Place, error) {
 	var opened struct {
 		ID string `json:"id"`
 	}
-	path := "/" + url.PathEscape(Alias(s.cfg.Prefix, q.Lang)) + "/_pit?routing=" + key(q.Store) + "&keep_alive=" + milliseconds(walkIdle)
+	path := "/" + url.PathEscape(Alias(s.cfg.Prefix)) + "/_pit?routing=" + key(q.Store) + "&keep_alive=" + milliseconds(walkIdle)
 	err := s.client.json(ctx, http.MethodPost, path, nil, &opened)
 	at.Moment = opened.ID
 	return at, err

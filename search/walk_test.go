@@ -48,7 +48,7 @@ func walkAll(t *testing.T, s *Searcher, dims *dimension.Set, q Query) (hits []Hi
 // While a walk goes on every offer changes its place in every order, and others come and go: each hit of the moment it
 // began is on exactly one page.
 func TestWalksUnderWrites(t *testing.T) {
-	client, prefix := server(t, "it")
+	client, prefix := server(t)
 	s := NewSearcher(client, SearcherConfig{Prefix: prefix, Timeout: time.Minute})
 	const n, others = 60, 20
 	index(t, client, prefix, "it", shop(1), bakery(n+others, 1)...)
@@ -101,7 +101,7 @@ func rewrite(c *Client, prefix string, views []*view.Offer, n int, version int64
 	for i, v := range views {
 		v.Deleted = i >= n && (int64(i)+version)%2 == 0
 		doc := FromView(v, "it", shop(1))
-		op, err := doc.Op(Alias(prefix, "it"))
+		op, err := doc.Op(Alias(prefix))
 		if err != nil {
 			return err
 		}
@@ -110,7 +110,7 @@ func rewrite(c *Client, prefix string, views []*view.Offer, n int, version int64
 	if _, err := w.Write(context.Background(), ops); err != nil {
 		return err
 	}
-	return w.Refresh(context.Background(), Alias(prefix, "it"))
+	return w.Refresh(context.Background(), Alias(prefix))
 }
 
 func checkWalk(t *testing.T, name string, seen map[int64]int, n, total int64) {
@@ -132,7 +132,7 @@ func checkWalk(t *testing.T, name string, seen map[int64]int, n, total int64) {
 
 // A walk has the hits of plain pages in their order: with pins, wherever they are, and with misspellings.
 func TestWalksEqualPages(t *testing.T) {
-	client, prefix := server(t, "it")
+	client, prefix := server(t)
 	s := NewSearcher(client, SearcherConfig{Prefix: prefix, Timeout: time.Minute})
 	dims := merchant(pin(40, 3), pin(17, 3), pin(5, 4), pin(3, 30), pin(99, 8), boost(8, 40))
 	index(t, client, prefix, "it", dims, bakery(47, 1)...)
@@ -156,7 +156,7 @@ func TestWalksEqualPages(t *testing.T) {
 }
 
 func TestWalksExpire(t *testing.T) {
-	client, prefix := server(t, "it")
+	client, prefix := server(t)
 	s := NewSearcher(client, SearcherConfig{Prefix: prefix, Timeout: time.Minute})
 	index(t, client, prefix, "it", merchant(), bakery(5, 1)...)
 	q := query(func(q *Query) { q.Text, q.Limit = "pane", 2 })

@@ -100,7 +100,7 @@ func index(t *testing.T, client *search.Client, prefix string, w *world) {
 	}
 	v := view.Join(w.products[7], w.offers["1:7"])
 	doc := search.FromView(&v, "it", w.dims)
-	op, err := doc.Op(search.Alias(prefix, "it"))
+	op, err := doc.Op(search.Alias(prefix))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -109,7 +109,7 @@ func index(t *testing.T, client *search.Client, prefix string, w *world) {
 	if err != nil || results[0].Outcome != search.Written {
 		t.Fatalf("index the offer: %v %+v", err, results)
 	}
-	if err := writer.Refresh(t.Context(), search.Alias(prefix, "it")); err != nil {
+	if err := writer.Refresh(t.Context(), search.Alias(prefix)); err != nil {
 		t.Fatal(err)
 	}
 }

@@ -115,7 +115,7 @@ func widgetServer(t *testing.T) (address string, asked *atomic.Int64) {
 	var ops []search.Op
 	for _, v := range widgetOffers(t) {
 		doc := search.FromView(v, "it", dims)
-		op, err := doc.Op(search.Alias(prefix, "it"))
+		op, err := doc.Op(search.Alias(prefix))
 		if err != nil {
 			t.Fatal(err)
 		}

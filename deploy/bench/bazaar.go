@@ -45,7 +45,6 @@ type bazaar struct {
 // them with the offer, so that they count a level of the tree as they count anything else.
 type inLanguage struct {
 	search.Document
-	lang  string
 	above []string
 }
 
@@ -180,7 +179,7 @@ func documentsOf(offers []*offerview.Offer, dims *dimension.Set) []inLanguage {
 		above = slices.Compact(above)
 		store, _ := dims.Store(v.Store) // of none there are no languages
 		for _, lang := range store.Languages {
-			docs = append(docs, inLanguage{Document: search.FromView(v, lang, dims), lang: lang, above: above})
+			docs = append(docs, inLanguage{Document: search.FromView(v, lang, dims), above: above})
 		}
 	}
 	return docs

@@ -37,7 +37,7 @@ func (s *ours) write(ctx context.Context, docs []inLanguage) error {
 	ops := make([]search.Op, len(docs))
 	for i := range docs {
 		var err error
-		if ops[i], err = docs[i].Op(search.Alias(s.prefix, docs[i].lang)); err != nil {
+		if ops[i], err = docs[i].Op(search.Alias(s.prefix)); err != nil {
 			return err
 		}
 	}
@@ -75,7 +75,7 @@ type indexStats struct {
 func (s *ours) stats(ctx context.Context) (stats indexStats, err error) {
 	ctx, cancel := context.WithTimeout(ctx, bazaarPatience)
 	defer cancel()
-	request, err := http.NewRequestWithContext(ctx, http.MethodGet, s.address+"/"+s.prefix+"-offers-*/_stats/store,search", nil)
+	request, err := http.NewRequestWithContext(ctx, http.MethodGet, s.address+"/"+s.prefix+"-offers/_stats/store,search", nil)
 	if err != nil {
 		return stats, err
 	}

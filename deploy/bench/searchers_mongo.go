@@ -58,7 +58,7 @@ func (s *wordList) write(ctx context.Context, docs []inLanguage) error {
 	for i := range docs {
 		d := &docs[i].Document
 		list[i] = listed{
-			ID: docs[i].lang + "/" + d.Store + ":" + strconv.FormatInt(d.Product, 10), Store: d.Store, Lang: docs[i].lang, Product: d.Product,
+			ID: d.Lang + "/" + d.Store + ":" + strconv.FormatInt(d.Product, 10), Store: d.Store, Lang: d.Lang, Product: d.Product,
 			Words: wordsOf(d), Brand: d.Brand, Categories: docs[i].above, Keywords: keywordPairs(d), Numbers: d.Numbers,
 			Price: *d.Price, InStock: *d.InStock, Rank: *d.Rank, Card: d.Card,
 		}
@@ -71,7 +71,7 @@ func (s *wordList) write(ctx context.Context, docs []inLanguage) error {
 
 // wordsOf are the words of an offer, folded, and its codes.
 func wordsOf(d *search.Document) []string {
-	words := append(foldedWords(d.Title+" "+d.BrandName+" "+d.Description), d.Refs...)
+	words := append(foldedWords(d.Title[d.Lang]+" "+d.BrandName[d.Lang]+" "+d.Description[d.Lang]), d.Refs...)
 	slices.Sort(words)
 	return slices.Compact(words)
 }

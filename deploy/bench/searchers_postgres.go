@@ -65,13 +65,13 @@ func (s *fullText) write(ctx context.Context, docs []inLanguage) error {
 			return fmt.Errorf("encode a card: %w", err)
 		}
 		row := []any{
-			d.Store, d.Product, d.Brand, docs[i].above, keywordPairs(d), *d.Price, *d.InStock, *d.Rank, d.Title, d.BrandName, d.Description,
+			d.Store, d.Product, d.Brand, docs[i].above, keywordPairs(d), *d.Price, *d.InStock, *d.Rank, d.Title[d.Lang], d.BrandName[d.Lang], d.Description[d.Lang],
 			append([]string{}, d.Refs...), json.RawMessage(card),
 		}
 		for _, slot := range s.slots {
 			row = append(row, d.Numbers[slot])
 		}
-		rows[docs[i].lang] = append(rows[docs[i].lang], row)
+		rows[d.Lang] = append(rows[d.Lang], row)
 	}
 	columns := append([]string{
 		"store", "product", "brand", "categories", "keywords", "price", "in_stock", "rank", "title", "brand_name", "description", "refs", "card",

@@ -12,6 +12,7 @@ import (
 	"go.mongodb.org/mongo-driver/v2/bson"
 
 	"freshet/projectors/explain"
+	"freshet/search"
 )
 
 // TestExplainAndRepair follows one product through a shop that runs: seen, then filtered for one reason after the other, and
@@ -102,7 +103,7 @@ func (s *shop) damage(ctx context.Context, product int64) {
 	if err != nil || gone.DeletedCount == 0 {
 		s.t.Fatalf("delete the pages: %v", err)
 	}
-	s.deleteDocument(ctx, id)
+	s.deleteDocument(ctx, search.ID(1, product, "it"))
 }
 
 // damageOrders harms what is kept of orders.
@@ -125,7 +126,7 @@ func (s *shop) damageOrders(ctx context.Context) {
 // version may follow.
 func (s *shop) deleteDocument(ctx context.Context, id string) {
 	s.t.Helper()
-	url := s.elastic + "/" + s.prefix + "-offers-it/_doc/" + id + "?routing=1"
+	url := s.elastic + "/" + s.prefix + "-offers/_doc/" + id + "?routing=1"
 	req, err := http.NewRequestWithContext(ctx, http.MethodGet, url, nil)
 	if err != nil {
 		s.t.Fatal(err)

@@ -77,10 +77,8 @@ func (r *reader) look(ctx context.Context) error {
 			return err
 		}
 	}
-	for _, lang := range search.Languages() {
-		if err := r.index(ctx, lang, now); err != nil {
-			return err
-		}
+	if err := r.index(ctx, now); err != nil {
+		return err
 	}
 	r.compare(now)
 	r.looks++
@@ -137,8 +135,8 @@ func (r *reader) collection(ctx context.Context, name string, now map[string]sig
 	return nil
 }
 
-func (r *reader) index(ctx context.Context, lang string, now map[string]sight) error {
-	alias := search.Alias(r.s.prefix, lang)
+func (r *reader) index(ctx context.Context, now map[string]sight) error {
+	alias := search.Alias(r.s.prefix)
 	req, err := http.NewRequestWithContext(ctx, http.MethodPost, r.s.elastic+"/"+alias+"/_search?version=true&size=10000&_source=deleted", strings.NewReader("{}"))
 	if err != nil {
 		return err

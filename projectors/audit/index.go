@@ -16,12 +16,12 @@ import (
 	"freshet/search"
 )
 
-// Index reads all documents of the search index, language by language.
+// Index reads all documents of the search index.
 type Index struct {
 	address, prefix string
 }
 
-// NewIndex reads the indices of a prefix on the server at address; nothing is opened yet.
+// NewIndex reads the index of a prefix on the server at address; nothing is opened yet.
 func NewIndex(address, prefix string) *Index { return &Index{address: address, prefix: prefix} }
 
 // Documents reads the live documents of a store, of all for 0; their keys are "<lang>/<store>:<product>".
@@ -31,10 +31,8 @@ func (x *Index) Documents(ctx context.Context, store int64) (Documents, error) {
 		return nil, fmt.Errorf("open the search client: %w", err)
 	}
 	docs := Documents{}
-	for _, lang := range search.Languages() {
-		if err := x.read(ctx, client, lang, store, docs); err != nil {
-			return nil, fmt.Errorf("read the %s index: %w", lang, err)
-		}
+	if err := x.read(ctx, client, store, docs); err != nil {
+		return nil, fmt.Errorf("read the search index: %w", err)
 	}
 	return docs, nil
 }
@@ -49,14 +47,14 @@ type page struct {
 	} `json:"hits"`
 }
 
-// read scrolls through one index. Tombstones are fetched too and left out here, so that the filter that readers use is not
+// read scrolls through the index. Tombstones are fetched too and left out here, so that the filter that readers use is not
 // trusted.
-func (x *Index) read(ctx context.Context, client *elasticsearch.Client, lang string, store int64, docs Documents) error {
+func (x *Index) read(ctx context.Context, client *elasticsearch.Client, store int64, docs Documents) error {
 	which := `{"query":{"match_all":{}}}`
 	if store != 0 {
 		which = fmt.Sprintf(`{"query":{"term":{"store":"%d"}}}`, store)
 	}
-	res, err := client.Search(client.Search.WithContext(ctx), client.Search.WithIndex(search.Alias(x.prefix, lang)),
+	res, err := client.Search(client.Search.WithContext(ctx), client.Search.WithIndex(search.Alias(x.prefix)),
 		client.Search.WithBody(strings.NewReader(which)),
 		client.Search.WithScroll(time.Minute), client.Search.WithSize(2000), client.Search.WithSort("_doc"))
 	for {
@@ -73,7 +71,7 @@ func (x *Index) read(ctx context.Context, client *elasticsearch.Client, lang str
 			if d.Deleted {
 				continue
 			}
-			if docs[lang+"/"+p.Hits.Hits[i].ID], err = canonicalSearch(d); err != nil {
+			if docs[d.Lang+"/"+strings.TrimSuffix(p.Hits.Hits[i].ID, ":"+d.Lang)], err = canonicalSearch(d); err != nil {
 				return err
 			}
 		}
@@ -117,7 +115,7 @@ func canonicalSearch(d *search.Document) (any, error) {
 	categories := list(d.Categories)
 	slices.Sort(categories)
 	return roundTrip(map[string]any{
-		"title": d.Title, "description": d.Description, "refs": list(d.Refs), "brand": d.Brand, "brand_name": d.BrandName,
+		"title": d.Title[d.Lang], "description": d.Description[d.Lang], "refs": list(d.Refs), "brand": d.Brand, "brand_name": d.BrandName[d.Lang],
 		"price": *d.Price, "available": *d.Available, "in_stock": *d.InStock, "popularity": round4(*d.Popularity), "boost": *d.Boost,
 		"categories": categories, "keywords": pairs, "numbers": numbers, "slug": d.Card.Slug, "card_title": d.Card.Title,
 		"image": d.Card.Image, "list_price": d.Card.ListPrice, "low_stock": d.Card.LowStock,

@@ -28,7 +28,7 @@ func (t *tour) index(ctx context.Context) error {
 func (t *tour) searchDocument(ctx context.Context, store dimension.Store, lang string) error {
 	v := &t.docs.view
 	visible := v.Visible && !v.Deleted
-	h := Hop{Hop: "search", Where: search.Alias(t.cfg.Prefix, lang) + "/" + search.ID(t.Store, t.Product)}
+	h := Hop{Hop: "search", Where: search.Alias(t.cfg.Prefix) + "/" + search.ID(t.Store, t.Product, lang)}
 	stored, found, err := t.cfg.Search.Get(ctx, t.cfg.Prefix, lang, t.Store, t.Product)
 	if err != nil {
 		return err
@@ -41,11 +41,11 @@ func (t *tour) searchDocument(ctx context.Context, store dimension.Store, lang s
 		return nil
 	}
 	d := &stored.Document
-	h.Where, h.Version = stored.Index+"/"+search.ID(t.Store, t.Product), stored.Version
+	h.Where, h.Version = stored.Index+"/"+search.ID(t.Store, t.Product, lang), stored.Version
 	h.Position, h.Time = &d.Source.Position, &d.Source.Time
 	h.Holds = fmt.Sprintf("view %d, dimensions %d, a tombstone", d.Source.View, d.Source.Dimensions)
 	if !d.Deleted && d.Price != nil {
-		h.Holds = fmt.Sprintf("view %d, dimensions %d, price %d, %q", d.Source.View, d.Source.Dimensions, *d.Price, d.Title)
+		h.Holds = fmt.Sprintf("view %d, dimensions %d, price %d, %q", d.Source.View, d.Source.Dimensions, *d.Price, d.Title[lang])
 	}
 	switch {
 	case d.Source.View < v.Version:

@@ -171,7 +171,7 @@ func (r *Rebuild) fillStore(ctx context.Context, store int64, pace *pacer) (writ
 			}
 			for _, lang := range row.Languages {
 				doc := search.FromView(&views[i], lang, set)
-				op, err := doc.Op(search.Beside(search.Alias(r.indices.Prefix, lang)))
+				op, err := doc.Op(search.Beside(search.Alias(r.indices.Prefix)))
 				if err != nil {
 					return err
 				}

@@ -204,12 +204,12 @@ func (h *Handler) writeBeside(ctx context.Context, ops []search.Op, write func(c
 func (h *Handler) op(v *view.Offer, lang string, set *dimension.Set, gone bool) ([]search.Op, error) {
 	doc := search.FromView(v, lang, set)
 	if gone {
-		doc = search.Tombstone(v, set)
+		doc = search.Tombstone(v, lang, set)
 	}
 	if doc.Deleted && failpoint.Enabled("forget-tombstone") {
 		return nil, nil
 	}
-	op, err := doc.Op(search.Alias(h.cfg.Prefix, lang))
+	op, err := doc.Op(search.Alias(h.cfg.Prefix))
 	if err != nil {
 		return nil, err
 	}

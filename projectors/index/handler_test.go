@@ -134,8 +134,8 @@ func shown(product, version int64, title string) view.Offer {
 // document reads one document as it is searchable, not merely stored; ok says whether there is one.
 func (r *rig) document(lang string, store, product int64) (doc search.Document, ok bool) {
 	r.t.Helper()
-	body := fmt.Sprintf(`{"query":{"ids":{"values":[%q]}}}`, search.ID(store, product))
-	req, err := http.NewRequestWithContext(r.t.Context(), http.MethodPost, r.address+"/"+search.Alias(r.cfg.Prefix, lang)+"/_search", strings.NewReader(body))
+	body := fmt.Sprintf(`{"query":{"ids":{"values":[%q]}}}`, search.ID(store, product, lang))
+	req, err := http.NewRequestWithContext(r.t.Context(), http.MethodPost, r.address+"/"+search.Alias(r.cfg.Prefix)+"/_search", strings.NewReader(body))
 	if err != nil {
 		r.t.Fatal(err)
 	}
@@ -179,7 +179,7 @@ func (r *rig) titles(lang string, products ...int64) string {
 		case doc.Deleted:
 			list = append(list, "-")
 		default:
-			list = append(list, doc.Title)
+			list = append(list, doc.Title[lang])
 		}
 	}
 	return strings.Join(list, " ")

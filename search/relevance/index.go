@@ -7,17 +7,17 @@ import (
 	"freshet/search"
 )
 
-// Index makes indices under a prefix of their own on the server and fills them with the catalog. The caller drops them.
+// Index makes an index under a prefix of its own on the server and fills it with the catalog. The caller drops it.
 func (c *Catalog) Index(ctx context.Context, client *search.Client, prefix string) error {
-	indices := &search.Indices{Client: client, Prefix: prefix}
-	if err := indices.Ensure(ctx); err != nil {
+	index := &search.Indices{Client: client, Prefix: prefix}
+	if err := index.Ensure(ctx); err != nil {
 		return err
 	}
 	var ops []search.Op
 	for _, lang := range search.Languages() {
 		for _, v := range c.Views {
 			doc := search.FromView(v, lang, c.Dimensions)
-			op, err := doc.Op(search.Alias(prefix, lang))
+			op, err := doc.Op(search.Alias(prefix))
 			if err != nil {
 				return err
 			}
