@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"net/http"
 	"net/url"
@@ -33,7 +34,7 @@ func (s *Searcher) SearchAll(ctx context.Context, queries []Query, dims *dimensi
 			return nil, err
 		}
 		var err error
-		if plans[i], err = makePlan(&q, dims, s.words.get(dims, q.Lang)); err != nil {
+		if plans[i], err = s.plan(&q, dims); err != nil {
 			return nil, err
 		}
 		if len(plans[i].selections) > 0 {
@@ -191,7 +192,14 @@ func (s *Searcher) askAll(ctx context.Context, groups []*searchGroup, results []
 		return err
 	}
 	for i, g := range groups {
-		if err := g.read(&answers[i], results, dims); err != nil {
+		err := g.read(&answers[i], results, dims)
+		if errors.Is(err, errWide) {
+			for _, m := range g.members {
+				s.wide.note(m.plan)
+			}
+			err = s.askAll(ctx, []*searchGroup{g}, results, dims)
+		}
+		if err != nil {
 			return err
 		}
 	}

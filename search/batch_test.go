@@ -114,7 +114,7 @@ func matchesAll(it *item, where [][]Condition, dims *dimension.Set) bool {
 // However the queries of a page differ in their conditions, each is answered as if it were alone, and all by one request.
 func TestBatchEqualsBruteForce(t *testing.T) {
 	client, prefix, requests := counted(t)
-	s, dims := NewSearcher(client, SearcherConfig{Prefix: prefix}), shop(1)
+	searchers, dims := narrowAndWide(client, prefix), shop(1)
 	var items []*item
 	var views []*view.Offer
 	for product := range int64(40) {
@@ -134,7 +134,7 @@ func TestBatchEqualsBruteForce(t *testing.T) {
 				})
 			}
 			*requests = nil
-			results, err := s.SearchAll(t.Context(), queries, dims)
+			results, err := searchers[b2i(rapid.Bool().Draw(rt, "wide"))].SearchAll(t.Context(), queries, dims)
 			if err != nil {
 				rt.Fatal(err)
 			}

@@ -122,9 +122,9 @@ func (c *Condition) positive(dims *dimension.Set) (object, error) {
 		return nil, invalid("filters", "there is no attribute %q", c.Facet)
 	}
 	if a.Kind == kindNumber {
-		return c.compare(attributeField(a)), nil
+		return c.compare(numberField(a)), nil
 	}
-	return terms(attributeField(a), c.Values), nil
+	return carries(a, c.Values), nil
 }
 
 // compare compares a number; without an operator any of the values may be equal.

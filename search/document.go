@@ -27,7 +27,8 @@ type Document struct {
 	Brand       string               `json:"brand,omitempty"`    // id
 	BrandName   Text                 `json:"brand_name,omitempty"`
 	Categories  []string             `json:"categories,omitempty"` // ids of the product's own categories, not of their parents
-	Keywords    map[string][]string  `json:"keywords,omitempty"`   // keyword attributes; booleans as "true" and "false"
+	Facets      []string             `json:"facets,omitempty"`     // keyword attributes that are facets, see pair; booleans as "true" and "false"
+	Filters     []string             `json:"filters,omitempty"`    // the same of those that are none
 	Numbers     map[string][]float64 `json:"numbers,omitempty"`    // by slot: "n7"
 	Price       *int64               `json:"price,omitempty"`      // minor units
 	InStock     *bool                `json:"in_stock,omitempty"`

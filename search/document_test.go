@@ -59,8 +59,8 @@ func TestDocumentDependsOnNamesOfNothing(t *testing.T) {
 func TestMalformedAttributesStayOut(t *testing.T) {
 	for _, raw := range []string{`null`, `[]`, `"x"`, `{broken`, `{"colour":{"a":1},"weight":"heavy","organic":"yes","size":[1,2]}`, `{"organic":null,"weight":[null],"colour":""}`} {
 		doc := FromView(offerView(1, 1, "x", func(v *view.Offer) { v.Attributes = json.RawMessage(raw) }), "it", shop(1))
-		if len(doc.Keywords) != 0 || len(doc.Numbers) != 0 {
-			t.Errorf("%s: %v %v", raw, doc.Keywords, doc.Numbers)
+		if len(doc.Facets)+len(doc.Filters) != 0 || len(doc.Numbers) != 0 {
+			t.Errorf("%s: %v %v %v", raw, doc.Facets, doc.Filters, doc.Numbers)
 		}
 	}
 }

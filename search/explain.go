@@ -46,7 +46,7 @@ func (s *Searcher) Explain(ctx context.Context, q Query, r *Result, dims *dimens
 	if err := q.Validate(); err != nil {
 		return nil, err
 	}
-	p, err := makePlan(&q, dims, s.words.get(dims, q.Lang))
+	p, err := s.plan(&q, dims)
 	if err != nil {
 		return nil, err
 	}

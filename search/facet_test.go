@@ -313,7 +313,7 @@ func TestCountsEqualBruteForce(t *testing.T) {
 			rows.Attributes[i].Bounds = weightBounds
 		}
 	}
-	s, dims, version := NewSearcher(client, SearcherConfig{Prefix: prefix}), dimension.NewSet(1, rows), int64(0)
+	searchers, dims, version := narrowAndWide(client, prefix), dimension.NewSet(1, rows), int64(0)
 	rapid.Check(t, func(rt *rapid.T) {
 		version++ // every catalog overwrites the one before
 		var items []*item
@@ -330,6 +330,7 @@ func TestCountsEqualBruteForce(t *testing.T) {
 		index(t, client, prefix, "it", dims, views...)
 		for range 4 {
 			q := drawQuery(rt)
+			s := searchers[b2i(rapid.Bool().Draw(rt, "wide"))]
 			r, err := s.Search(t.Context(), q, dims)
 			if err != nil {
 				rt.Fatal(err)

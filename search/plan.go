@@ -27,6 +27,8 @@ type facet struct {
 	code     string
 	kind     Kind
 	field    string
+	prefix   string // of the field's values that are the facet's: those of pairs, "" where all are
+	pooled   bool   // counted by the one aggregation of pairs
 	unit     string
 	label    string
 	children []child // of KindCategory
@@ -104,6 +106,7 @@ func makePlan(q *Query, dims *dimension.Set, words *lexicon) (*plan, error) {
 			p.base = append(p.base, s.clause) // no count leaves it out, so the query may as well not match it
 		}
 	}
+	p.pool()
 	return p, nil
 }
 
@@ -131,7 +134,10 @@ func resolve(code string, q *Query, store dimension.Store, dims *dimension.Set) 
 	if !ok || !a.Facet {
 		return facet{}, invalid("facets", "%q is no facet", code)
 	}
-	f := facet{code: code, kind: Kind(a.Kind), field: attributeField(a), label: label(a, q.Lang), bounds: a.Bounds}
+	f := facet{code: code, kind: Kind(a.Kind), field: numberField(a), label: label(a, q.Lang), bounds: a.Bounds}
+	if a.Kind != kindNumber {
+		f.field, f.prefix = pairField(a), pair(code, "")
+	}
 	if a.Unit != nil {
 		f.unit = *a.Unit
 	}
@@ -169,26 +175,26 @@ func selectionsOf(q *Query, dims *dimension.Set) ([]selection, error) {
 		all = append(all, selection{FacetStock, term("in_stock", true)})
 	}
 	fixed := len(all)
-	add := func(code, kind string, clause func(field string) object) error {
+	add := func(code, kind string, clause func(dimension.Attribute) object) error {
 		a, ok := dims.Attribute(code)
 		if !ok || a.Kind != kind || reserved(code) {
 			return invalid(code, "there is no %s attribute %q", kind, code)
 		}
-		all = append(all, selection{code, clause(attributeField(a))})
+		all = append(all, selection{code, clause(a)})
 		return nil
 	}
 	for code, values := range q.Keywords {
-		if err := add(code, kindKeyword, func(field string) object { return terms(field, values) }); err != nil {
+		if err := add(code, kindKeyword, func(a dimension.Attribute) object { return carries(a, values) }); err != nil {
 			return nil, err
 		}
 	}
 	for code, b := range q.Booleans {
-		if err := add(code, kindBoolean, func(field string) object { return term(field, boolean(b)) }); err != nil {
+		if err := add(code, kindBoolean, func(a dimension.Attribute) object { return carries(a, []string{boolean(b)}) }); err != nil {
 			return nil, err
 		}
 	}
 	for code, r := range q.Numbers {
-		if err := add(code, kindNumber, func(field string) object { return between(field, r.Min, r.Max) }); err != nil {
+		if err := add(code, kindNumber, func(a dimension.Attribute) object { return between(numberField(a), r.Min, r.Max) }); err != nil {
 			return nil, err
 		}
 	}
@@ -199,14 +205,6 @@ func selectionsOf(q *Query, dims *dimension.Set) ([]selection, error) {
 func reserved(code string) bool {
 	_, isLevel := levelOf(code)
 	return isLevel || code == FacetCategory || code == FacetBrand || code == FacetPrice || code == FacetStock
-}
-
-// attributeField is the field that file puts an attribute's values into.
-func attributeField(a dimension.Attribute) string {
-	if a.Kind == kindNumber && a.NumericSlot != nil {
-		return "numbers." + slot(*a.NumericSlot)
-	}
-	return "keywords." + a.Code
 }
 
 func keys(ids []int64) []string {

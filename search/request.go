@@ -136,8 +136,12 @@ func (p *plan) aggregations() object {
 	return aggs
 }
 
-// aggregate adds the aggregations that count the facet's values, under names that begin with its own.
+// aggregate adds the aggregations that count the facet's values, under names that begin with its own; the pool's is shared.
 func (f *facet) aggregate(name string, aggs object) {
+	if f.pooled {
+		aggs[poolName] = frequent(f.field, maxPairs)
+		return
+	}
 	switch f.kind {
 	case KindCategory:
 		buckets := object{}
@@ -159,14 +163,14 @@ func (f *facet) aggregate(name string, aggs object) {
 			f.countRanges(name, aggs)
 		}
 	case KindBoolean:
-		both := object{"true": term(f.field, "true"), "false": term(f.field, "false")}
+		both := object{"true": term(f.field, f.prefix+"true"), "false": term(f.field, f.prefix+"false")}
 		aggs[name+"_values"] = object{"filters": object{"filters": both}}
 	case KindBrand, KindKeyword:
 		f.countValues(name, aggs)
 		if len(f.selected) > 0 { // they are shown with their counts however rare they are
 			chosen := object{}
 			for _, v := range f.selected {
-				chosen[v] = term(f.field, v)
+				chosen[v] = term(f.field, f.prefix+v)
 			}
 			aggs[name+"_selected"] = object{"filters": object{"filters": chosen}}
 		}
@@ -174,9 +178,16 @@ func (f *facet) aggregate(name string, aggs object) {
 }
 
 func (f *facet) countValues(name string, aggs object) {
-	aggs[name+"_values"] = object{"terms": object{
-		"field": f.field, "size": f.size, "order": []object{{"_count": "desc"}, {"_key": "asc"}},
-	}}
+	counted := frequent(f.field, f.size)
+	if f.prefix != "" {
+		counted["terms"].(object)["include"] = f.prefix + ".*" // a code is of letters, digits and underscores
+	}
+	aggs[name+"_values"] = counted
+}
+
+// frequent counts a field's values, the most frequent first.
+func frequent(field string, size int) object {
+	return object{"terms": object{"field": field, "size": size, "order": []object{{"_count": "desc"}, {"_key": "asc"}}}}
 }
 
 func (f *facet) countRanges(name string, aggs object) {

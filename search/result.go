@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"slices"
 	"strconv"
+	"strings"
 	"time"
 
 	"freshet/projectors/dimension"
@@ -94,8 +95,18 @@ func (p *plan) result(a *answer, dims *dimension.Set) (Result, error) {
 		Took: time.Duration(a.Took) * time.Millisecond,
 	}
 	r.Hits, r.Banners = p.place(a.cards()), p.banners
+	shared, pool, err := a.shared()
+	if err != nil {
+		return Result{}, fmt.Errorf("read facets: %w", err)
+	}
 	for i := range p.facets {
-		f, err := p.facets[i].read(aggName(i), a.Aggregations, p.refined(p.facets[i].code))
+		parts := shared
+		if p.refined(p.facets[i].code) {
+			if parts, err = block(a.Aggregations[aggName(i)]); err != nil {
+				return Result{}, fmt.Errorf("read facet %s: %w", p.facets[i].code, err)
+			}
+		}
+		f, err := p.facets[i].read(aggName(i), parts, pool)
 		if err != nil {
 			return Result{}, fmt.Errorf("read facet %s: %w", p.facets[i].code, err)
 		}
@@ -124,18 +135,30 @@ func (r *Result) misspelt(q *Query, strict *Result) {
 	r.DidYouMean = didYouMean(q.Text, q.Lang, r.Hits)
 }
 
-// read takes a facet's counts out of its own block, or the shared one.
-func (f *facet) read(name string, aggs map[string]json.RawMessage, refined bool) (Facet, error) {
-	out := Facet{Code: f.code, Kind: f.kind, Label: f.label, Unit: f.unit}
-	block := "shared"
-	if refined {
-		block = name
+// shared reads the block that is shared by all facets without a selection, and the pool in it.
+func (a *answer) shared() (map[string]json.RawMessage, pairs, error) {
+	parts, err := block(a.Aggregations["shared"])
+	if err != nil {
+		return nil, nil, err
 	}
-	var parts map[string]json.RawMessage
-	if raw := aggs[block]; len(raw) > 0 { // a category without children asks for none
-		if err := json.Unmarshal(raw, &parts); err != nil {
-			return out, err
-		}
+	pool, err := readPool(parts[poolName])
+	return parts, pool, err
+}
+
+// block divides a block of aggregations; a category without children asks for none.
+func block(raw json.RawMessage) (parts map[string]json.RawMessage, err error) {
+	if len(raw) > 0 {
+		err = json.Unmarshal(raw, &parts)
+	}
+	return parts, err
+}
+
+// read takes a facet's counts out of its block or the pool.
+func (f *facet) read(name string, parts map[string]json.RawMessage, pool pairs) (Facet, error) {
+	out := Facet{Code: f.code, Kind: f.kind, Label: f.label, Unit: f.unit}
+	if f.pooled {
+		f.fromPool(pool, &out)
+		return out, nil
 	}
 	var err error
 	switch f.kind {
@@ -210,7 +233,7 @@ func (f *facet) readValues(raw, selected json.RawMessage, out *Facet) error {
 		}
 	}
 	for _, b := range agg.Buckets {
-		if !slices.Contains(f.selected, b.Key) {
+		if b.Key = strings.TrimPrefix(b.Key, f.prefix); !slices.Contains(f.selected, b.Key) {
 			out.Values = append(out.Values, Value{Value: b.Key, Count: b.Count})
 		}
 	}

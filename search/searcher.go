@@ -38,6 +38,7 @@ type Searcher struct {
 	cfg    SearcherConfig
 	words  lexicons
 	walks  walks
+	wide   wide
 }
 
 // NewSearcher returns a searcher over the client.
@@ -58,7 +59,7 @@ func (s *Searcher) Search(ctx context.Context, q Query, dims *dimension.Set) (Re
 	if err := q.Validate(); err != nil {
 		return Result{}, err
 	}
-	p, err := makePlan(&q, dims, s.words.get(dims, q.Lang))
+	p, err := s.plan(&q, dims)
 	if err != nil {
 		return Result{}, err
 	}
@@ -98,7 +99,21 @@ func (s *Searcher) ask(ctx context.Context, p *plan, dims *dimension.Set, fuzzy 
 	if err := s.client.json(ctx, http.MethodPost, s.path(p.q), body, &a); err != nil {
 		return Result{}, err
 	}
-	return p.result(&a, dims)
+	r, err := p.result(&a, dims)
+	if errors.Is(err, errWide) {
+		s.wide.note(p)
+		return s.ask(ctx, p, dims, fuzzy)
+	}
+	return r, err
+}
+
+// plan resolves a valid query.
+func (s *Searcher) plan(q *Query, dims *dimension.Set) (*plan, error) {
+	p, err := makePlan(q, dims, s.words.get(dims, q.Lang))
+	if err == nil {
+		s.wide.heed(p)
+	}
+	return p, err
 }
 
 // classify tells a server that may be well again from a fault of ours. ctx is the caller's: when that has ended, nobody

@@ -51,7 +51,7 @@ func (s *Searcher) Page(ctx context.Context, q Query, from *Place, dims *dimensi
 	if q.Limit == 0 || q.Offset != 0 {
 		return Result{}, nil, invalid("limit", "pages of a walk have 1 to %d hits, and no offset", MaxLimit)
 	}
-	p, err := makePlan(&q, dims, s.words.get(dims, q.Lang))
+	p, err := s.plan(&q, dims)
 	if err != nil {
 		return Result{}, nil, err
 	}
@@ -165,6 +165,11 @@ func (w *walk) ask(ctx context.Context, at Place) (Result, Place, error) {
 		return Result{}, at, err
 	}
 	page, err := p.result(&a, w.dims)
+	if errors.Is(err, errWide) {
+		s.wide.note(p)
+		at.Moment = a.PIT
+		return w.ask(ctx, at)
+	}
 	if err == nil && page.Partial { // what was not looked at would be on no page
 		err = &Unavailable{RetryAfter: time.Second, Err: errors.New("a page took too long")}
 	}

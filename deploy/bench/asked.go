@@ -153,11 +153,7 @@ func pairsOf(code string, values []string) []string {
 
 // keywordPairs are all keywords of a document.
 func keywordPairs(doc *search.Document) []string {
-	all := []string{}
-	for code, values := range doc.Keywords {
-		all = append(all, pairsOf(code, values)...)
-	}
-	return all
+	return append(append([]string{}, doc.Facets...), doc.Filters...)
 }
 
 // count is one line of an answer about a facet: a value and how many have it, or the bounds of its numbers. A range of prices is

@@ -2,7 +2,6 @@ package bench
 
 import (
 	"math/rand/v2"
-	"slices"
 	"strings"
 
 	offerview "freshet/projectors/view" // view is a probe's here
@@ -89,8 +88,8 @@ func (b *bazaar) drawCategory(dice *rand.Rand, v *offerview.Offer, tree int64) i
 func (b *bazaar) keywordOf(v *offerview.Offer) (code string, values []string) {
 	doc := search.FromView(v, "en", b.dims) // attributes are the same in every language
 	for _, code := range searcherFacets {
-		if values := doc.Keywords[code]; len(values) > 0 {
-			return code, slices.Clone(values)
+		if values := doc.Keyword(code); len(values) > 0 {
+			return code, values
 		}
 	}
 	return "", nil

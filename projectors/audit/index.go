@@ -98,12 +98,7 @@ func decode(res *esapi.Response, err error, out any) error {
 }
 
 func canonicalSearch(d *search.Document) (any, error) {
-	pairs := []string{}
-	for code, values := range d.Keywords {
-		for _, v := range values {
-			pairs = append(pairs, code+"="+v)
-		}
-	}
+	pairs := list(slices.Concat(d.Facets, d.Filters))
 	slices.Sort(pairs)
 	if d.Card == nil || d.Price == nil || d.Available == nil || d.InStock == nil || d.Popularity == nil || d.Boost == nil {
 		return nil, fmt.Errorf("the live document %s:%d lacks a field", d.Store, d.Product)

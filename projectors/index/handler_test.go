@@ -284,7 +284,7 @@ func TestRegistryAndLanguagesIndexTheStoreAgain(t *testing.T) {
 	}
 	written := r.writer.Counts()
 
-	r.dims.next = set(2, []string{"it", "en"}, dimension.Attribute{Code: "colour", Kind: "keyword", Labels: `{"it":"Colore"}`})
+	r.dims.next = set(2, []string{"it", "en"}, dimension.Attribute{Code: "colour", Kind: "keyword", Facet: true, Labels: `{"it":"Colore"}`})
 	r.handle(dimensions(2))
 	if r.dims.set.Version() != 2 || r.writer.Counts().Requests != written.Requests {
 		t.Error("a label was changed, and the store indexed again")

@@ -132,7 +132,7 @@ func digest(set *dimension.Set, store int64) string {
 		if a.NumericSlot != nil {
 			slot = *a.NumericSlot
 		}
-		fmt.Fprintf(sum, "%q %q %d\n", a.Code, a.Kind, slot)
+		fmt.Fprintf(sum, "%q %q %t %d\n", a.Code, a.Kind, a.Facet, slot)
 	}
 	return hex.EncodeToString(sum.Sum(nil)[:16])
 }
