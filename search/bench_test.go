@@ -66,6 +66,46 @@ func BenchmarkIndex(b *testing.B) {
 	b.ReportMetric(float64(c.Bytes)/float64(c.Written), "B/doc")
 }
 
+// BenchmarkRefresh publishes rounds of documents in turns of the languages, to one index and to one for each language: what
+// it costs that every index is refreshed for itself.
+func BenchmarkRefresh(b *testing.B) {
+	for _, n := range []int{1, len(Languages())} {
+		var aliases []string
+		var client *Client
+		for range n {
+			var prefix string
+			client, prefix = server(b)
+			aliases = append(aliases, Alias(prefix))
+		}
+		w, views, version := NewWriter(client, WriterConfig{RefreshEvery: time.Nanosecond}), benchViews(20000), int64(0)
+		publish := func(b *testing.B, from, to int) {
+			version++
+			var ops []Op
+			for i := from; i < to; i++ {
+				l := i % len(Languages())
+				doc := FromView(views[i], Languages()[l], shop(version))
+				op, err := doc.Op(aliases[l%n])
+				if err != nil {
+					b.Fatal(err)
+				}
+				ops = append(ops, op)
+			}
+			if _, err := w.Publish(b.Context(), ops); err != nil {
+				b.Fatal(err)
+			}
+		}
+		publish(b, 0, len(views))
+		for _, round := range []int{50, 500} {
+			b.Run(fmt.Sprintf("indices=%d/documents=%d", n, round), func(b *testing.B) {
+				for b.Loop() {
+					from := rand.IntN(len(views) - round)
+					publish(b, from, from+round)
+				}
+			})
+		}
+	}
+}
+
 // BenchmarkSearch asks for pages of 24 hits with all eight facets in a store of 20,000 offers, one client.
 func BenchmarkSearch(b *testing.B) {
 	client, prefix := server(b)
