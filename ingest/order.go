@@ -1,6 +1,7 @@
 package ingest
 
 import (
+	"cmp"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -34,6 +35,9 @@ type Order struct {
 	To   []string `json:"to,omitempty"`
 	// Keys are the only rows to read, each by the values of its primary key; 1,000 at most.
 	Keys [][]string `json:"keys,omitempty"`
+	// Routes say, key by key, by which value of its routing column the sender holds the row, in documents of his own. With a
+	// sweep, one that the table has no more is published as deleted even if its topic has lost every record of it.
+	Routes []string `json:"routes,omitempty"`
 	// Rate bounds the rows a second; 0 is no bound.
 	Rate int `json:"rate,omitempty"`
 	// Sweep publishes, at the end of a table, a delete for each key on its topic that the table has no more.
@@ -87,8 +91,14 @@ func (s *Snapshot) nextTable() {
 	s.Table++
 	s.Cursor, s.Read, s.Again, s.Sweeping, s.Parked = nil, 0, nil, s.SweepOnly, 0
 	if s.current() == "" {
-		s.State, s.Keys = SnapshotDone, nil
+		s.end(SnapshotDone, "")
 	}
+}
+
+// end leaves the snapshot to be remembered, without its lists.
+func (s *Snapshot) end(state, reason string) {
+	s.State, s.Reason = state, cmp.Or(reason, s.Reason)
+	s.Keys, s.Routes, s.Again = nil, nil, nil
 }
 
 // Validate says what is wrong with the order, as far as that can be known without the tables.
@@ -102,6 +112,8 @@ func (o *Order) Validate() error {
 		return errors.New("give a range or keys, not both")
 	case len(o.Keys) > maxKeys:
 		return fmt.Errorf("%d keys, %d are the most: order several, or a range", len(o.Keys), maxKeys)
+	case len(o.Routes) > 0 && len(o.Routes) != len(o.Keys):
+		return fmt.Errorf("%d routes for %d keys", len(o.Routes), len(o.Keys))
 	case o.Sweep && (len(o.From) > 0 || len(o.To) > 0):
 		return errors.New("a range can't be swept: only Postgres knows its order; sweep the table or a list of keys")
 	case o.Rate < 0:
@@ -150,7 +162,7 @@ func (o orders) apply(sig Signal, at change.LSN, now time.Time) (orders, error) 
 		}
 		err := s.Validate()
 		if err != nil {
-			s.State, s.Reason, s.Keys = SnapshotRefused, err.Error(), nil
+			s.end(SnapshotRefused, err.Error())
 		}
 		return append(o, s).trimmed(), err
 	case "pause", "resume", "stop":
@@ -167,7 +179,7 @@ func (o orders) apply(sig Signal, at change.LSN, now time.Time) (orders, error) 
 			found = true
 			switch {
 			case sig.Kind == "stop":
-				s.State, s.Keys = SnapshotStopped, nil
+				s.end(SnapshotStopped, "")
 			case s.State == from:
 				s.State = to
 			}

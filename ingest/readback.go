@@ -90,6 +90,7 @@ type leftover struct {
 	routing string          // the routing column, "" where a key's routing can't change
 	only    map[string]bool // the keys to look at; nil for all
 	skip    map[string]bool // the keys to pass over
+	held    []vanished      // rows that the order's sender holds, whatever the topic knows
 }
 
 // word is the last that was said of a key before since.

@@ -229,9 +229,7 @@ func (s *scanner) refuse(ctx context.Context, snap Snapshot, reason string) erro
 	if err := s.connect(ctx); err != nil {
 		return err
 	}
-	return s.publish(ctx, &step{of: snap, after: func(snap *Snapshot) {
-		snap.State, snap.Reason, snap.Keys, snap.Again = SnapshotRefused, reason, nil, nil
-	}})
+	return s.publish(ctx, &step{of: snap, after: func(snap *Snapshot) { snap.end(SnapshotRefused, reason) }})
 }
 
 // chunk reads the next rows and has them published.

@@ -14,7 +14,8 @@ import (
 // sweepLimit is how many vanished rows are held at a time; where there are more, the partition is read again.
 const sweepLimit = 50000
 
-// sweep finds the rows that the table's topic holds and the table does not, and publishes a delete for each.
+// sweep finds the rows that the table's topic holds, or the order's sender, and the table does not, and publishes a delete
+// for each.
 //
 // Every row that exists has been published at a position of Since or later: the snapshot read it, or the stream told of
 // it, which is why the snapshot left it out. So a key whose newest record is older is gone, and went while no slot watched.
@@ -29,7 +30,10 @@ func (s *scan) sweep(ctx context.Context, snap Snapshot) error {
 	find := leftover{client: s.client, since: snap.Since, routing: s.table.movable(), skip: map[string]bool{}}
 	if len(snap.Keys) > 0 {
 		var err error
-		if find.only, err = s.encodedKeys(snap.Keys); err != nil {
+		if find.only, err = s.encodedKeys(snap.Keys); err == nil {
+			find.held, err = s.held(snap)
+		}
+		if err != nil {
 			return s.refuse(ctx, snap, err.Error())
 		}
 	}
@@ -70,8 +74,15 @@ func (s *scan) sweepPartition(ctx context.Context, snap Snapshot, find leftover,
 		return 0, err
 	}
 	gone, err := find.find(ctx, part, sweepLimit)
-	if err != nil || len(gone) == 0 {
+	if err != nil {
 		return 0, err
+	}
+	unheard, err := find.unheard(ctx, part, gone)
+	if err != nil {
+		return 0, err
+	}
+	if gone = append(gone, unheard...); len(gone) == 0 {
+		return 0, nil
 	}
 	found := len(gone)
 	alive, err := find.elsewhere(ctx, s.table.partitions, gone)
@@ -100,15 +111,8 @@ func (s *scan) sweepPartition(ctx context.Context, snap Snapshot, find leftover,
 // key's columns.
 func (s *scan) encodedKeys(keys [][]string) (map[string]bool, error) {
 	out := map[string]bool{}
-	row := make([]change.Value, len(s.pt.Columns))
-	for i := range row {
-		row[i] = change.Value{Kind: change.ValueNull}
-	}
 	for _, k := range keys {
-		for i, column := range s.table.place {
-			row[column] = change.Value{Kind: change.ValueText, Text: []byte(k[i])}
-		}
-		key, err := s.table.encoder.AppendKey(nil, row)
+		key, err := s.table.encoder.AppendKey(nil, s.keyRow(k))
 		if err != nil {
 			return nil, err
 		}

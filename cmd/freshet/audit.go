@@ -107,6 +107,7 @@ type auditor struct {
 	tracker *progress.Tracker
 	wait    time.Duration
 	books   bool // compare the stock with its ledger too
+	rest    bool // store 0 stands for what is of no store, not for all
 }
 
 // named returns the id of a store, 0 for all.
@@ -145,12 +146,17 @@ func (a *auditor) withPostgres(ctx context.Context, f func(*pgx.Conn) error) (er
 	return f(conn)
 }
 
-// look compares a store, or all for 0, once the read models have passed what Postgres holds; with plan it says what would
+// look compares a store, or for 0 all of them, once the read models have passed what Postgres holds; with plan it says what would
 // mend the differences.
 func (a *auditor) look(ctx context.Context, store int64, plan bool) (report audit.Report, mend audit.Repair, err error) {
 	err = a.withPostgres(ctx, func(conn *pgx.Conn) (err error) {
-		open := audit.OpenTables
-		if store != 0 {
+		rest := a.rest && store == 0
+		open, kinds := audit.OpenTables, audit.Kinds()
+		switch {
+		case rest:
+			open, kinds = audit.OpenRest, audit.RestKinds()
+		case store != 0:
+			kinds = audit.StoreKinds()
 			open = func(ctx context.Context, conn *pgx.Conn) (*audit.Tables, error) {
 				return audit.OpenStore(ctx, conn, store)
 			}
@@ -163,10 +169,8 @@ func (a *auditor) look(ctx context.Context, store int64, plan bool) (report audi
 		if err := a.passed(ctx, tables); err != nil {
 			return err
 		}
-		stores := &audit.Stores{Database: a.db, Index: audit.NewIndex(a.elasticURL, a.prefix), Store: store}
-		kinds := audit.Kinds()
-		if store != 0 {
-			kinds = audit.StoreKinds()
+		stores := &audit.Stores{Database: a.db, Index: audit.NewIndex(a.elasticURL, a.prefix), Store: store, Rest: rest}
+		if store != 0 || rest {
 			if stores.Products, err = tables.Products(ctx); err != nil {
 				return err
 			}

@@ -98,7 +98,7 @@ func (s *settings) printJob(job rebuild.Job) error {
 
 // rebuilder returns what carries out rebuilds of all stores. The tracker must run.
 func (s *settings) rebuilder(db *mongo.Database, board *rebuild.Board, tracker *progress.Tracker) *rebuild.Runner {
-	a := &auditor{settings: s, db: db, tracker: tracker, wait: rebuildWait}
+	a := &auditor{settings: s, db: db, tracker: tracker, wait: rebuildWait, rest: true}
 	return rebuild.NewRunner(board, rebuild.Work{
 		Rows: a.rows, Stores: a.stores,
 		Store: func(ctx context.Context, store int64) error {

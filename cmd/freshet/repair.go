@@ -83,7 +83,7 @@ func (a *auditor) say(quiet bool, format string, args ...any) error {
 func (a *auditor) reread(ctx context.Context, r audit.Reread) error {
 	ctx, cancel := context.WithTimeout(ctx, a.wait)
 	defer cancel()
-	order := ingest.Order{ID: randomID(), Tables: []string{r.Table}, Keys: r.Keys}
+	order := ingest.Order{ID: randomID(), Tables: []string{r.Table}, Keys: r.Keys, Routes: r.Routes}
 	if err := ingest.Send(ctx, a.postgresURL, ingest.Signal{Kind: "repair", Order: order}); err != nil {
 		return err
 	}

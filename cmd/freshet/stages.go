@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"slices"
-	"strings"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -108,8 +107,12 @@ func (w *wiring) stage(name string) (projectors.Stage, error) {
 	return projectors.Stage{}, fmt.Errorf("no projector is called %q", name)
 }
 
-// rebuildAll repairs what is made of the documents in MongoDB.
-const rebuildAll = "freshet rebuild --all"
+// What repairs a stage that has lost records: of what is made of the documents in MongoDB, and of these, which are folded from
+// rows. A rebuild also finds the documents of rows whose deletes were lost.
+const (
+	rebuildAll  = "freshet rebuild --all"
+	rebuildRows = "freshet rebuild --all --rows"
+)
 
 // foldWindow is how long the folds gather records while more keep coming; one that comes alone is folded at once. Every
 // batch costs four round trips and a journal sync however small it is.
@@ -135,7 +138,7 @@ const recommendWindow = 250 * time.Millisecond
 func (w *wiring) tables(name string, tables []string, handler func(partition int) projectors.Handler, outputs ...string) projectors.Stage {
 	stage := projectors.Stage{
 		Name: name, Upstream: []string{"ingest"}, Outputs: outputs, Window: foldWindow,
-		Repair: "freshet snapshot " + strings.Join(tables, " ") + " --sweep --wait",
+		Repair: rebuildRows,
 		New:    func(_ context.Context, partition int) (projectors.Handler, error) { return handler(partition), nil },
 	}
 	for _, table := range tables {

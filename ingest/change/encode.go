@@ -227,11 +227,11 @@ type Meta struct {
 func (e *Encoder) AppendEnvelope(dst []byte, m *Meta, before, after []Value) ([]byte, error) {
 	var err error
 	dst = append(dst, `{"before":`...)
-	if dst, err = e.appendImage(dst, before, true); err != nil {
+	if dst, err = e.AppendImage(dst, before, true); err != nil {
 		return dst, err
 	}
 	dst = append(dst, `,"after":`...)
-	if dst, err = e.appendImage(dst, after, false); err != nil {
+	if dst, err = e.AppendImage(dst, after, false); err != nil {
 		return dst, err
 	}
 	dst = e.appendSource(append(dst, ','), m)
@@ -245,7 +245,8 @@ func (e *Encoder) AppendEnvelope(dst []byte, m *Meta, before, after []Value) ([]
 	return append(dst, '}'), nil
 }
 
-func (e *Encoder) appendImage(dst []byte, row []Value, old bool) ([]byte, error) {
+// AppendImage appends a row as an envelope's before has it, or as its after; nil is null.
+func (e *Encoder) AppendImage(dst []byte, row []Value, old bool) ([]byte, error) {
 	if row == nil {
 		return append(dst, "null"...), nil
 	}

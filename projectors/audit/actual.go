@@ -4,12 +4,14 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"maps"
 	"math"
 	"strconv"
 	"time"
 
 	"go.mongodb.org/mongo-driver/v2/bson"
 	"go.mongodb.org/mongo-driver/v2/mongo"
+	"go.mongodb.org/mongo-driver/v2/mongo/options"
 
 	"freshet/projectors/alert"
 	"freshet/projectors/catalog"
@@ -28,6 +30,8 @@ type Stores struct {
 	// those that the documents say.
 	Store    int64
 	Products []int64
+	// Rest says that of the products those are looked at that no store offers: Products, and those of the documents.
+	Rest bool
 }
 
 // ids is the filter of the documents that are looked at, in a collection whose ids begin with the store's.
@@ -41,26 +45,44 @@ func (s *Stores) ids() bson.D {
 
 // products is the same for the products.
 func (s *Stores) products(ctx context.Context) (bson.D, error) {
-	if s.Store == 0 {
+	if s.Store == 0 && !s.Rest {
 		return bson.D{}, nil
 	}
-	live := append(s.ids(), bson.E{Key: "row.deleted", Value: bson.D{{Key: "$ne", Value: true}}})
-	offered, err := s.Database.Collection("offers").Distinct(ctx, "product", live).Raw()
+	ids, err := s.numbers(ctx, "offers", "product", append(s.ids(), live...))
 	if err != nil {
-		return nil, fmt.Errorf("read which products store %d offers: %w", s.Store, err)
+		return nil, err
 	}
-	ids := bson.A{}
+	if s.Rest {
+		offered := ids
+		if ids, err = s.numbers(ctx, "products", "_id", live); err != nil {
+			return nil, err
+		}
+		maps.DeleteFunc(ids, func(id int64, _ bool) bool { return offered[id] })
+	}
 	for _, id := range s.Products {
-		ids = append(ids, id)
+		ids[id] = true
 	}
-	values, err := offered.Values()
+	return among(ids, "_id"), nil
+}
+
+// live is the filter of the documents whose row is not deleted.
+var live = bson.D{{Key: "row.deleted", Value: bson.D{{Key: "$ne", Value: true}}}}
+
+// numbers reads a field of the documents that match.
+func (s *Stores) numbers(ctx context.Context, collection, field string, which bson.D) (map[int64]bool, error) {
+	cur, err := s.Database.Collection(collection).Find(ctx, which, options.Find().SetProjection(bson.D{{Key: field, Value: 1}}))
 	if err != nil {
-		return nil, fmt.Errorf("read which products store %d offers: %w", s.Store, err)
+		return nil, fmt.Errorf("read %s of %s: %w", field, collection, err)
 	}
-	for _, v := range values {
-		ids = append(ids, v.AsInt64())
+	defer func() { _ = cur.Close(ctx) }() // read to its end, or an error is returned already
+	numbers := map[int64]bool{}
+	for cur.Next(ctx) {
+		numbers[cur.Current.Lookup(field).AsInt64()] = true
 	}
-	return bson.D{{Key: "_id", Value: bson.D{{Key: "$in", Value: ids}}}}, nil
+	if err := cur.Err(); err != nil {
+		return nil, fmt.Errorf("read %s of %s: %w", field, collection, err)
+	}
+	return numbers, nil
 }
 
 // Documents reads all live documents of a kind; tombstones are not documents.

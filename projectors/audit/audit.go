@@ -33,6 +33,9 @@ const (
 // Kinds lists all read models in the order of the flow.
 func Kinds() []Kind { return append(StoreKinds(), Together, Picks) }
 
+// RestKinds lists those that have documents of no store: of the products, those that none offers.
+func RestKinds() []Kind { return []Kind{Product, Together, Picks} }
+
 // StoreKinds lists those that can be computed from the rows of one store alone.
 func StoreKinds() []Kind { return []Kind{Product, Offer, Node, Home, Search, Order, Level} }
 

@@ -24,41 +24,59 @@ type Tables struct {
 
 // OpenTables begins the transaction and computes what the documents of all stores are made from. Close must be called.
 func OpenTables(ctx context.Context, conn *pgx.Conn) (*Tables, error) {
-	return open(ctx, conn, func(context.Context, pgx.Tx) error { return nil })
+	return open(ctx, conn, nil)
 }
 
 // OpenStore is OpenTables for the documents of one store: its offers, their products, its pages, search documents and orders.
 func OpenStore(ctx context.Context, conn *pgx.Conn, store int64) (*Tables, error) {
-	return open(ctx, conn, func(ctx context.Context, tx pgx.Tx) error { return narrow(ctx, tx, store) })
+	of := fmt.Sprintf("store_id = %d", store)
+	return open(ctx, conn, []part{
+		{"stores", fmt.Sprintf("id = %d", store)},
+		{"offers", of},
+		{"prices", of},
+		{"inventory", of},
+		{"stock_movements", of},
+		{"orders", of},
+		{"products", "id in (select product_id from public.offers where " + of + ")"},
+	})
 }
 
-// narrow hides all rows of other stores behind temporary views that bear the tables' names: Postgres looks there first, so
-// that the same queries compute a part of what they compute for all. The end of the transaction takes the views back.
-func narrow(ctx context.Context, tx pgx.Tx, store int64) error {
-	for _, view := range []struct{ table, which string }{
-		{"stores", "id = %d"},
-		{"offers", "store_id = %d"},
-		{"prices", "store_id = %d"},
-		{"inventory", "store_id = %d"},
-		{"stock_movements", "store_id = %d"},
-		{"orders", "store_id = %d"},
-		{"products", "id in (select product_id from public.offers where store_id = %d)"},
-	} {
-		sql := fmt.Sprintf("create temp view %s as select * from public.%s where "+view.which, view.table, view.table, store)
-		if _, err := tx.Exec(ctx, sql); err != nil {
-			return fmt.Errorf("narrow %s to store %d: %w", view.table, store, err)
-		}
+// OpenRest is OpenTables for the documents of no store: products that none offers, and what is recommended.
+func OpenRest(ctx context.Context, conn *pgx.Conn) (*Tables, error) {
+	return open(ctx, conn, []part{
+		{"stores", "false"},
+		{"offers", "false"},
+		{"prices", "false"},
+		{"inventory", "false"},
+		{"stock_movements", "false"},
+		{"products", "not exists (select from public.offers o where o.product_id = products.id)"},
+	})
+}
+
+// part is the rows of a table that meet a condition.
+type part struct{ table, condition string }
+
+// narrow hides all other rows behind a temporary view that bears the table's name: Postgres looks there first, so that the
+// same queries compute a part of what they compute for all. The end of the transaction takes the view back.
+func narrow(ctx context.Context, tx pgx.Tx, p part) error {
+	if _, err := tx.Exec(ctx, fmt.Sprintf("create temp view %s as select * from public.%s where %s", p.table, p.table, p.condition)); err != nil {
+		return fmt.Errorf("narrow %s to %q: %w", p.table, p.condition, err)
 	}
 	return nil
 }
 
-func open(ctx context.Context, conn *pgx.Conn, narrow func(context.Context, pgx.Tx) error) (*Tables, error) {
+func open(ctx context.Context, conn *pgx.Conn, parts []part) (*Tables, error) {
 	tx, err := conn.BeginTx(ctx, pgx.TxOptions{IsoLevel: pgx.RepeatableRead})
 	if err != nil {
 		return nil, fmt.Errorf("begin the audit's transaction: %w", err)
 	}
 	t := &Tables{tx: tx}
-	if err = narrow(ctx, tx); err == nil {
+	for _, p := range parts {
+		if err == nil {
+			err = narrow(ctx, tx, p)
+		}
+	}
+	if err == nil {
 		err = t.prepare(ctx)
 	}
 	if err != nil {
@@ -114,9 +132,9 @@ func (t *Tables) Documents(ctx context.Context, kind Kind) (Documents, error) {
 	return docs, nil
 }
 
-// Products lists the products that the tables, narrowed to a store, offer.
+// Products lists the products of the tables, as far as these are narrowed.
 func (t *Tables) Products(ctx context.Context) ([]int64, error) {
-	rows, err := t.tx.Query(ctx, "select distinct product_id from offers")
+	rows, err := t.tx.Query(ctx, "select id from products")
 	if err != nil {
 		return nil, fmt.Errorf("list the products: %w", err)
 	}

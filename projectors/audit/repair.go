@@ -22,10 +22,12 @@ const maxKeys = 1000
 // maxParts is how many products and categories of a store are made again one by one; a store with more wrong is rebuilt.
 const maxParts = 200
 
-// Reread is rows to be published again, those that Postgres has no more as deletes.
+// Reread is rows to be published again, those that Postgres has no more as deletes: of the products or orders that Routes
+// name, row by row, since Kafka need not know of them any longer.
 type Reread struct {
-	Table string
-	Keys  [][]string
+	Table  string
+	Keys   [][]string
+	Routes []string
 }
 
 // Repair is what mends a report's differences, in two steps: first the documents that are folded from rows, by publishing
@@ -196,14 +198,8 @@ func (t *Tables) ordersBehind(ctx context.Context, wrong *folded) error {
 
 // rereads lists the rows of the wrong documents, those of Postgres and those of the documents themselves.
 func (t *Tables) rereads(ctx context.Context, wrong *folded, stores *Stores) ([]Reread, error) {
-	keys := map[string]map[string][]string{} // by table and joined key
-	put := func(table string, key ...string) {
-		if keys[table] == nil {
-			keys[table] = map[string][]string{}
-		}
-		keys[table][strings.Join(key, "\x00")] = key
-	}
-	if err := stores.rowsOf(ctx, wrong, put); err != nil {
+	found := rowSet{}
+	if err := stores.rowsOf(ctx, wrong, found.put); err != nil {
 		return nil, err
 	}
 	arguments := wrong.arguments()
@@ -212,22 +208,42 @@ func (t *Tables) rereads(ctx context.Context, wrong *folded, stores *Stores) ([]
 		if err != nil {
 			return nil, fmt.Errorf("list rows of %s: %w", q.table, err)
 		}
-		found, err := pgx.CollectRows(rows, pgx.RowTo[[]string])
+		var route string
+		var key []string
+		_, err = pgx.ForEachRow(rows, []any{&route, &key}, func() error {
+			found.put(q.table, route, key...)
+			return nil
+		})
 		if err != nil {
 			return nil, fmt.Errorf("list rows of %s: %w", q.table, err)
 		}
-		for _, key := range found {
-			put(q.table, key...)
-		}
 	}
-	var rereads []Reread
-	for _, table := range slices.Sorted(maps.Keys(keys)) {
-		all := slices.SortedFunc(maps.Values(keys[table]), func(a, b []string) int { return slices.CompareFunc(a, b, cmp.Compare[string]) })
+	return found.rereads(), nil
+}
+
+// rowSet holds rows by table, each once: its route, and behind it the values of its key.
+type rowSet map[string]map[string][]string
+
+func (r rowSet) put(table, route string, key ...string) {
+	if r[table] == nil {
+		r[table] = map[string][]string{}
+	}
+	row := append([]string{route}, key...)
+	r[table][strings.Join(row, "\x00")] = row
+}
+
+func (r rowSet) rereads() (rereads []Reread) {
+	for _, table := range slices.Sorted(maps.Keys(r)) {
+		all := slices.SortedFunc(maps.Values(r[table]), func(a, b []string) int { return slices.CompareFunc(a, b, cmp.Compare[string]) })
 		for some := range slices.Chunk(all, maxKeys) {
-			rereads = append(rereads, Reread{Table: table, Keys: some})
+			reread := Reread{Table: table}
+			for _, row := range some {
+				reread.Keys, reread.Routes = append(reread.Keys, row[1:]), append(reread.Routes, row[0])
+			}
+			rereads = append(rereads, reread)
 		}
 	}
-	return rereads, nil
+	return rereads
 }
 
 // owner says whose rows a query lists.
@@ -239,28 +255,28 @@ const (
 	ofOrder
 )
 
-// rowQueries list the keys of the rows that a document is folded from. The stock movements are left out: the ledger is
+// rowQueries list the rows that a document is folded from: what routes them, which is the product or the order, and their keys. The stock movements are left out: the ledger is
 // counted, and a part of it read again is no new count.
 var rowQueries = []struct {
 	table string
 	of    owner
 	sql   string
 }{
-	{"products", ofProduct, "select array[id::text] from products where id = any($1)"},
-	{"product_texts", ofProduct, "select array[product_id::text, lang] from product_texts where product_id = any($1)"},
-	{"variants", ofProduct, "select array[sku] from variants where product_id = any($1)"},
-	{"product_categories", ofProduct, "select array[product_id::text, category_id::text] from product_categories where product_id = any($1)"},
-	{"reviews", ofProduct, "select array[id::text] from reviews where product_id = any($1)"},
-	{"offers", ofOffer, "select array[store_id::text, product_id::text] from offers where " + inPairs},
-	{"prices", ofOffer, "select array[store_id::text, sku] from prices where " + inPairs},
-	{"inventory", ofOffer, "select array[store_id::text, sku] from inventory where " + inPairs},
-	{"orders", ofOrder, "select array[id::text] from orders where id = any($1)"},
-	{"order_items", ofOrder, "select array[order_id::text, line::text] from order_items where order_id = any($1)"},
-	{"payments", ofOrder, "select array[id::text] from payments where order_id = any($1)"},
-	{"shipments", ofOrder, "select array[id::text] from shipments where order_id = any($1)"},
-	{"shipment_events", ofOrder, "select array[id::text] from shipment_events where order_id = any($1)"},
-	{"returns", ofOrder, "select array[id::text] from returns where order_id = any($1)"},
-	{"refunds", ofOrder, "select array[id::text] from refunds where order_id = any($1)"},
+	{"products", ofProduct, "select id::text, array[id::text] from products where id = any($1)"},
+	{"product_texts", ofProduct, "select product_id::text, array[product_id::text, lang] from product_texts where product_id = any($1)"},
+	{"variants", ofProduct, "select product_id::text, array[sku] from variants where product_id = any($1)"},
+	{"product_categories", ofProduct, "select product_id::text, array[product_id::text, category_id::text] from product_categories where product_id = any($1)"},
+	{"reviews", ofProduct, "select product_id::text, array[id::text] from reviews where product_id = any($1)"},
+	{"offers", ofOffer, "select product_id::text, array[store_id::text, product_id::text] from offers where " + inPairs},
+	{"prices", ofOffer, "select product_id::text, array[store_id::text, sku] from prices where " + inPairs},
+	{"inventory", ofOffer, "select product_id::text, array[store_id::text, sku] from inventory where " + inPairs},
+	{"orders", ofOrder, "select id::text, array[id::text] from orders where id = any($1)"},
+	{"order_items", ofOrder, "select order_id::text, array[order_id::text, line::text] from order_items where order_id = any($1)"},
+	{"payments", ofOrder, "select order_id::text, array[id::text] from payments where order_id = any($1)"},
+	{"shipments", ofOrder, "select order_id::text, array[id::text] from shipments where order_id = any($1)"},
+	{"shipment_events", ofOrder, "select order_id::text, array[id::text] from shipment_events where order_id = any($1)"},
+	{"returns", ofOrder, "select order_id::text, array[id::text] from returns where order_id = any($1)"},
+	{"refunds", ofOrder, "select order_id::text, array[id::text] from refunds where order_id = any($1)"},
 }
 
 // inPairs is true of the rows whose store and product follow each other in the list.

@@ -18,6 +18,7 @@ import (
 
 	"go.mongodb.org/mongo-driver/v2/mongo"
 
+	"freshet/projectors/audit"
 	"freshet/projectors/document"
 )
 
@@ -68,7 +69,7 @@ const maxFindings = 50
 
 // Finding is a document that is wrong though it was mended.
 type Finding struct {
-	Store int64  `bson:"store" json:"store"`
+	Store int64  `bson:"store" json:"store"` // 0 of what is of none
 	Kind  string `bson:"kind" json:"kind"`
 	Key   string `bson:"key" json:"key"`
 }
@@ -164,6 +165,16 @@ func (b *Board) change(ctx context.Context, change func(*Job) bool) (Job, error)
 		return Job{}, fmt.Errorf("store the rebuild: %w", err)
 	}
 	return *docs[jobID], nil
+}
+
+// find notes what is wrong in a store.
+func (j *Job) find(store int64, wrong map[audit.Kind][]audit.Difference) {
+	j.Wrong += count(wrong)
+	for kind, list := range wrong {
+		for _, d := range list[:min(len(list), maxFindings-len(j.Findings))] {
+			j.Findings = append(j.Findings, Finding{store, string(kind), d.Key})
+		}
+	}
 }
 
 func (j *Job) end(state string) {

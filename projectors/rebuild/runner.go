@@ -24,6 +24,9 @@ const (
 	looks = 3
 )
 
+// noStore stands for the documents that are of no store.
+const noStore = 0
+
 // Work is what a rebuild is made of; every field is required.
 type Work struct {
 	// Rows has all rows published again, under a name by which it is known when asked again, and waits until the read models
@@ -33,9 +36,10 @@ type Work struct {
 	Stores func(ctx context.Context) ([]int64, error)
 	// Store has the pages and search documents of a store made again, and waits until they are.
 	Store func(ctx context.Context, store int64) error
-	// Look compares the documents of a store with SQL, once the read models have passed what that sees.
+	// Look compares the documents of a store with SQL, or for noStore those that are of none, once the read models have passed
+	// what that sees.
 	Look func(ctx context.Context, store int64) (audit.Report, error)
-	// Mend repairs the documents of a store that are not what SQL says.
+	// Mend repairs those of them that are not what SQL says.
 	Mend func(ctx context.Context, store int64) error
 }
 
@@ -181,7 +185,7 @@ func (r *Runner) carryOut(ctx context.Context, job Job) (Job, error) {
 		if err != nil {
 			return job, err
 		}
-		if store == 0 {
+		if store == noStore {
 			break
 		}
 		if job, err = r.store(ctx, store, all); err != nil {
@@ -194,7 +198,18 @@ func (r *Runner) carryOut(ctx context.Context, job Job) (Job, error) {
 			return job, context.Cause(ctx)
 		}
 	}
+	return r.rest(ctx)
+}
+
+// rest compares what is of no store, products that none of them offers among it, and ends the job.
+func (r *Runner) rest(ctx context.Context) (Job, error) {
+	wrong, documents, _, err := r.compare(ctx, noStore)
+	if err != nil {
+		return Job{}, fmt.Errorf("what is of no store: %w", err)
+	}
 	return r.ours(ctx, func(j *Job) {
+		j.Documents += documents
+		j.find(noStore, wrong)
 		j.end(Done)
 		if j.Wrong > 0 {
 			j.State = Failed
@@ -202,7 +217,7 @@ func (r *Runner) carryOut(ctx context.Context, job Job) (Job, error) {
 	})
 }
 
-// next returns the store behind the cursor, 0 for none, and how many there are. Stores that are opened meanwhile are behind
+// next returns the store behind the cursor, noStore behind the last, and how many there are. Stores that are opened meanwhile are behind
 // all others.
 func (r *Runner) next(ctx context.Context, cursor int64) (store int64, all int, err error) {
 	stores, err := r.work.Stores(ctx)
@@ -211,7 +226,7 @@ func (r *Runner) next(ctx context.Context, cursor int64) (store int64, all int, 
 			return id, len(stores), err
 		}
 	}
-	return 0, len(stores), err
+	return noStore, len(stores), err
 }
 
 // store makes a store again, and notes it when it was compared.
@@ -219,27 +234,30 @@ func (r *Runner) store(ctx context.Context, store int64, all int) (Job, error) {
 	if err := r.work.Store(ctx, store); err != nil {
 		return Job{}, err
 	}
-	wrong, documents, err := r.look(ctx, store)
-	mended := 0
-	if err == nil && count(wrong) > 0 {
-		mended = 1
-		if err = r.work.Mend(ctx, store); err == nil {
-			wrong, documents, err = r.look(ctx, store)
-		}
-	}
+	wrong, documents, mended, err := r.compare(ctx, store)
 	if err != nil {
 		return Job{}, err
 	}
 	failpoint.Hit("rebuild-after-store")
 	return r.ours(ctx, func(j *Job) {
 		j.Cursor, j.Stored, j.Stores, j.Updated = store, j.Stored+1, all, moment()
-		j.Documents, j.Mended, j.Wrong = j.Documents+documents, j.Mended+mended, j.Wrong+count(wrong)
-		for kind, list := range wrong {
-			for _, d := range list[:min(len(list), maxFindings-len(j.Findings))] {
-				j.Findings = append(j.Findings, Finding{store, string(kind), d.Key})
-			}
+		j.Documents += documents
+		if mended {
+			j.Mended++
 		}
+		j.find(store, wrong)
 	})
+}
+
+// compare looks at a store, mends what is wrong, and looks again.
+func (r *Runner) compare(ctx context.Context, store int64) (wrong map[audit.Kind][]audit.Difference, documents int, mended bool, err error) {
+	wrong, documents, err = r.look(ctx, store)
+	if mended = err == nil && count(wrong) > 0; mended {
+		if err = r.work.Mend(ctx, store); err == nil {
+			wrong, documents, err = r.look(ctx, store)
+		}
+	}
+	return wrong, documents, mended, err
 }
 
 // look compares a store as often as it takes, and returns what is wrong each time and how many documents there should be.
