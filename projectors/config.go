@@ -45,6 +45,10 @@ type Config struct {
 	// RetryMin and RetryMax bound the pauses between attempts at a batch that fails, default 50 ms and 5 s.
 	RetryMin, RetryMax time.Duration
 
+	// GoneAfter is how long the broker may not know a topic that is read before it counts as deleted, default 15 s. Less takes a
+	// topic whose broker is coming up for deleted; more, and one that is made again meanwhile is read on in its midst.
+	GoneAfter time.Duration
+
 	// Hurry is how long bulk makes room after a hot record, default 10 s: those who change one price a minute want it shown
 	// at once too, but a shop that nobody changes is filled as fast as goes. See Stage.BulkBatch.
 	Hurry time.Duration
@@ -71,6 +75,7 @@ func (c *Config) setDefaults() {
 	setDefault(&c.DrainTimeout, 10*time.Second)
 	setDefault(&c.RetryMin, 50*time.Millisecond)
 	setDefault(&c.RetryMax, 5*time.Second)
+	setDefault(&c.GoneAfter, 15*time.Second)
 	setDefault(&c.Hurry, 10*time.Second)
 }
 
@@ -92,7 +97,7 @@ func (c *Config) validate() error {
 	refuse(c.Prefix == "", "no topic prefix")
 	refuse(c.PartitionBytes < 1<<10, "PartitionBytes %d is below 1 KiB", c.PartitionBytes)
 	refuse(c.FetchBytes < c.PartitionBytes, "FetchBytes %d is below PartitionBytes %d", c.FetchBytes, c.PartitionBytes)
-	refuse(c.FetchWait < 0 || c.FetchPause < 0 || c.CommitInterval < 0 || c.ProgressInterval < 0 || c.Hurry < 0, "a negative interval")
+	refuse(c.FetchWait < 0 || c.FetchPause < 0 || c.CommitInterval < 0 || c.ProgressInterval < 0 || c.Hurry < 0 || c.GoneAfter < 0, "a negative interval")
 	refuse(c.Heartbeat < 0 || 3*c.Heartbeat > c.SessionTimeout, "Heartbeat %s is more than a third of SessionTimeout %s", c.Heartbeat, c.SessionTimeout)
 	refuse(c.DrainTimeout < 0, "DrainTimeout %s is negative", c.DrainTimeout)
 	refuse(c.RetryMin < 0 || c.RetryMax < c.RetryMin, "RetryMax %s is below RetryMin %s", c.RetryMax, c.RetryMin)

@@ -27,18 +27,35 @@ type OffsetRangeError struct {
 	Partition   int
 	Offset      int64  // to be read next
 	First, Next int64  // what the topic holds: from First up to but without Next; -1 when that could not be learnt
+	Deleted     bool   // the topic is not there at all
 	Repair      string // command that makes the read model right again
 }
 
 func (e *OffsetRangeError) Error() string {
-	return fmt.Sprintf("stage %s: %s/%d has to be read on from offset %d, but holds %d to %d: retention has overtaken the stage, or the topic was made anew; nothing was skipped. To repair: `freshet stage replay %s --since beginning`, start the process again, then `%s`",
-		e.Stage, e.Topic, e.Partition, e.Offset, e.First, e.Next, e.Stage, cmp.Or(e.Repair, "freshet audit --repair"))
+	why := fmt.Sprintf("but holds %d to %d: retention has overtaken the stage, or the topic was made anew; nothing was skipped. To repair:", e.First, e.Next)
+	if e.Deleted {
+		why = "but the topic is gone. To repair: `freshet ingest --resnapshot` makes it again if it is a table's, others make theirs when they start; then"
+	}
+	return fmt.Sprintf("stage %s: %s/%d has to be read on from offset %d, %s `freshet stage replay %s --since beginning`, start the process again, then `%s`",
+		e.Stage, e.Topic, e.Partition, e.Offset, why, e.Stage, cmp.Or(e.Repair, "freshet audit --repair"))
 }
 
 // cursor is where a fetcher stands in one topic.
 type cursor struct {
-	topic  string
-	offset int64
+	topic   string
+	offset  int64
+	unknown time.Time // since when the broker does not know the topic; zero while it does
+}
+
+// gone says whether the broker has not known the topic for long.
+func (c *cursor) gone(err error, after time.Duration) bool {
+	switch {
+	case !errors.Is(err, kafka.UnknownTopicOrPartition):
+		c.unknown = time.Time{}
+	case c.unknown.IsZero():
+		c.unknown = time.Now()
+	}
+	return !c.unknown.IsZero() && time.Since(c.unknown) > after
 }
 
 // fetcher reads one partition number of several topics: one long-polling request per broker at a time, whatever the number
@@ -131,11 +148,17 @@ func (f *fetcher) leaders(ctx context.Context) (map[int][]*cursor, error) {
 	}
 	leaders := make(map[int][]*cursor)
 	for i, t := range answer.Topics {
+		c := f.cursors[i]
 		leader, err := leaderOf(t, f.partition)
+		if c.gone(err, f.config.GoneAfter) {
+			return nil, &OffsetRangeError{
+				Stage: f.stage.Name, Topic: c.topic, Partition: f.partition, Offset: c.offset, First: -1, Next: -1, Deleted: true, Repair: f.stage.Repair,
+			}
+		}
 		if err != nil {
 			return nil, fmt.Errorf("leader of %s/%d: %w", t.Name, f.partition, err)
 		}
-		leaders[leader] = append(leaders[leader], f.cursors[i])
+		leaders[leader] = append(leaders[leader], c)
 	}
 	return leaders, nil
 }

@@ -7,8 +7,10 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/prometheus/client_golang/prometheus/testutil"
+	"github.com/segmentio/kafka-go"
 
 	"freshet/ingest/change"
 	"freshet/projectors"
@@ -161,6 +163,30 @@ func TestOffsetOutOfRangeStopsTheStage(t *testing.T) {
 				t.Errorf("alarm metric: %d series, %v", n, err)
 			}
 		})
+	}
+}
+
+// TestADeletedTopicStopsTheStage: a topic that is deleted while it is read takes with it what was not yet read, and one that
+// is made again has other records at the offsets that were.
+func TestADeletedTopicStopsTheStage(t *testing.T) {
+	b := newBench(t, map[string]int{"a": 1, "b": 1})
+	b.produce("a", 0, numbers(0, 20)...)
+	config := b.config()
+	config.GoneAfter = 300 * time.Millisecond
+	j := &journal{}
+	r, _ := b.runtime(config)
+	stop := b.start(r, j.stage(b, "s", "a"), j.stage(b, "other", "b"))
+	eventually(t, "the records", func() bool { return j.len() == 20 })
+	answer, err := b.client.DeleteTopics(t.Context(), &kafka.DeleteTopicsRequest{Topics: []string{b.topic("a")}})
+	if err != nil || answer.Errors[b.topic("a")] != nil {
+		t.Fatal(err, answer)
+	}
+	eventually(t, "the stage to stop", func() bool { return strings.HasPrefix(fmt.Sprint(r.Ready()), "stage s has stopped") })
+	b.produce("b", 0, "goes on")
+	eventually(t, "the other stage", func() bool { return len(j.values(b.topic("b"), 0)) == 1 })
+	var gone *projectors.OffsetRangeError
+	if err := stop(); !errors.As(err, &gone) || !gone.Deleted || gone.Topic != b.topic("a") || gone.Offset != 20 {
+		t.Errorf("run returned %v", err)
 	}
 }
 
