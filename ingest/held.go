@@ -22,7 +22,7 @@ func (s *scan) held(snap Snapshot) ([]vanished, error) {
 	var held []vanished
 	for i, route := range snap.Routes {
 		row := s.keyRow(snap.Keys[i])
-		if r := s.table.routing; r >= 0 && !slices.Contains(s.table.place, r) {
+		if r := s.table.routing; s.table.movable() != "" {
 			if err := fits(s.pt.Columns[r].Type, route); err != nil {
 				return nil, fmt.Errorf("route %q of %s: %w", route, s.table.name, err)
 			}

@@ -37,7 +37,7 @@ The request is durable when the command ends; with --wait it ends when the pages
 
 With --all it takes one store after the other, by id: it has the pages and search documents made again,
 compares all documents of the store with what SQL says, mends what differs, and only then takes the next.
-At the end it does so with what is of no store: products that none offers, and recommendations.
+Before that it does so with what is of no store: dimensions, products that none offers, recommendations.
 With --rows every row is first published again by ingest, and a delete for each that the topics know and
 the tables have no more, so that the product, offer and order documents are folded anew. A run that was broken off goes on where it was,
 with the same command or in the admin process; --status shows how far it is, --stop ends it before the

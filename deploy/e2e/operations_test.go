@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"slices"
+	"time"
 )
 
 // operation is one kind of change and how often it comes, relative to the others.
@@ -30,6 +31,9 @@ const (
 	aCategory = "(select id from categories order by md5(id::text || $1) limit 1)"
 	aBrand    = "(select id from brands order by md5(id::text || $1) limit 1)"
 	aRule     = "(select id from search_rules order by md5(id::text || $1) limit 1)"
+	aFacets   = "(select id from search_facets order by md5(id::text || $1) limit 1)"
+	aBanner   = "(select id from search_banners order by md5(id::text || $1) limit 1)"
+	aSynonym  = "(select id from search_synonyms order by md5(id::text || $1) limit 1)"
 	aReview   = "(select id from reviews order by md5(id::text || $1) limit 1)"
 	aPrice    = "(select ctid from prices order by md5(store_id || sku || $1) limit 1)"
 	anOffer   = "(select ctid from offers order by md5(store_id || ':' || product_id || $1) limit 1)"
@@ -131,6 +135,36 @@ var shopOperations = []operation{
 		return one("update search_rules set active = $2, store_id = nullif("+aStore+", $3) where id = "+aRule, n.salt(), n.rng.IntN(3) > 0, n.rng.Int64N(5))
 	}},
 	{"rule deleted", 2, func(n *nemesis) []statement { return one("delete from search_rules where id = "+aRule, n.salt()) }},
+	{"facets chosen", 3, func(n *nemesis) []statement {
+		sets := [][]string{{"category", "brand", "price"}, {"price"}, {"in_stock", "note"}, {"brand", "colour", "size", "price"}}
+		return one(`insert into search_facets (id, store_id, category_id, facets)
+			select $2::bigint, `+[]string{"null", aStore}[n.rng.IntN(2)]+", "+[]string{"null", aCategory}[n.rng.IntN(2)]+`, $3 where $1 <> ''
+			on conflict (coalesce(store_id, 0), coalesce(category_id, 0)) do update set facets = excluded.facets, active = not search_facets.active`,
+			n.salt(), n.id(), sets[n.rng.IntN(len(sets))])
+	}},
+	{"facets moved to another store", 1, func(n *nemesis) []statement {
+		return one("update search_facets set store_id = "+aStore+" where id = "+aFacets, n.salt())
+	}},
+	{"facets deleted", 2, func(n *nemesis) []statement { return one("delete from search_facets where id = "+aFacets, n.salt()) }},
+	{"banner", 3, func(n *nemesis) []statement {
+		return one(`insert into search_banners (id, store_id, category_id, query, lang, title, image, url, place, valid_from, valid_to)
+			select $2::bigint, `+[]string{"null", aStore}[n.rng.IntN(2)]+", "+[]string{"null", aCategory}[n.rng.IntN(2)]+
+			`, nullif($3, ''), nullif($4, ''), 'banner ' || $1, '/b.png', '/', $5::int, $6::timestamptz, $6::timestamptz + interval '1.5 days'`,
+			n.salt(), n.id(), []string{"", "pasta"}[n.rng.IntN(2)], []string{"", "it", "de"}[n.rng.IntN(3)], 1+n.rng.IntN(9), someDay(n))
+	}},
+	{"banner changed", 3, func(n *nemesis) []statement {
+		return one("update search_banners set active = not active, place = $2, store_id = nullif("+aStore+", $3), valid_to = null where id = "+aBanner,
+			n.salt(), 1+n.rng.IntN(9), n.rng.Int64N(5))
+	}},
+	{"banner deleted", 2, func(n *nemesis) []statement { return one("delete from search_banners where id = "+aBanner, n.salt()) }},
+	{"synonyms", 2, func(n *nemesis) []statement {
+		return one(`insert into search_synonyms (id, store_id, lang, terms) select $2::bigint, `+[]string{"null", aStore}[n.rng.IntN(2)]+`, 'it', array['pasta', $1]`,
+			n.salt(), n.id())
+	}},
+	{"synonyms changed", 2, func(n *nemesis) []statement {
+		return one("update search_synonyms set active = not active, terms = terms || $1::text where cardinality(terms) < 20 and id = "+aSynonym, n.salt())
+	}},
+	{"synonyms deleted", 1, func(n *nemesis) []statement { return one("delete from search_synonyms where id = "+aSynonym, n.salt()) }},
 	{"offer removed", 2, func(n *nemesis) []statement { return one("delete from offers where ctid = "+anOffer, n.salt()) }},
 	{"offer added", 4, func(n *nemesis) []statement {
 		return one(`insert into offers (store_id, product_id) select s.id, p.id from stores s, products p
@@ -180,6 +214,14 @@ var shopOperations = []operation{
 	{"attribute defined", 1, func(n *nemesis) []statement {
 		return one("insert into attribute_defs (code, kind, facet) values ('note', 'keyword', $1) on conflict (code) do update set facet = excluded.facet", n.rng.IntN(2) == 0)
 	}},
+}
+
+// someDay is nil, or a time with microseconds.
+func someDay(n *nemesis) any {
+	if n.rng.IntN(2) == 0 {
+		return nil
+	}
+	return time.Date(2026, 1, 1+n.rng.IntN(700), 3, 4, 5, n.rng.IntN(1_000_000)*1000, time.UTC)
 }
 
 // stock moves a random SKU's stock the way the shop does: the ledger and the row in one transaction.

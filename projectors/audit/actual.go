@@ -15,6 +15,7 @@ import (
 
 	"freshet/projectors/alert"
 	"freshet/projectors/catalog"
+	"freshet/projectors/dimension"
 	"freshet/projectors/offer"
 	"freshet/projectors/order"
 	"freshet/projectors/recommend"
@@ -94,6 +95,9 @@ func (s *Stores) Documents(ctx context.Context, kind Kind) (Documents, error) {
 			return nil, err
 		}
 		return collect(ctx, s.Database.Collection("products"), which, canonicalProduct)
+	case Dimension:
+		// Beside the rows the collection has a document that counts their changes, which is no row of any table.
+		return collect(ctx, s.Database.Collection(dimension.CollectionName), bson.D{{Key: "row", Value: bson.D{{Key: "$exists", Value: true}}}}, canonicalDimension)
 	case Offer:
 		return collect(ctx, s.Database.Collection("offers"), s.ids(), canonicalOffer)
 	case Node:
@@ -156,6 +160,36 @@ func roundTrip(v any) (any, error) {
 	}
 	var out any
 	return out, json.Unmarshal(raw, &out)
+}
+
+// canonicalDimension takes the row as it is on the topic: times as text, and labels as the text of their JSON.
+func canonicalDimension(r *dimension.Row) (string, any, bool, error) {
+	if r.Deleted || r.Row == nil {
+		return r.ID, nil, false, nil
+	}
+	row := map[string]any{}
+	if err := json.Unmarshal(r.Row, &row); err != nil {
+		return r.ID, nil, false, err
+	}
+	for column, value := range row {
+		text, ok := value.(string)
+		if !ok {
+			continue
+		}
+		var err error
+		switch column {
+		case "created_at", "valid_from", "valid_to":
+			row[column], err = micros(text)
+		case "labels":
+			var labels any
+			err = json.Unmarshal([]byte(text), &labels)
+			row[column] = labels
+		}
+		if err != nil {
+			return r.ID, nil, false, err
+		}
+	}
+	return r.ID, row, true, nil
 }
 
 func canonicalProduct(p *catalog.Product) (string, any, bool, error) {

@@ -26,15 +26,17 @@ const (
 	Order   Kind = "order"   // orders/{id}
 	Level   Kind = "level"   // levels/{store}:{product}
 
+	Dimension Kind = "dimension" // dimensions/{table}:{key}
+
 	Together Kind = "together" // together/{product}
 	Picks    Kind = "picks"    // picks/{customer}
 )
 
 // Kinds lists all read models in the order of the flow.
-func Kinds() []Kind { return append(StoreKinds(), Together, Picks) }
+func Kinds() []Kind { return append(append([]Kind{Dimension}, StoreKinds()...), Together, Picks) }
 
 // RestKinds lists those that have documents of no store: of the products, those that none offers.
-func RestKinds() []Kind { return []Kind{Product, Together, Picks} }
+func RestKinds() []Kind { return []Kind{Dimension, Product, Together, Picks} }
 
 // StoreKinds lists those that can be computed from the rows of one store alone.
 func StoreKinds() []Kind { return []Kind{Product, Offer, Node, Home, Search, Order, Level} }

@@ -46,6 +46,10 @@ func (t *Tables) Plan(ctx context.Context, report Report, stores *Stores) (Repai
 	wrong, parts := newFolded(), newParts()
 	for _, k := range report {
 		for _, d := range slices.Concat(k.Missing, k.Extra, k.Different) {
+			if k.Kind == Dimension {
+				wrong.dimensions = append(wrong.dimensions, d.Key)
+				continue
+			}
 			ids, err := numbers(k.Kind, d.Key)
 			if err != nil {
 				return Repair{}, err
@@ -157,6 +161,7 @@ type folded struct {
 	products, orders map[int64]bool
 	together, picks  map[int64]bool // by product, by customer
 	offers           map[[2]int64]bool
+	dimensions       []string // {table}:{key}
 }
 
 func newFolded() *folded {
@@ -199,6 +204,10 @@ func (t *Tables) ordersBehind(ctx context.Context, wrong *folded) error {
 // rereads lists the rows of the wrong documents, those of Postgres and those of the documents themselves.
 func (t *Tables) rereads(ctx context.Context, wrong *folded, stores *Stores) ([]Reread, error) {
 	found := rowSet{}
+	for _, d := range wrong.dimensions {
+		row := strings.Split(d, ":")
+		found.put(row[0], "", row[1:]...)
+	}
 	if err := stores.rowsOf(ctx, wrong, found.put); err != nil {
 		return nil, err
 	}

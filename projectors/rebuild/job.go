@@ -82,6 +82,8 @@ type Job struct {
 	Order    `bson:",inline"`
 	State    string `bson:"state" json:"state"`
 	RowsDone bool   `bson:"rows_done" json:"rows_done"`
+	// RestDone says that what is of no store was compared.
+	RestDone bool `bson:"rest_done" json:"rest_done"`
 	// Cursor is the last store that was compared, Stored how many were, of Stores that there are.
 	Cursor    int64     `bson:"cursor" json:"cursor"`
 	Stored    int       `bson:"stored" json:"stored"`

@@ -179,6 +179,12 @@ func (r *Runner) carryOut(ctx context.Context, job Job) (Job, error) {
 			return job, err
 		}
 	}
+	if !job.RestDone {
+		var err error
+		if job, err = r.rest(ctx); err != nil {
+			return job, err
+		}
+	}
 	for {
 		began := time.Now()
 		store, all, err := r.next(ctx, job.Cursor)
@@ -198,22 +204,25 @@ func (r *Runner) carryOut(ctx context.Context, job Job) (Job, error) {
 			return job, context.Cause(ctx)
 		}
 	}
-	return r.rest(ctx)
+	return r.ours(ctx, func(j *Job) {
+		j.end(Done)
+		if j.Wrong > 0 {
+			j.State = Failed
+		}
+	})
 }
 
-// rest compares what is of no store, products that none of them offers among it, and ends the job.
+// rest compares what is of no store: dimensions, by which the pages of all stores are made, products that none offers, and
+// recommendations.
 func (r *Runner) rest(ctx context.Context) (Job, error) {
 	wrong, documents, _, err := r.compare(ctx, noStore)
 	if err != nil {
 		return Job{}, fmt.Errorf("what is of no store: %w", err)
 	}
 	return r.ours(ctx, func(j *Job) {
+		j.RestDone, j.Updated = true, moment()
 		j.Documents += documents
 		j.find(noStore, wrong)
-		j.end(Done)
-		if j.Wrong > 0 {
-			j.State = Failed
-		}
 	})
 }
 
