@@ -326,6 +326,9 @@ func (s *shop) wantOutcome(paths []string) {
 	if n := s.number(`select count(*) * 100 + sum((select sum(quantity) from order_items i where i.order_id = o.id)) from orders o`); n != 509 {
 		s.t.Errorf("orders and units are %d, want 5 and 9", n)
 	}
+	if n := s.number(`select count(*) from queued_orders where reason = 'stock'`); n != 1 {
+		s.t.Errorf("%d orders were refused for want of stock, want 1", n)
+	}
 	if n := s.number(`select on_hand from inventory`); n != 1 {
 		s.t.Errorf("%d on hand, want 1", n)
 	}
@@ -360,6 +363,12 @@ func TestAPriceThatChanged(t *testing.T) {
 	for _, q := range []write.Queued{old, bad, odd} {
 		if err := s.shop.PlaceQueued(t.Context(), q, 1); err != nil || s.queued("/api/v1/queued/"+q.ID).State != "refused" {
 			t.Errorf("%s is not refused: %v", q.ID, err)
+		}
+	}
+	// The word that the customer's mail goes by.
+	for id, reason := range map[string]string{q.ID: "price", old.ID: "late", bad.ID: "other", odd.ID: "other"} {
+		if n := s.number(`select count(*) from queued_orders where id = $1 and reason = $2`, id, reason); n != 1 {
+			t.Errorf("%s isn't refused for %s", id, reason)
 		}
 	}
 }

@@ -128,7 +128,7 @@ func (k *cart) at(version *int64) error {
 	if version == nil || *version == k.version {
 		return nil
 	}
-	return api.Errorf(api.Conflict, "The cart was changed elsewhere: it is at version %d, not %d. Read it again.", k.version, *version).At("version")
+	return api.Errorf(api.Conflict, "The cart was changed elsewhere: it is at version %d, not %d. Read it again.", k.version, *version).At("version").Because(refusedCart)
 }
 
 // touch gives the cart its next version and the full time to live.

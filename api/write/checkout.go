@@ -132,7 +132,7 @@ func (s *Shop) buy(ctx context.Context, tx pgx.Tx, customer int64, r *CheckoutRe
 		return nil, err
 	}
 	if k == nil {
-		return nil, api.Errorf(api.Conflict, "There is nothing in the cart.")
+		return nil, api.Errorf(api.Conflict, "There is nothing in the cart.").Because(refusedCart)
 	}
 	if err := k.at(r.Version); err != nil {
 		return nil, err
@@ -145,7 +145,8 @@ func (s *Shop) buy(ctx context.Context, tx pgx.Tx, customer int64, r *CheckoutRe
 		return nil, err
 	}
 	if o.Total != *r.Total {
-		return nil, api.Errorf(api.Conflict, "The total is %d now, not %d: a price has changed. Read the cart again.", o.Total, *r.Total).At("total")
+		return nil, api.Errorf(api.Conflict, "The total is %d now, not %d: a price has changed. Read the cart again.", o.Total, *r.Total).
+			At("total").Because(refusedPrice)
 	}
 	if err := s.placeHeld(ctx, tx, st, o, r); err != nil {
 		return nil, err
@@ -180,14 +181,14 @@ func (k *cart) lines(ctx context.Context, tx pgx.Tx) ([]OrderItem, error) {
 		return nil, err
 	}
 	if len(rows) == 0 {
-		return nil, api.Errorf(api.Conflict, "There is nothing in the cart.")
+		return nil, api.Errorf(api.Conflict, "There is nothing in the cart.").Because(refusedCart)
 	}
 	if len(rows) > maxLines {
 		return nil, api.Errorf(api.Conflict, "The cart has %d lines, and an order takes %d.", len(rows), maxLines)
 	}
 	slices.SortFunc(rows, func(a, b cartRow) int { return strings.Compare(a.sku, b.sku) })
 	items := make([]OrderItem, len(rows))
-	gone := &api.Error{Kind: api.Conflict, Detail: "Something in the cart isn't for sale any more. Read the cart again."}
+	gone := api.Errorf(api.Conflict, "Something in the cart isn't for sale any more. Read the cart again.").Because(refusedStock)
 	for i, r := range rows {
 		if r.price == nil {
 			gone.Fields = append(gone.Fields, api.Field{Field: r.sku, Detail: r.sku + " isn't for sale any more"})

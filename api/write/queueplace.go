@@ -23,6 +23,32 @@ const queuedLife = "23 hours"
 // those behind it wait.
 const maxTries = 5
 
+// refusal is why a queued order was not placed, in a word that may be published: the customer is told. It is the cause of
+// the error that says so at length.
+type refusal string
+
+const (
+	refusedStock refusal = "stock" // something in it can't be had, or not as much of it
+	refusedPrice refusal = "price" // it costs another sum than was agreed to
+	refusedCart  refusal = "cart"  // the cart is another than was seen
+	refusedLate  refusal = "late"  // it waited for too long
+	refusedOther refusal = "other"
+)
+
+func (r refusal) Error() string { return "refused for " + string(r) }
+
+// refusalOf finds the word for an error.
+func refusalOf(why error) refusal {
+	var r refusal
+	switch {
+	case errors.As(why, &r):
+		return r
+	case api.KindOf(why) == api.OutOfStock:
+		return refusedStock
+	}
+	return refusedOther
+}
+
 // PlaceQueued carries a queued order out, once, whoever calls it however often: what became of it is written in the same
 // transaction. An error means that it isn't decided and the same order is to be tried again, with the next number of try,
 // before any that came later.
@@ -68,7 +94,7 @@ func (s *Shop) carryOut(ctx context.Context, tx pgx.Tx, q Queued) (answer, error
 		return answer{}, fmt.Errorf("compare the time of queued order %s: %w", q.ID, err)
 	}
 	if late {
-		return answer{}, api.Errorf(api.Conflict, "The order waited for more than %s. Order again.", queuedLife)
+		return answer{}, api.Errorf(api.Conflict, "The order waited for more than %s. Order again.", queuedLife).Because(refusedLate)
 	}
 	switch q.Route {
 	case "checkout":
@@ -106,8 +132,8 @@ func (s *Shop) refuseQueued(ctx context.Context, q Queued, why error) error {
 		if err != nil || known {
 			return err
 		}
-		const insert = `insert into queued_orders (id, customer_id, state, problem, accepted_at) values ($1, $2, 'refused', $3, $4)`
-		_, err = tx.Exec(ctx, insert, q.ID, q.Customer, problem, q.Accepted)
+		const insert = `insert into queued_orders (id, customer_id, state, problem, reason, accepted_at) values ($1, $2, 'refused', $3, $4, $5)`
+		_, err = tx.Exec(ctx, insert, q.ID, q.Customer, problem, refusalOf(why), q.Accepted)
 		return err
 	})
 	if err != nil {

@@ -82,8 +82,9 @@ func (t told) order(r row) (told, bool, error) {
 // queued tells of an order that was refused; one that was placed tells of itself by its row of orders.
 func (t told) queued(ev change.Event) (told, bool, error) {
 	var r struct {
-		ID    string `json:"id"`
-		State string `json:"state"`
+		ID     string `json:"id"`
+		State  string `json:"state"`
+		Reason string `json:"reason"`
 	}
 	if err := ev.Row(&r); err != nil {
 		return told{}, false, err
@@ -91,7 +92,7 @@ func (t told) queued(ev change.Event) (told, bool, error) {
 	if r.ID == "" {
 		return told{}, false, fmt.Errorf("%w: %s of %s does not say its key", change.ErrMalformed, string(ev.Op), ev.Table)
 	}
-	t.ID, t.Kind, t.Queued = "queued:"+r.ID, OrderRefused, r.ID
+	t.ID, t.Kind, t.Queued, t.Reason = "queued:"+r.ID, OrderRefused, r.ID, r.Reason
 	return t, r.State == "refused" && ev.Op != change.Delete, nil
 }
 

@@ -50,6 +50,7 @@ type Event struct {
 	At       time.Time `bson:"at" json:"at"` // of the commit
 	Order    int64     `bson:"order,omitempty" json:"order,omitempty"`
 	Queued   string    `bson:"queued,omitempty" json:"queued,omitempty"` // id of an order that never got a number
+	Reason   string    `bson:"reason,omitempty" json:"reason,omitempty"` // why it didn't: stock, price, cart, late or other
 	Carrier  string    `bson:"carrier,omitempty" json:"carrier,omitempty"`
 	Tracking string    `bson:"tracking,omitempty" json:"tracking,omitempty"`
 	// Amount is in minor units: of the order's total, or what was given back.

@@ -123,7 +123,7 @@ func TestEachThingIsToldOnce(t *testing.T) {
 		record("refunds", "u", 8, `{"id":8,"order_id":12,"payment_id":1,"amount":990,"state":"done"}`),
 		record("orders", "c", 9, orderRow(13, "placed")), record("orders", "u", 10, orderRow(13, "cancelled")), record("orders", "d", 11, "null"),
 		alertRecord("low_stock"),
-		record("queued_orders", "c", 12, `{"id":"a1","customer_id":5,"state":"refused"}`),
+		record("queued_orders", "c", 12, `{"id":"a1","customer_id":5,"state":"refused","reason":"price"}`),
 		record("queued_orders", "c", 13, `{"id":"b2","customer_id":5,"state":"placed"}`),
 		record("queued_orders", "d", 14, "null"),
 	}
@@ -144,8 +144,8 @@ func TestEachThingIsToldOnce(t *testing.T) {
 			t.Errorf("%s was not told once: %s", id, told)
 		}
 	}
-	if len(w.sent) != 8 {
-		t.Errorf("told %s", told)
+	if len(w.sent) != 8 || w.sent[7].Reason != "price" {
+		t.Errorf("told %s: %+v", told, w.sent)
 	}
 }
 
@@ -314,6 +314,24 @@ func TestTextsOfEveryKindInEveryLanguage(t *testing.T) {
 	}
 	if _, body, err = notify.Render(notify.Event{Kind: notify.OrderRefunded, Amount: 5}, notify.Recipient{Lang: "en", Currency: "EUR", Decimals: 2}); err != nil || !strings.Contains(body, "0.05 EUR") {
 		t.Errorf("five cents: %q %v", body, err)
+	}
+}
+
+// TestARefusalSaysWhy, for each reason in words of its own, and for one that it doesn't know in words for all.
+func TestARefusalSaysWhy(t *testing.T) {
+	for _, lang := range []string{"it", "fr", "de", "es", "en"} {
+		seen := map[string]string{}
+		for _, reason := range []string{"stock", "price", "cart", "late", "other"} {
+			_, body, err := notify.Render(notify.Event{ID: "x", Kind: notify.OrderRefused, Queued: "c0ffee", Reason: reason}, notify.Recipient{Lang: lang})
+			if err != nil || seen[body] != "" {
+				t.Errorf("%s in %s says the same as %q: %q %v", reason, lang, seen[body], body, err)
+			}
+			seen[body] = reason
+		}
+		_, none, err := notify.Render(notify.Event{ID: "x", Kind: notify.OrderRefused, Queued: "c0ffee"}, notify.Recipient{Lang: lang})
+		if err != nil || seen[none] != "other" {
+			t.Errorf("without a reason, in %s: %q %v", lang, none, err)
+		}
 	}
 }
 
