@@ -61,7 +61,7 @@ func TestEveryFailpointIsHitAndHealed(t *testing.T) {
 // mustDie waits until the process has died of its failpoint.
 func (s *shop) mustDie(ctx context.Context, p *process, point string) {
 	s.t.Helper()
-	ctx, cancel := context.WithTimeout(ctx, time.Minute)
+	ctx, cancel := context.WithTimeout(ctx, 3*time.Minute)
 	defer cancel()
 	cmd, done := p.current()
 	select {

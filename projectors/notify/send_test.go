@@ -4,94 +4,24 @@ import (
 	"context"
 	"errors"
 	"io"
-	"net"
 	"net/http"
 	"net/http/httptest"
 	netmail "net/mail"
 	"strconv"
 	"strings"
-	"sync"
 	"testing"
 
 	"github.com/emersion/go-smtp"
 
+	"freshet/deploy/stack/stacktest"
 	"freshet/projectors/notify"
 )
 
-// post is a mail server that keeps what it takes.
-type post struct {
-	mu      sync.Mutex
-	refuse  error
-	letters []letter
-}
-
-type letter struct {
-	from, body string
-	to         []string
-}
-
-func (p *post) NewSession(*smtp.Conn) (smtp.Session, error) { return &session{post: p}, nil }
-
-type session struct {
-	post *post
-	letter
-}
-
-func (s *session) Reset()        { s.letter = letter{} }
-func (s *session) Logout() error { return nil }
-func (s *session) Mail(from string, _ *smtp.MailOptions) error {
-	s.from = from
-	return nil
-}
-
-func (s *session) Rcpt(to string, _ *smtp.RcptOptions) error {
-	s.post.mu.Lock()
-	defer s.post.mu.Unlock()
-	if s.post.refuse != nil {
-		return s.post.refuse
-	}
-	s.to = append(s.to, to)
-	return nil
-}
-
-func (s *session) Data(r io.Reader) error {
-	body, err := io.ReadAll(r)
-	if err != nil {
-		return err
-	}
-	s.body = string(body)
-	s.post.mu.Lock()
-	defer s.post.mu.Unlock()
-	s.post.letters = append(s.post.letters, s.letter)
-	return nil
-}
-
-// serve starts the mail server and returns its address.
-func (p *post) serve(t *testing.T) string {
-	t.Helper()
-	server := smtp.NewServer(p)
-	server.Domain = "localhost"
-	listener, err := new(net.ListenConfig).Listen(t.Context(), "tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	done := make(chan error, 1)
-	go func() { done <- server.Serve(listener) }()
-	t.Cleanup(func() {
-		_ = server.Close() // its error is that of Serve
-		if err := <-done; err != nil && !errors.Is(err, smtp.ErrServerClosed) && !errors.Is(err, net.ErrClosed) {
-			t.Error(err)
-		}
-	})
-	return listener.Addr().String()
-}
-
 // TestMail sends an event through a real mail server, from the row on.
 func TestMail(t *testing.T) {
-	p := &post{}
-	address := p.serve(t)
+	p := stacktest.Mail(t)
 	var asked []notify.Event
-	m, err := notify.NewMail("smtp+plain://"+address, "Shop <shop@example.org>", func(_ context.Context, e notify.Event) ([]notify.Recipient, error) {
+	m, err := notify.NewMail("smtp+plain://"+p.Addr(), "Shop <shop@example.org>", func(_ context.Context, e notify.Event) ([]notify.Recipient, error) {
 		asked = append(asked, e)
 		return []notify.Recipient{{Email: "anna@example.org", Lang: "it", Store: "Milano", Currency: "EUR", Decimals: 2}}, nil
 	})
@@ -102,35 +32,35 @@ func TestMail(t *testing.T) {
 	handle(t, s, record("orders", "u", 1, orderRow(12, "paid")))
 	send(t, s, 1)
 	send(t, s, 0)
-	if len(p.letters) != 1 || len(asked) != 1 || asked[0].Order != 12 {
-		t.Fatalf("%d letters, asked for %+v", len(p.letters), asked)
+	letters := p.Letters()
+	if len(letters) != 1 || len(asked) != 1 || asked[0].Order != 12 {
+		t.Fatalf("%d letters, asked for %+v", len(letters), asked)
 	}
-	l := p.letters[0]
-	msg, err := netmail.ReadMessage(strings.NewReader(l.body))
+	l := letters[0]
+	msg, err := netmail.ReadMessage(strings.NewReader(l.Body))
 	if err != nil {
 		t.Fatal(err)
 	}
-	if l.from != "shop@example.org" || len(l.to) != 1 || l.to[0] != "anna@example.org" || msg.Header.Get("Message-Id") != "<order.12.paid@example.org>" ||
-		msg.Header.Get("Auto-Submitted") != "auto-generated" || !strings.Contains(l.body, "129.50 EUR") {
+	if l.From != "shop@example.org" || len(l.To) != 1 || l.To[0] != "anna@example.org" || msg.Header.Get("Message-Id") != "<order.12.paid@example.org>" ||
+		msg.Header.Get("Auto-Submitted") != "auto-generated" || !strings.Contains(l.Body, "129.50 EUR") {
 		t.Errorf("the letter is %+v", l)
 	}
 }
 
 // TestMailThatIsRefused tells what may pass from what won't.
 func TestMailThatIsRefused(t *testing.T) {
-	p := &post{}
-	address := p.serve(t)
+	p := stacktest.Mail(t)
 	people := []notify.Recipient{{Email: "anna@example.org", Lang: "de"}}
-	m, err := notify.NewMail("smtp+plain://"+address, "shop@example.org", func(context.Context, notify.Event) ([]notify.Recipient, error) { return people, nil })
+	m, err := notify.NewMail("smtp+plain://"+p.Addr(), "shop@example.org", func(context.Context, notify.Event) ([]notify.Recipient, error) { return people, nil })
 	if err != nil {
 		t.Fatal(err)
 	}
 	e := notify.Event{ID: "order:1:paid", Kind: notify.OrderPaid, Order: 1, At: noon}
-	p.refuse = &smtp.SMTPError{Code: 451, Message: "later"}
+	p.Refuse(&smtp.SMTPError{Code: 451, Message: "later"})
 	if err := m.Send(t.Context(), e); err == nil || errors.Is(err, notify.ErrRefused) {
 		t.Errorf("greylisted: %v", err)
 	}
-	p.refuse = &smtp.SMTPError{Code: 550, Message: "no such user"}
+	p.Refuse(&smtp.SMTPError{Code: 550, Message: "no such user"})
 	if err := m.Send(t.Context(), e); !errors.Is(err, notify.ErrRefused) {
 		t.Errorf("no such user: %v", err)
 	}
