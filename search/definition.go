@@ -16,7 +16,7 @@ const NumericSlots = 250
 const maxKeyword = 256
 
 // definition returns the settings and mappings of the index. All languages are in one, since each index costs a refresh of
-// its own (docs/adr/0037-one-index-for-all-languages.md); their words have fields of their own, so that each is analysed in
+// its own (docs/adr/0039-one-index-for-all-languages.md); their words have fields of their own, so that each is analysed in
 // its way and the frequencies of one language's words don't mix with another's.
 func definition(shards int) object {
 	return object{
