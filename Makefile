@@ -55,11 +55,16 @@ test-unit: ## run the tests that need no server
 
 .PHONY: test-long
 test-long: build ## run all tests with the long workloads: many crashes, large transactions
-	FRESHET_TEST_LONG=1 $(TEST_SERVERS) go test $(TEST_FLAGS) -timeout=120m ./...
+	FRESHET_TEST_LONG=1 $(TEST_SERVERS) go test $(TEST_FLAGS) -timeout=8h ./...
 
 .PHONY: drill-postgres
 drill-postgres: build ## stop Postgres under a shop, order, start it, and see what became of the orders
-	$(TEST_SERVERS) go test -race -count=1 -timeout=15m -v -run 'TestOrdersWhilePostgresIsAway|TestPlacersThatBeginAgain' ./api/queue
+	$(TEST_SERVERS) go test -race -count=1 -timeout=30m -v -p=1 ./api/queue ./deploy/e2e \
+		-run 'TestOrdersWhilePostgresIsAway|TestPlacersThatBeginAgain|TestCustomersAreToldWhatBecameOfQueuedOrders'
+
+.PHONY: drill-sale
+drill-sale: build ## a million attempts to buy too little, while the API is killed and Postgres crashes; hours
+	FRESHET_TEST_LONG=1 $(TEST_SERVERS) go test -count=1 -timeout=6h -v -run TestASaleThroughCrashes ./deploy/e2e
 
 .PHONY: fuzz
 fuzz: ## fuzz every fuzz target for FUZZTIME (30s)

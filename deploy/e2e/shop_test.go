@@ -42,13 +42,18 @@ var readModels = []string{"dimension", "catalog", "offer", "tree", "index", "ord
 // newShop migrates and seeds a database; nothing runs yet.
 func newShop(t testing.TB, stores, products int, seed uint64) *shop {
 	t.Helper()
-	s := &shop{t: t}
-	s.postgres = stacktest.Postgres(t)
+	return newShopOn(t, stacktest.Postgres(t), stores, products, seed)
+}
+
+// newShopOn is newShop on an empty database that the caller has made.
+func newShopOn(t testing.TB, database string, stores, products int, seed uint64) *shop {
+	t.Helper()
+	s := &shop{t: t, postgres: database}
 	s.brokers, s.prefix = stacktest.Kafka(t)
-	uri, database := stacktest.Mongo(t)
+	uri, documents := stacktest.Mongo(t)
 	s.elastic, _ = stacktest.Elastic(t)
 	t.Cleanup(func() { dropIndices(t, s.elastic, s.prefix) })
-	s.mongo = withDatabase(t, uri, database)
+	s.mongo = withDatabase(t, uri, documents)
 	s.env = []string{
 		"FRESHET_POSTGRES_URL=" + s.postgres, "FRESHET_KAFKA=" + strings.Join(s.brokers, ","),
 		"FRESHET_MONGO_URL=" + s.mongo, "FRESHET_ELASTIC_URL=" + s.elastic, "FRESHET_PREFIX=" + s.prefix,
@@ -58,7 +63,7 @@ func newShop(t testing.TB, stores, products int, seed uint64) *shop {
 		t.Fatalf("connect to MongoDB: %v", err)
 	}
 	t.Cleanup(func() { _ = client.Disconnect(context.Background()) })
-	s.db = client.Database(database)
+	s.db = client.Database(documents)
 	s.run("migrate")
 	s.run("seed", "--stores", fmt.Sprint(stores), "--products", fmt.Sprint(products), "--seed", fmt.Sprint(seed))
 	s.ingest = s.process("ingest", "ingest")
