@@ -148,8 +148,12 @@ func (cfg CheckoutConfig) rush(t *Target, report *Report) func(context.Context, 
 	}
 }
 
-// watchEvery is how often the invariants are asked: they read whole tables, on the cores that are measured.
-const watchEvery = 2 * time.Second
+// watchEvery is how often the invariants are asked: they read whole tables, on the cores that are measured. When the tables
+// have grown so that a look takes long, they are asked less often, for watchShare of the time at most.
+const (
+	watchEvery = 2 * time.Second
+	watchShare = 0.1
+)
 
 // watch asks the invariants until it is stopped.
 type watch struct {
@@ -165,12 +169,14 @@ func startWatch(ctx context.Context, pool *pgxpool.Pool) *watch {
 	go func() {
 		defer close(w.done)
 		for {
+			begun := time.Now()
 			// A database that is down can't be asked; the next round can.
 			if broken, err := invariant.Broken(ctx, pool); err == nil {
 				w.looks++
 				w.broken = append(w.broken, broken...)
 			}
-			if !sleepUntil(ctx, time.Now().Add(watchEvery)) {
+			pause := max(watchEvery, time.Duration(float64(time.Since(begun))/watchShare))
+			if !sleepUntil(ctx, time.Now().Add(pause)) {
 				return
 			}
 		}
