@@ -139,7 +139,7 @@ func (p *plan) aggregations() object {
 // aggregate adds the aggregations that count the facet's values, under names that begin with its own; the pool's is shared.
 func (f *facet) aggregate(name string, aggs object) {
 	if f.pooled {
-		aggs[poolName] = frequent(f.field, maxPairs)
+		aggs[poolName] = object{"terms": frequent(f.field, maxPairs)}
 		return
 	}
 	switch f.kind {
@@ -180,14 +180,14 @@ func (f *facet) aggregate(name string, aggs object) {
 func (f *facet) countValues(name string, aggs object) {
 	counted := frequent(f.field, f.size)
 	if f.prefix != "" {
-		counted["terms"].(object)["include"] = f.prefix + ".*" // a code is of letters, digits and underscores
+		counted["include"] = f.prefix + ".*" // a code is of letters, digits and underscores
 	}
-	aggs[name+"_values"] = counted
+	aggs[name+"_values"] = object{"terms": counted}
 }
 
 // frequent counts a field's values, the most frequent first.
 func frequent(field string, size int) object {
-	return object{"terms": object{"field": field, "size": size, "order": []object{{"_count": "desc"}, {"_key": "asc"}}}}
+	return object{"field": field, "size": size, "order": []object{{"_count": "desc"}, {"_key": "asc"}}}
 }
 
 func (f *facet) countRanges(name string, aggs object) {

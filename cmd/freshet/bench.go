@@ -245,7 +245,11 @@ func benchBrowse(ctx context.Context, t bench.Target, o benchOptions) (*bench.Re
 	if err != nil {
 		return nil, err
 	}
-	return bench.Browse(ctx, t, cfg)
+	report, err := bench.Browse(ctx, t, cfg)
+	if err != nil {
+		return nil, err
+	}
+	return report, bench.BrowseAlone(ctx, t, report)
 }
 
 func benchSearch(ctx context.Context, t bench.Target, o benchOptions) (*bench.Report, error) {

@@ -15,6 +15,12 @@ import (
 // ErrNotFound is wrapped by the error for a page that does not exist, or no longer.
 var ErrNotFound = errors.New("no such page")
 
+// The collections of pages.
+const (
+	HomesName = "homes"
+	NodesName = "nodes"
+)
+
 // Store is the collections of the tree: the API reads pages from it, the handler writes them.
 type Store struct {
 	homes, nodes, fences *mongo.Collection
@@ -29,7 +35,7 @@ type Store struct {
 func NewStore(db *mongo.Database, grouped bool) *Store {
 	opts := document.Durable()
 	return &Store{
-		homes: db.Collection("homes", opts), nodes: db.Collection("nodes", opts), fences: db.Collection("fences", opts),
+		homes: db.Collection(HomesName, opts), nodes: db.Collection(NodesName, opts), fences: db.Collection("fences", opts),
 		offers: db.Collection("offers", opts), products: db.Collection("products", opts), grouped: grouped, turn: make(chan struct{}, 1),
 	}
 }
