@@ -160,8 +160,8 @@ func (p *plan) namedWays(fuzzy bool) []object {
 	named := func(clause object, name string) object {
 		return object{"bool": object{"must": []object{clause}, "_name": name}}
 	}
-	f := fieldsOf(p.q.Lang)
-	clauses := []object{named(textClause(p.q.Text, p.q.Lang, p.things, fuzzy), wholeText)}
+	f := p.fields()
+	clauses := []object{named(textClause(p.q.Text, f, p.things, fuzzy), wholeText)}
 	for i := range p.things {
 		t := &p.things[i]
 		add := func(way string, clause object) {
@@ -188,7 +188,7 @@ func (p *plan) namedWays(fuzzy bool) []object {
 			add("reference", prefixOf(ref, 1))
 		}
 		if fuzzy {
-			add("misspelt", wordsClause(t.text(), p.q.Lang, true))
+			add("misspelt", wordsClause(t.text(), f, true))
 		}
 	}
 	return clauses

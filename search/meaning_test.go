@@ -90,7 +90,7 @@ func TestMeaningOfAnything(t *testing.T) {
 		words := 0
 		for _, thing := range meaning(text, store, newLexicon(dims, lang)) {
 			words += len(thing.words)
-			thing.clause(lang, true)
+			thing.clause(fieldsOf(lang, defaultSettings().of(lang)), true)
 		}
 		if words > maxWords || words > len(strings.Fields(text)) {
 			rt.Fatalf("%d words", words)
@@ -103,6 +103,8 @@ func TestMeasures(t *testing.T) {
 		"Acqua 1,5 l": "[1500ml]", "Acqua 1.5L": "[1500ml]", "Acqua 150cl (vetro)": "[1500ml]", "Pasta 0,5 kg": "[500g]", "Pasta 500 Gr.": "[500g]",
 		"6 x 330 ml": "[330ml]", `TV 55"`: "[55in]", "TV 55 pollici": "[55in]", "LED 10 W 230V": "[10w 230v]", "64 Go": "[64gb]",
 		"Taglia M 42": "[]", "n. 5": "[]", "": "[]", "0 g": "[]", "1..5 l": "[]", ", l": "[]", "5 g 5 g": "[5g]",
+		"Latte ½ l": "[500ml]", "1/2 litro": "[500ml]", "mezzo litro": "[500ml]", "demi kg": "[500g]", "ein halber Liter": "[500ml]", "medio kilo": "[500g]",
+		"half pound": "[226.8g]", "1/0 l": "[]", "1/2": "[]", "24/7 l/m": "[]", "1 Pfund Brot": "[500g]", "8 oz": "[226.8g]", "deux livres": "[]",
 	} {
 		if got := fmt.Sprint(measures(title)); got != want {
 			t.Errorf("%q: %s, want %s", title, got, want)

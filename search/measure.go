@@ -17,6 +17,9 @@ type unit struct {
 var units = makeUnits(map[unit]string{
 	{"g", 1}:     "g gr grammo grammi gramme grammes gramm gramo gramos gram grams",
 	{"g", 100}:   "etto etti hg",
+	{"g", 500}:   "pfund",
+	{"g", 28.35}: "oz ounce ounces oncia once unze unzen onza onzas",
+	{"g", 453.6}: "lb lbs pound pounds libbra libbre libra libras",
 	{"g", 1000}:  "kg kilo kilos chilo chili kilogrammo kilogrammi kilogramme kilogrammes kilogramm kilogramos kilogram kilograms",
 	{"ml", 1}:    "ml millilitri millilitres milliliter mililitros",
 	{"ml", 10}:   "cl centilitri centilitres centiliter centilitros",
@@ -45,6 +48,25 @@ func makeUnits(written map[unit]string) map[string]unit {
 	return all
 }
 
+// halves are the ways of saying half a unit.
+var halves = map[string]bool{
+	"mezzo": true, "mezza": true, "demi": true, "halber": true, "halbe": true, "halbes": true, "medio": true, "media": true, "half": true,
+}
+
+// fractions are written out before a number is read.
+var fractions = strings.NewReplacer("½", "1/2", "¼", "1/4", "¾", "3/4", "⅓", "1/3")
+
+// numberOf reads a number with a decimal comma or point, or a fraction.
+func numberOf(text string) (float64, bool) {
+	above, below, fraction := strings.Cut(strings.ReplaceAll(text, ",", "."), "/")
+	n, err := strconv.ParseFloat(above, 64)
+	if err != nil || !fraction {
+		return n, err == nil
+	}
+	d, err := strconv.ParseFloat(below, 64)
+	return n / d, err == nil && d > 0
+}
+
 // maxMeasures bounds the measures of one title.
 const maxMeasures = 8
 
@@ -70,8 +92,11 @@ func measureAt(words []string) (measure string, taken int) {
 	if len(words) == 0 {
 		return "", 0
 	}
-	first := strings.Trim(fold(words[0]), "(),;:")
-	end := strings.IndexFunc(first, func(r rune) bool { return (r < '0' || r > '9') && r != ',' && r != '.' })
+	first := strings.Trim(fold(fractions.Replace(words[0])), "(),;:")
+	if half := halves[first]; half && len(words) > 1 {
+		return measureOf("0.5", strings.Trim(fold(words[1]), "(),;:."), 2)
+	}
+	end := strings.IndexFunc(first, func(r rune) bool { return (r < '0' || r > '9') && !strings.ContainsRune(",./", r) })
 	if end < 0 {
 		if len(words) < 2 {
 			return "", 0
@@ -86,8 +111,8 @@ func measureOf(number, name string, taken int) (string, int) {
 	if !known || number == "" {
 		return "", 0
 	}
-	n, err := strconv.ParseFloat(strings.ReplaceAll(number, ",", "."), 64)
-	if err != nil || n <= 0 || n > 1e9 {
+	n, ok := numberOf(number)
+	if !ok || n <= 0 || n > 1e9 {
 		return "", 0
 	}
 	return strconv.FormatFloat(math.Round(n*u.factor*1e3)/1e3, 'f', -1, 64) + u.name, taken

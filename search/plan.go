@@ -55,6 +55,7 @@ type plan struct {
 	q          *Query
 	things     []thing // that the text names
 	rules      merchandise
+	relevance  *Relevance
 	base       []object    // what every count obeys
 	selections []selection // of wanted facets: each obeyed by all counts but its own facet's
 	facets     []facet
@@ -70,7 +71,7 @@ func makePlan(q *Query, dims *dimension.Set, words *lexicon) (*plan, error) {
 	if !slices.Contains(store.Languages, q.Lang) {
 		return nil, invalid("lang", "the store has %v, not %q", store.Languages, q.Lang)
 	}
-	p := &plan{q: q, base: []object{term("store", key(q.Store)), term("lang", q.Lang), term("deleted", false)}, things: meaning(q.Text, store, words)}
+	p := &plan{q: q, base: []object{term("store", key(q.Store)), term("lang", q.Lang), term("deleted", false)}, things: meaning(q.Text, store, words), relevance: defaultSettings().of(q.Lang)}
 	if q.Category != 0 {
 		c, ok := dims.Category(q.Category)
 		if !ok || c.TreeID != store.TreeID || !dims.Shown(q.Category) {

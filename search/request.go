@@ -41,7 +41,7 @@ func (p *plan) query(fuzzy bool, popularityNow float64) object {
 		}
 		return all(p.base)
 	}
-	text := textClause(p.q.Text, p.q.Lang, p.things, fuzzy)
+	text := textClause(p.q.Text, p.fields(), p.things, fuzzy)
 	switch {
 	case !p.byScore():
 		return p.filtered(text)

@@ -30,6 +30,7 @@ type SearcherConfig struct {
 	Timeout time.Duration
 	// FuzzyBelow is how few hits the text as typed may have before misspellings are allowed for, default 3.
 	FuzzyBelow int64
+	Settings   *Settings // relevance.yaml's if nil
 }
 
 // Searcher answers queries. It is safe for concurrent use.
@@ -110,10 +111,14 @@ func (s *Searcher) ask(ctx context.Context, p *plan, dims *dimension.Set, fuzzy 
 // plan resolves a valid query.
 func (s *Searcher) plan(q *Query, dims *dimension.Set) (*plan, error) {
 	p, err := makePlan(q, dims, s.words.get(dims, q.Lang))
-	if err == nil {
-		s.wide.heed(p)
+	if err != nil {
+		return nil, err
 	}
-	return p, err
+	s.wide.heed(p)
+	if s.cfg.Settings != nil {
+		p.relevance = s.cfg.Settings.of(q.Lang)
+	}
+	return p, nil
 }
 
 // classify tells a server that may be well again from a fault of ours. ctx is the caller's: when that has ended, nobody

@@ -42,7 +42,7 @@ func (s *Searcher) Suggest(ctx context.Context, store int64, lang, text string, 
 	if err := q.Validate(); err != nil {
 		return Suggestions{}, err
 	}
-	p, err := makePlan(&q, dims, s.words.get(dims, lang))
+	p, err := s.plan(&q, dims)
 	if err != nil {
 		return Suggestions{}, err
 	}
@@ -69,7 +69,7 @@ func (s *Searcher) suggest(ctx context.Context, p *plan, words []string, dims *d
 	timeout := s.cfg.Timeout * 8 / 10
 	products := object{
 		"size": p.q.Limit, "_source": []string{"card"}, "track_total_hits": false, "timeout": milliseconds(timeout),
-		"query": ranked(p.filtered(begun(words, p.q.Lang, fuzzy)), popularityAt(time.Now())),
+		"query": ranked(p.filtered(begun(words, p.fields(), fuzzy)), popularityAt(time.Now())),
 		"sort":  []object{{"_score": "desc"}, {"product": "asc"}},
 	}
 	bodies := []object{products}
@@ -95,20 +95,19 @@ func (s *Searcher) suggest(ctx context.Context, p *plan, words []string, dims *d
 }
 
 // begun finds the titles that have all the words, the last of which may go on.
-func begun(words []string, lang string, fuzzy bool) object {
+func begun(words []string, f fields, fuzzy bool) object {
 	words = words[:min(len(words), maxWords)]
 	last := len(words) - 1
 	clauses := make([]object, 0, len(words))
 	for _, w := range words[:last] {
-		clauses = append(clauses, wordsClause(w, lang, fuzzy))
+		clauses = append(clauses, wordsClause(w, f, fuzzy))
 	}
-	f := fieldsOf(lang)
 	prefix := object{"multi_match": object{
 		"query": words[last], "type": "bool_prefix", "operator": "and", "fields": []string{f.exact + "^2", f.brandExact}, "max_expansions": 50,
 	}}
-	ways := []object{prefix, wordsClause(words[last], lang, fuzzy)}
+	ways := []object{prefix, wordsClause(words[last], f, fuzzy)}
 	if ref := asReference(words[last]); ref != "" {
-		ways = append(ways, prefixOf(ref, worthReference))
+		ways = append(ways, prefixOf(ref, f.worth.Reference))
 	}
 	return object{"bool": object{"must": append(clauses, object{"dis_max": object{"queries": ways}})}}
 }

@@ -1,62 +1,61 @@
 package search
 
 import (
+	"strconv"
 	"strings"
 	"unicode/utf8"
 )
 
-// enough is how many of the things a text names must be found: all of up to three, all but one of up to six, then three in
-// four. The second pass is content with one less of three.
-const (
-	enough       = "3<-1 6<75%"
-	enoughForNow = "2<-1 6<75%"
-)
-
-// fields names the fields of a language's words.
+// fields names the fields of a language's words, and says what the words are worth.
 type fields struct {
+	lang                                         string
 	title, exact, brand, brandExact, description string // exact: of the title
+	worth                                        *Relevance
 }
 
-func fieldsOf(lang string) fields {
+func fieldsOf(lang string, worth *Relevance) fields {
 	return fields{
-		title: "title." + lang, exact: "title." + lang + ".exact", brand: "brand_name." + lang, brandExact: "brand_name." + lang + ".exact",
-		description: "description." + lang,
+		lang: lang, title: "title." + lang, exact: "title." + lang + ".exact",
+		brand: "brand_name." + lang, brandExact: "brand_name." + lang + ".exact", description: "description." + lang, worth: worth,
 	}
+}
+
+// fields are those that the text is looked for in.
+func (p *plan) fields() fields { return fieldsOf(p.q.Lang, p.relevance) }
+
+func weighed(field string, weight float64) string {
+	return field + "^" + strconv.FormatFloat(weight, 'f', -1, 64)
+}
+
+// titles are those of the title alone, with their weights.
+func (f fields) titles() []string {
+	return []string{weighed(f.title, f.worth.Title), weighed(f.exact, f.worth.TitleExact)}
 }
 
 // searched are the fields a word may stand in, with their weights.
 func (f fields) searched() []string {
-	return []string{f.title + "^3", f.exact + "^3.5", f.brand + "^2", f.description + "^0.5"}
+	return append(f.titles(), weighed(f.brand, f.worth.BrandName), weighed(f.description, f.worth.Description))
 }
 
 // misspelt leave the description out: among its many words almost any misspelling finds a neighbour.
 func (f fields) misspelt() []string { return []string{f.title, f.exact + "^1.2", f.brandExact} }
 
-// What it is worth to be what a name in the text names. A word in a title is worth between 5 and 20.
-const (
-	worthReference = 100
-	worthBrand     = 14
-	worthCategory  = 5
-	worthMeasure   = 6
-	worthSynonym   = 0.7 // of the word itself
-)
-
 // textClause is the query for what the shopper typed: the things it names, or the whole of it as a reference. User text is
 // only ever the value of match, term and prefix clauses.
-func textClause(text, lang string, things []thing, fuzzy bool) object {
+func textClause(text string, f fields, things []thing, fuzzy bool) object {
 	clauses := make([]object, 0, len(things))
 	for i := range things {
-		clauses = append(clauses, things[i].clause(lang, fuzzy))
+		clauses = append(clauses, things[i].clause(f, fuzzy))
 	}
 	alternatives := []object{
-		{"term": object{"refs": object{"value": reference(text), "boost": worthReference}}},
+		{"term": object{"refs": object{"value": reference(text), "boost": f.worth.Reference}}},
 	}
 	if ref := asReference(text); ref != "" {
-		alternatives = append(alternatives, prefixOf(ref, worthReference/2))
+		alternatives = append(alternatives, prefixOf(ref, f.worth.Reference/2))
 	}
-	needed := enough
+	needed := f.worth.Enough
 	if fuzzy {
-		needed = enoughForNow
+		needed = f.worth.EnoughMisspelt
 	}
 	if len(clauses) > 0 {
 		alternatives = append(alternatives, object{"bool": object{"should": clauses, "minimum_should_match": needed}})
@@ -64,39 +63,38 @@ func textClause(text, lang string, things []thing, fuzzy bool) object {
 	return object{"bool": object{
 		"must": []object{{"dis_max": object{"queries": alternatives}}},
 		"should": []object{
-			{"match_phrase": object{fieldsOf(lang).exact: object{"query": text, "slop": 2, "boost": 2}}},
+			{"match_phrase": object{f.exact: object{"query": text, "slop": 2, "boost": 2}}},
 		},
 	}}
 }
 
 // clause finds the thing by its words or by anything else they mean.
-func (t *thing) clause(lang string, fuzzy bool) object {
-	f := fieldsOf(lang)
-	ways := []object{wordsClause(t.text(), lang, fuzzy && t.measure == "")}
+func (t *thing) clause(f fields, fuzzy bool) object {
+	ways := []object{wordsClause(t.text(), f, fuzzy && t.measure == "")}
 	add := func(clause object) { ways = append(ways, clause) }
 	for _, s := range t.beside {
-		add(wordsClause(s, lang, false))
+		add(wordsClause(s, f, false))
 	}
 	for _, s := range t.synonyms {
 		add(object{"multi_match": object{
-			"query": s, "type": "phrase", "slop": 1, "boost": worthSynonym, "fields": []string{f.title + "^3", f.exact + "^3.5"},
+			"query": s, "type": "phrase", "slop": 1, "boost": f.worth.Synonym, "fields": f.titles(),
 		}})
 	}
 	if len(t.brands) > 0 {
-		add(constant(terms("brand", t.brands), worthBrand))
+		add(constant(terms("brand", t.brands), f.worth.Brand))
 	}
 	if len(t.categories) > 0 {
-		add(constant(terms("categories", t.categories), worthCategory))
+		add(constant(terms("categories", t.categories), f.worth.Category))
 	}
 	if t.measure != "" {
-		add(constant(term("measures", t.measure), worthMeasure))
+		add(constant(term("measures", t.measure), f.worth.Measure))
 	}
 	if t.reference != "" {
-		add(prefixOf(t.reference, worthReference/4))
+		add(prefixOf(t.reference, f.worth.Reference/4))
 	}
-	if parts := compound(t.words, lang); len(parts) > 1 {
+	if parts := compound(t.words, f.lang); len(parts) > 1 {
 		add(object{"multi_match": object{
-			"query": strings.Join(parts, " "), "type": "best_fields", "operator": "and", "boost": worthSynonym, "fields": []string{f.title + "^3"},
+			"query": strings.Join(parts, " "), "type": "best_fields", "operator": "and", "boost": f.worth.Synonym, "fields": []string{weighed(f.title, f.worth.Title)},
 		}})
 	}
 	if fuzzy {
@@ -117,8 +115,7 @@ func prefixOf(ref string, boost float64) object {
 }
 
 // wordsClause finds all the words, in whatever of the fields.
-func wordsClause(words, lang string, fuzzy bool) object {
-	f := fieldsOf(lang)
+func wordsClause(words string, f fields, fuzzy bool) object {
 	match := object{"query": words, "type": "best_fields", "operator": "and", "tie_breaker": 0.2, "fields": f.searched()}
 	if fuzzy {
 		match["fields"] = f.misspelt()
@@ -158,11 +155,11 @@ func apart(words []string, f fields) []object {
 	for at := range word {
 		left, right := word[:at], word[at:]
 		if utf8.RuneCountInString(word) >= 5 && left != "" && utf8.RuneCountInString(right) >= 3 {
-			ways = append(ways, object{"match_phrase": object{f.exact: object{"query": left + " " + right, "boost": worthSynonym}}})
+			ways = append(ways, object{"match_phrase": object{f.exact: object{"query": left + " " + right, "boost": f.worth.Synonym}}})
 		}
 	}
 	if len(word) > 5 && (word[0] == 'd' || word[0] == 'l') { // an article whose apostrophe was left out
-		ways = append(ways, object{"match": object{f.title: object{"query": word[1:], "boost": worthSynonym}}})
+		ways = append(ways, object{"match": object{f.title: object{"query": word[1:], "boost": f.worth.Synonym}}})
 	}
 	return ways
 }

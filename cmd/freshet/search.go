@@ -11,6 +11,7 @@ import (
 	"strconv"
 
 	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
 	"go.mongodb.org/mongo-driver/v2/mongo"
 
 	"freshet/projectors/dimension"
@@ -24,6 +25,7 @@ type searchTest struct {
 	lang      string
 	judgments string
 	below     float64
+	relevance string
 }
 
 func newSearchCommand(s *settings) *cobra.Command {
@@ -45,6 +47,7 @@ not what was meant. It fails if the mean of a language is below --below.`,
 	test.Flags().StringVar(&o.store, "store", "", "id or code of the store that --judgments is about")
 	test.Flags().StringVar(&o.lang, "lang", "", "language that --judgments is in; the store's first by default")
 	test.Flags().Float64Var(&o.below, "below", 0, "lowest nDCG@10 that is no failure, 0 to 1")
+	bindRelevance(test.Flags(), &o.relevance)
 	cmd.AddCommand(test)
 	return cmd
 }
@@ -54,13 +57,38 @@ func (s *settings) searchTest(ctx context.Context, o searchTest) error {
 	if err != nil {
 		return err
 	}
-	if o.judgments == "" {
-		return s.testBuiltIn(ctx, client, o)
+	settings, err := readRelevance(o.relevance)
+	if err != nil {
+		return err
 	}
-	return s.testLive(ctx, client, o)
+	if o.judgments == "" {
+		return s.testBuiltIn(ctx, client, o, settings)
+	}
+	return s.testLive(ctx, client, o, settings)
 }
 
-func (s *settings) testBuiltIn(ctx context.Context, client *search.Client, o searchTest) (err error) {
+// bindRelevance is the flag of the file of relevance settings.
+func bindRelevance(flags *pflag.FlagSet, path *string) {
+	flags.StringVar(path, "relevance", "", "file that says what the words of a query are worth in each language, like search/relevance.yaml; what it leaves out stays")
+}
+
+// readRelevance reads the file; nil for none.
+func readRelevance(path string) (settings *search.Settings, err error) {
+	if path == "" {
+		return nil, nil
+	}
+	file, err := os.Open(path)
+	if err != nil {
+		return nil, fmt.Errorf("open the file of --relevance: %w", err)
+	}
+	defer func() { err = errors.Join(err, file.Close()) }()
+	if settings, err = search.ReadSettings(file); err != nil {
+		return nil, fmt.Errorf("%s: %w", path, err)
+	}
+	return settings, nil
+}
+
+func (s *settings) testBuiltIn(ctx context.Context, client *search.Client, o searchTest, settings *search.Settings) (err error) {
 	catalog, err := relevance.Open()
 	if err != nil {
 		return err
@@ -73,7 +101,7 @@ func (s *settings) testBuiltIn(ctx context.Context, client *search.Client, o sea
 	if err := catalog.Index(ctx, client, prefix); err != nil {
 		return err
 	}
-	searcher := search.NewSearcher(client, search.SearcherConfig{Prefix: prefix})
+	searcher := search.NewSearcher(client, search.SearcherConfig{Prefix: prefix, Settings: settings})
 	var failed []error
 	for _, lang := range search.Languages() {
 		r, err := relevance.Run(ctx, searcher, catalog.Dimensions, relevance.Store, lang, catalog.Judgments(lang))
@@ -85,7 +113,7 @@ func (s *settings) testBuiltIn(ctx context.Context, client *search.Client, o sea
 	return errors.Join(failed...)
 }
 
-func (s *settings) testLive(ctx context.Context, client *search.Client, o searchTest) error {
+func (s *settings) testLive(ctx context.Context, client *search.Client, o searchTest, settings *search.Settings) error {
 	judged, err := readJudgments(o.judgments)
 	if err != nil {
 		return err
@@ -103,7 +131,7 @@ func (s *settings) testLive(ctx context.Context, client *search.Client, o search
 	if lang == "" {
 		lang = store.Languages[0]
 	}
-	searcher := search.NewSearcher(client, search.SearcherConfig{Prefix: s.prefix})
+	searcher := search.NewSearcher(client, search.SearcherConfig{Prefix: s.prefix, Settings: settings})
 	r, err := relevance.Run(ctx, searcher, dims, store.ID, lang, judged)
 	if err != nil {
 		return err

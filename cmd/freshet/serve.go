@@ -45,6 +45,7 @@ type serveOptions struct {
 	limits      limitOptions
 	wait        time.Duration // of read
 	cursorKey   string        // of read
+	relevance   string        // of read: file of settings
 	connections int           // of write
 	token       string        // of write and of admin
 	accountKeys string        // file of the keys that sign accounts' tokens
@@ -80,6 +81,7 @@ func newServeReadCommand(s *settings, o *serveOptions) *cobra.Command {
 	}
 	cmd.Flags().DurationVar(&o.wait, "wait", time.Second, "how long a read waits for the position it carries; must be below --request-timeout")
 	cmd.Flags().StringVar(&o.accountKeys, "account-keys", "", "file of the public keys (JWK set, Ed25519) that accounts' tokens are verified by; without it the routes of accounts answer 401")
+	bindRelevance(cmd.Flags(), &o.relevance)
 	cmd.Flags().StringVar(&o.cursorKey, "cursor-key", "", "what cursors of searches are signed with, at least 16 characters, the same for all servers behind one address; without it each process makes one of its own; better given by the variable, which ps doesn't show")
 	return cmd
 }
@@ -234,9 +236,13 @@ func (s *settings) serveRead(ctx context.Context, o *serveOptions) error {
 		return err
 	}
 	defer closeSearches()
+	relevance, err := readRelevance(o.relevance)
+	if err != nil {
+		return err
+	}
 	shop := read.New(read.Config{
 		Pages: tree.NewStore(db, false), Products: read.NewDocuments(db), Progress: tracker, Wait: wait, CursorKey: []byte(o.cursorKey), Log: s.logger(),
-		Searcher:   search.NewSearcher(elastic, search.SearcherConfig{Prefix: s.prefix}),
+		Searcher:   search.NewSearcher(elastic, search.SearcherConfig{Prefix: s.prefix, Settings: relevance}),
 		Dimensions: dimension.NewCache(db, dimension.CacheConfig{Logger: s.logger()}),
 		Orders:     order.NewStore(db), Alerts: alert.NewStore(db), Verifier: verifier,
 		Recommendations: recommend.NewStore(db, document.Config{}), Tally: searches, Demand: demand.NewStore(db, document.Config{}),
