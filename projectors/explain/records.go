@@ -151,6 +151,10 @@ func (t *tour) published(ctx context.Context) (*view.Offer, *projectors.Record, 
 		if json.Unmarshal(r.Value, v) != nil || v.Store != t.Store || v.Product != t.Product {
 			return false
 		}
+		// Two stages publish views of an offer, so that an older one may come last.
+		if newest != nil && v.Version < newest.Version {
+			return false
+		}
 		newest = v
 		return true
 	})

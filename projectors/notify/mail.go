@@ -72,7 +72,8 @@ func NewMail(address, from string, to Directory) (*Mail, error) {
 	return m, nil
 }
 
-// Send sends the event to all that it is for, in one message.
+// Send sends the event to all that it is for, each in a message of their own: nobody sees who else is told. If one fails for
+// now, all are sent again; one that is refused keeps none of the others from theirs.
 func (m *Mail) Send(ctx context.Context, e Event) error {
 	people, err := m.to(ctx, e)
 	if err != nil {
@@ -81,7 +82,23 @@ func (m *Mail) Send(ctx context.Context, e Event) error {
 	if len(people) == 0 {
 		return fmt.Errorf("%w of %s", ErrNobody, e.ID)
 	}
-	msg, err := m.message(e, people)
+	var refused, failed []error
+	for _, p := range people {
+		switch err := m.sendTo(ctx, e, p); {
+		case errors.Is(err, ErrRefused):
+			refused = append(refused, err)
+		case err != nil:
+			failed = append(failed, err)
+		}
+	}
+	if len(failed) > 0 { // not to be taken for a refusal, which is for good
+		return errors.Join(failed...)
+	}
+	return errors.Join(refused...)
+}
+
+func (m *Mail) sendTo(ctx context.Context, e Event, p Recipient) error {
+	msg, err := m.message(e, p)
 	if err != nil {
 		return err
 	}
@@ -100,8 +117,8 @@ func (m *Mail) Send(ctx context.Context, e Event) error {
 	return nil
 }
 
-func (m *Mail) message(e Event, people []Recipient) (*mail.Msg, error) {
-	subject, body, err := render(e, people[0])
+func (m *Mail) message(e Event, p Recipient) (*mail.Msg, error) {
+	subject, body, err := render(e, p)
 	if err != nil {
 		return nil, err
 	}
@@ -109,12 +126,8 @@ func (m *Mail) message(e Event, people []Recipient) (*mail.Msg, error) {
 	if err := msg.From(m.from); err != nil {
 		return nil, fmt.Errorf("mail %s: %w: sender: %w", e.ID, ErrRefused, err)
 	}
-	addresses := make([]string, len(people))
-	for i, p := range people {
-		addresses[i] = p.Email
-	}
-	if err := msg.To(addresses...); err != nil {
-		return nil, fmt.Errorf("mail %s: %w: recipients: %w", e.ID, ErrRefused, err)
+	if err := msg.To(p.Email); err != nil {
+		return nil, fmt.Errorf("mail %s: %w: recipient: %w", e.ID, ErrRefused, err)
 	}
 	msg.Subject(subject)
 	msg.SetBodyString(mail.TypeTextPlain, body)

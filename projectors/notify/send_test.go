@@ -82,6 +82,29 @@ func TestMailThatIsRefused(t *testing.T) {
 	}
 }
 
+// TestMailToSeveral: nobody sees who else is told, and one that is refused keeps none of the others from theirs.
+func TestMailToSeveral(t *testing.T) {
+	p := stacktest.Mail(t)
+	people := []notify.Recipient{{Email: "anna@example.org", Lang: "it"}, {Email: "not an address", Lang: "en"}, {Email: "bernd@example.org", Lang: "de"}}
+	m, err := notify.NewMail("smtp+plain://"+p.Addr(), "shop@example.org", func(context.Context, notify.Event) ([]notify.Recipient, error) { return people, nil })
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := m.Send(t.Context(), notify.Event{ID: "order:1:paid", Kind: notify.OrderPaid, Order: 1, At: noon}); !errors.Is(err, notify.ErrRefused) {
+		t.Errorf("error %v", err)
+	}
+	letters := p.Letters()
+	if len(letters) != 2 {
+		t.Fatalf("%d letters", len(letters))
+	}
+	for i, address := range []string{"anna@example.org", "bernd@example.org"} {
+		other := []string{"bernd", "anna"}[i]
+		if l := letters[i]; len(l.To) != 1 || l.To[0] != address || strings.Contains(l.Body, other) {
+			t.Errorf("letter %d: %+v", i, l)
+		}
+	}
+}
+
 // TestWebhook receives an event as a shop's system would, and checks its signature.
 func TestWebhook(t *testing.T) {
 	const secret = "a-secret-for-the-tests"
