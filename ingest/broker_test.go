@@ -84,21 +84,9 @@ func TestBrokerFaults(t *testing.T) {
 }
 
 // inOrder returns the events of every partition as they lie.
-func (r *rig) inOrder(table string) (all []rawRecord) {
+func (r *rig) inOrder(table string) []rawRecord {
 	r.t.Helper()
-	for p := range r.config.Partitions {
-		records, err := r.read(change.Topic(r.prefix, "public", table), p, 0)
-		if err != nil {
-			r.t.Fatal(err)
-		}
-		for _, record := range records {
-			if record.event, err = change.Decode(record.key, record.value, record.headers); err != nil {
-				r.t.Fatal(err)
-			}
-			all = append(all, record)
-		}
-	}
-	return all
+	return r.eventsFrom(table, make([]int64, r.config.Partitions))
 }
 
 // TestSecuredBroker runs ingest against brokers that want a name.

@@ -16,20 +16,7 @@ import (
 // TestRowsThatTheTopicForgot takes a topic's records away, and rows with them: whoever held those rows has them deleted by
 // saying so, and loses none that exists, wherever it is by now.
 func TestRowsThatTheTopicForgot(t *testing.T) {
-	r := newRig(t,
-		`create table reviews (id bigint primary key, product_id bigint not null)`,
-		`create unique index reviews_identity on reviews (id, product_id)`,
-		`alter table reviews replica identity using index reviews_identity`,
-		`create publication freshet for table reviews`,
-		`insert into reviews select i, 1 from generate_series(1, 6) i`)
-	near := 2 // a product whose rows are in the first one's partition
-	for change.Partition(fmt.Append(nil, near), 3) != change.Partition([]byte("1"), 3) {
-		near++
-	}
-	far := 2
-	for change.Partition(fmt.Append(nil, far), 3) == change.Partition([]byte("1"), 3) {
-		far++
-	}
+	r, near, far := reviewsRig(t)
 	r.start()
 	r.settle()
 	held := r.events("reviews")

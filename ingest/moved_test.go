@@ -12,16 +12,15 @@ import (
 	"freshet/ingest/change"
 )
 
-// TestRowsThatWentElsewhereUnseen moves reviews from product to product while no slot exists: a document per product, made
-// from the topic alone, must lose what went and keep what stayed.
-func TestRowsThatWentElsewhereUnseen(t *testing.T) {
-	r := newRig(t,
+// reviewsRig has six reviews of product 1, and names products whose rows are in that one's partition and in another.
+func reviewsRig(t *testing.T) (r *rig, near, far int) {
+	t.Helper()
+	r = newRig(t,
 		`create table reviews (id bigint primary key, product_id bigint not null)`,
 		`create unique index reviews_identity on reviews (id, product_id)`,
 		`alter table reviews replica identity using index reviews_identity`,
 		`create publication freshet for table reviews`,
 		`insert into reviews select i, 1 from generate_series(1, 6) i`)
-	near, far := 0, 0 // products whose rows are in the first one's partition, and in another
 	for id := 2; near == 0 || far == 0; id++ {
 		if change.Partition(fmt.Append(nil, id), 3) == change.Partition([]byte("1"), 3) {
 			near = id
@@ -29,6 +28,13 @@ func TestRowsThatWentElsewhereUnseen(t *testing.T) {
 			far = id
 		}
 	}
+	return r, near, far
+}
+
+// TestRowsThatWentElsewhereUnseen moves reviews from product to product while no slot exists: a document per product, made
+// from the topic alone, must lose what went and keep what stayed.
+func TestRowsThatWentElsewhereUnseen(t *testing.T) {
+	r, near, far := reviewsRig(t)
 	run := r.start()
 	r.settle()
 	if err := run.stop(); err != nil {

@@ -40,7 +40,18 @@ type Settings struct {
 }
 
 func (s *Settings) of(lang string) *Relevance {
-	return map[string]*Relevance{"it": &s.It, "fr": &s.Fr, "de": &s.De, "es": &s.Es, "en": &s.En}[lang]
+	switch lang {
+	case "it":
+		return &s.It
+	case "fr":
+		return &s.Fr
+	case "de":
+		return &s.De
+	case "es":
+		return &s.Es
+	default: // Query.Validate has seen to it that there is no other
+		return &s.En
+	}
 }
 
 // defaultSettings are those of relevance.yaml.

@@ -264,8 +264,8 @@ const (
 	ofOrder
 )
 
-// rowQueries list the rows that a document is folded from: what routes them, which is the product or the order, and their keys. The stock movements are left out: the ledger is
-// counted, and a part of it read again is no new count.
+// rowQueries list the rows that a document is folded from: what routes them, which is the product or the order, and their
+// keys. The stock movements are left out: the ledger is counted, and a part of it read again is no new count.
 var rowQueries = []struct {
 	table string
 	of    owner
