@@ -13,7 +13,7 @@ import (
 // candidate is an offer whose price is changed: it stands on a home page, so it is near the top of a category page too.
 type candidate struct {
 	store, product, category int64
-	lang                     string
+	code, currency, lang     string  // the store's
 	prices                   []price // as they were before, by SKU
 }
 
@@ -60,7 +60,10 @@ func chooseCandidates(stores []storeInfo, homes []homePage, most int) []*candida
 			for _, item := range section.Cards {
 				if !seen[item.Product] {
 					seen[item.Product] = true
-					hands[i] = append(hands[i], &candidate{store: stores[i].ID, product: item.Product, category: section.ID, lang: stores[i].Languages[0]})
+					hands[i] = append(hands[i], &candidate{
+						store: stores[i].ID, product: item.Product, category: section.ID,
+						code: stores[i].Code, currency: stores[i].Currency, lang: stores[i].Languages[0],
+					})
 				}
 			}
 		}

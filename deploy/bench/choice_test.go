@@ -29,7 +29,7 @@ func TestCandidatesAreDealtFromAllStores(t *testing.T) {
 }
 
 func TestViewsSeeOnlyTheOffersNewPrice(t *testing.T) {
-	c := &candidate{store: 1, product: 7, category: 3, lang: "it"}
+	c := &candidate{store: 1, product: 7, category: 3, code: "milano", currency: "EUR", lang: "it"}
 	for model, bodies := range map[string]map[string]bool{
 		modelProduct: {
 			`{"price":4200000001}`:                          true,
@@ -42,8 +42,9 @@ func TestViewsSeeOnlyTheOffersNewPrice(t *testing.T) {
 			`{"cards":[]}`: false,
 		},
 		modelSearch: {
-			`{"total":1,"products":[{"product":7,"price":4200000001}]}`:                      true,
-			`{"total":0,"products":[],"facets":[{"code":"price","min":1,"max":4200000001}]}`: false,
+			`{"results":[{"nbHits":1,"hits":[{"objectID":"7"}]}]}`:  true,
+			`{"results":[{"nbHits":1,"hits":[{"objectID":"77"}]}]}`: false,
+			`{"results":[{"nbHits":0,"hits":[]}]}`:                  false,
 		},
 	} {
 		views := c.views(4_200_000_001)

@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"math"
 	"net/http"
 	"slices"
 	"strconv"
@@ -13,6 +14,8 @@ import (
 	"time"
 
 	"golang.org/x/sync/errgroup"
+
+	"freshet/api/currency"
 )
 
 // The read models that a price shows in.
@@ -30,7 +33,8 @@ var errLate = errors.New("the new price did not show in time")
 // view is where one read model shows an offer's price, and how to see it.
 type view struct {
 	model string
-	path  string
+	path  string        // of the page, for people
+	ask   sent          // what a probe asks, if not for the page
 	pause time.Duration // between an answer and the next question
 	shows func(body []byte) (bool, error)
 }
@@ -39,19 +43,35 @@ type view struct {
 func (c *candidate) views(amount int64) []view {
 	figure := strconv.FormatInt(amount, 10)
 	return []view{
-		{modelProduct, productPath(c.store, c.product, c.lang), 2 * time.Millisecond, func(body []byte) (bool, error) {
+		{model: modelProduct, path: productPath(c.store, c.product, c.lang), pause: 2 * time.Millisecond, shows: func(body []byte) (bool, error) {
 			page, err := decodeIfShown[productPage](body, figure)
 			return page.Price == amount, err
 		}},
-		{modelCategory, categoryPath(c.store, c.category, c.lang), 5 * time.Millisecond, func(body []byte) (bool, error) {
+		{model: modelCategory, path: categoryPath(c.store, c.category, c.lang), pause: 5 * time.Millisecond, shows: func(body []byte) (bool, error) {
 			page, err := decodeIfShown[categoryPage](body, figure)
 			return c.among(page.Cards, amount), err
 		}},
-		{modelSearch, searchPath(c.store, c.lang) + "&limit=5&price_min=" + figure + "&price_max=" + figure, 10 * time.Millisecond, func(body []byte) (bool, error) {
-			page, err := decodeIfShown[searchPage](body, figure)
-			return c.among(page.Products, amount), err
-		}},
+		{
+			model: modelSearch, path: searchPath(c.store, c.lang) + "&limit=5&price_min=" + figure + "&price_max=" + figure, ask: c.priced(amount),
+			pause: 5 * time.Millisecond, shows: func(body []byte) (bool, error) {
+				page, err := decodeIfShown[instantAnswer](body, strconv.FormatInt(c.product, 10))
+				return c.found(page), err
+			},
+		},
 	}
+}
+
+// priced asks InstantSearch for what costs the amount, without facets: the page of the search counts them all each time,
+// and probes that ask so much of the server that they measure would measure themselves.
+func (c *candidate) priced(amount int64) sent {
+	units := strconv.FormatFloat(float64(amount)/math.Pow10(currency.Digits(c.currency)), 'f', -1, 64)
+	return instantCall(map[string]any{"indexName": c.code + "_" + c.lang, "query": "", "hitsPerPage": 5, "numericFilters": []string{"price=" + units}})
+}
+
+func (c *candidate) found(answer instantAnswer) bool {
+	return slices.ContainsFunc(answer.Results, func(r instantResult) bool {
+		return slices.ContainsFunc(r.Hits, func(h instantHit) bool { return h.Product == c.product })
+	})
 }
 
 func (c *candidate) among(cards []card, amount int64) bool {
@@ -97,7 +117,7 @@ type watcher struct {
 // shown within, the bounds are hardly met.
 func newWatcher(c *client) *watcher {
 	perSecond := func(n int) *pacer { return &pacer{apart: time.Second / time.Duration(n)} }
-	return &watcher{c: c, pacers: map[string]*pacer{modelProduct: perSecond(50), modelCategory: perSecond(20), modelSearch: perSecond(10)}}
+	return &watcher{c: c, pacers: map[string]*pacer{modelProduct: perSecond(50), modelCategory: perSecond(20), modelSearch: perSecond(40)}}
 }
 
 // await polls until the view shows the price and returns how long after the commit that was; errLate when the context's
@@ -107,7 +127,7 @@ func (w *watcher) await(ctx context.Context, v view, committed time.Time) (time.
 		if !w.pacers[v.model].wait(ctx) {
 			return time.Since(committed), late(ctx)
 		}
-		a, err := w.c.get(ctx, v.path)
+		a, err := w.question(ctx, v)
 		seen := time.Since(committed)
 		switch {
 		case ctx.Err() != nil:
@@ -130,6 +150,14 @@ func (w *watcher) await(ctx context.Context, v view, committed time.Time) (time.
 			return time.Since(committed), late(ctx)
 		}
 	}
+}
+
+func (w *watcher) question(ctx context.Context, v view) (answer, error) {
+	if v.ask.path == "" {
+		return w.c.get(ctx, v.path)
+	}
+	a, err := w.c.send(ctx, v.ask)
+	return answer{status: a.status, body: a.body}, err
 }
 
 // late tells a probe whose time is over from a benchmark that is interrupted.

@@ -19,7 +19,8 @@ type shelf struct {
 }
 
 // Search loads the read API with searches: words of real titles, categories, selections of two facets, every answer with
-// all facets and their counts.
+// all facets and their counts; then with suggestions. After that it asks for pages one by one, by one search and as
+// InstantSearch does.
 func Search(ctx context.Context, t Target, cfg LoadConfig) (*Report, error) {
 	cfg.defaults()
 	c, err := newClient(t.Read, "", cfg.Workers)
@@ -55,7 +56,10 @@ func Search(ctx context.Context, t Target, cfg LoadConfig) (*Report, error) {
 	row.Set("req/s", rate)
 	row.Set("% with hits", 100*hits[""])
 	taken.complain(report)
-	return report, nil
+	if err := typed(ctx, &t, c, cfg, fronts, report); err != nil {
+		return nil, err
+	}
+	return report, refinedPages(ctx, &t, c, shelves, cfg.Duration, report)
 }
 
 // shelvesPerStore bounds how many categories of a store are searched in: all are alike.

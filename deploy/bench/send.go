@@ -8,10 +8,10 @@ import (
 	"github.com/valyala/fasthttp"
 )
 
-// sent is a request that changes something.
+// sent is a request that has a body, or changes something.
 type sent struct {
 	method, path string
-	token        string // bearer
+	token        string // bearer, "" for none
 	key          string // idempotency key, "" for none
 	body         any    // encoded as JSON; nil for none
 }
@@ -41,7 +41,9 @@ func (c *client) send(ctx context.Context, s sent) (a answered, err error) {
 	defer fasthttp.ReleaseResponse(resp)
 	req.SetRequestURI(c.base + s.path)
 	req.Header.SetMethod(s.method)
-	req.Header.Set("Authorization", "Bearer "+s.token)
+	if s.token != "" {
+		req.Header.Set("Authorization", "Bearer "+s.token)
+	}
 	if s.key != "" {
 		req.Header.Set("Idempotency-Key", s.key)
 	}

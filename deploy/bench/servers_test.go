@@ -45,7 +45,8 @@ func shop(t *testing.T) (Target, *pgxpool.Pool) {
 	if err := conn.QueryRow(t.Context(), `select min(product_id)::text, max(product_id)::text from offers where store_id = 1`).Scan(&first, &second); err != nil {
 		t.Fatal(err)
 	}
-	names := strings.NewReplacer(`"product":1,`, `"product":`+first+`,`, `"product":2,`, `"product":`+second+`,`)
+	names := strings.NewReplacer(`"product":1,`, `"product":`+first+`,`, `"product":2,`, `"product":`+second+`,`,
+		`"objectID":"1"`, `"objectID":"`+first+`"`, `"objectID":"2"`, `"objectID":"`+second+`"`)
 	of := map[string]string{"1": first, "2": second}
 	inner := shopServer(t, func(product string) (amount int64) {
 		if of[product] != "" {

@@ -15,6 +15,7 @@ import (
 type storeInfo struct {
 	ID        int64
 	Code      string
+	Currency  string
 	Languages []string
 }
 
@@ -47,8 +48,8 @@ type facet struct {
 }
 
 type facetValue struct {
-	Value string
-	Count int64
+	Value, Label string
+	Count        int64
 }
 
 type searchPage struct {

@@ -7,6 +7,8 @@ import (
 	"fmt"
 	"net/http"
 	"net/http/httptest"
+	"slices"
+	"strconv"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -33,7 +35,7 @@ func shopServer(t *testing.T, price func(product string) int64) *httptest.Server
 		}
 	}
 	serve("", func(*http.Request) any {
-		return object{"stores": []object{{"id": 1, "code": "milano", "languages": []string{"it", "en"}}}}
+		return object{"stores": []object{{"id": 1, "code": "milano", "currency": "EUR", "languages": []string{"it", "en"}}}}
 	})
 	serve("/1/home", func(*http.Request) any {
 		return object{"categories": []object{{"id": 3, "count": 2, "cards": cards()}}}
@@ -46,7 +48,31 @@ func shopServer(t *testing.T, price func(product string) int64) *httptest.Server
 		return object{"total": 2, "products": cards(), "facets": []object{
 			{"code": "brand", "kind": "brand", "values": []object{{"value": "7", "count": 2}}},
 			{"code": "in_stock", "kind": "boolean", "values": []object{{"value": "true", "count": 2}}},
+			{"code": "colour", "kind": "keyword", "values": []object{{"value": "verde", "count": 1}}},
 		}}
+	})
+	serve("/1/suggest", func(*http.Request) any { return object{"products": cards()} })
+	mux.HandleFunc("POST /1/indexes/*/queries", func(w http.ResponseWriter, r *http.Request) {
+		var call struct {
+			Requests []struct{ NumericFilters []string }
+		}
+		if err := json.NewDecoder(r.Body).Decode(&call); err != nil {
+			t.Errorf("read a call: %v", err)
+		}
+		var answer instantAnswer
+		for _, q := range call.Requests {
+			var result instantResult
+			for id := int64(1); id <= 2; id++ {
+				if len(q.NumericFilters) == 0 || q.NumericFilters[0] == fmt.Sprintf("price=%s", strconv.FormatFloat(float64(price(strconv.FormatInt(id, 10)))/100, 'f', -1, 64)) {
+					result.Hits = append(result.Hits, instantHit{id})
+				}
+			}
+			result.Total = int64(len(result.Hits))
+			answer.Results = append(answer.Results, result)
+		}
+		if err := json.NewEncoder(w).Encode(answer); err != nil {
+			t.Errorf("write an answer: %v", err)
+		}
 	})
 	server := httptest.NewServer(mux)
 	t.Cleanup(server.Close)
@@ -65,10 +91,30 @@ func TestBrowseAndSearchCountEveryAnswer(t *testing.T) {
 		if err != nil {
 			t.Fatalf("%s: %v", name, err)
 		}
-		all := report.Rows[len(report.Rows)-1]
+		at := slices.IndexFunc(report.Rows, func(r Row) bool { return r.What == "all" })
+		if at < 0 {
+			t.Fatalf("%s: no row of all: %+v", name, report.Rows)
+		}
+		all := report.Rows[at]
 		if all.What != "all" || all.Figures["n"] != 100 || all.Figures["errors"] != 0 || len(report.Problems) != 0 {
 			t.Errorf("%s: %+v, problems %q", name, all, report.Problems)
 		}
+		if got, want := len(report.Rows), map[string]int{"browse": 4, "search": 4 + 1 + 1 + 3}[name]; got != want {
+			t.Errorf("%s: %d rows, want %d", name, got, want)
+		}
+	}
+}
+
+func TestInstantSearchAsksOnceMoreForEachRefinedFacet(t *testing.T) {
+	got, err := json.Marshal(instantQueries("milano_it", "zucchine", []string{"brand", "colour"}, []string{"brand", "colour"}, map[string]string{"brand": "Lupo", "colour": "verde"}))
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := `[{"facetFilters":[["brand:Lupo"],["colour:verde"]],"facets":["brand","colour"],"hitsPerPage":24,"indexName":"milano_it","query":"zucchine"},` +
+		`{"facetFilters":[["colour:verde"]],"facets":["brand"],"hitsPerPage":0,"indexName":"milano_it","query":"zucchine"},` +
+		`{"facetFilters":[["brand:Lupo"]],"facets":["colour"],"hitsPerPage":0,"indexName":"milano_it","query":"zucchine"}]`
+	if string(got) != want {
+		t.Errorf("%s\nwant %s", got, want)
 	}
 }
 
