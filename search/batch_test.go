@@ -122,7 +122,7 @@ func TestBatchEqualsBruteForce(t *testing.T) {
 		items = append(items, it)
 		views = append(views, it.view(1))
 	}
-	index(t, client, prefix, "it", dims, views...)
+	index(t, client, prefix, dims, views...)
 	rapid.Check(t, func(rt *rapid.T) {
 		for range 3 {
 			queries := make([]Query, rapid.IntRange(1, 5).Draw(rt, "queries"))
@@ -216,7 +216,7 @@ func valuesOf(it *item, code string, dims *dimension.Set) []string {
 
 func TestBatchOfSeveralPagesIsOneRequest(t *testing.T) {
 	client, prefix, requests := counted(t)
-	index(t, client, prefix, "it", shop(1), offerView(1, 1, "Pane"), offerView(2, 1, "Vino"))
+	index(t, client, prefix, shop(1), offerView(1, 1, "Pane"), offerView(2, 1, "Vino"))
 	s := NewSearcher(client, SearcherConfig{Prefix: prefix})
 	*requests = nil
 	results, err := s.SearchAll(t.Context(), []Query{
@@ -272,7 +272,7 @@ func TestFacetValues(t *testing.T) {
 		}
 		views = append(views, offerView(int64(i+1), 1, "Pane", func(v *view.Offer) { v.Attributes, v.Brand = raw, int64(1+i%2) }))
 	}
-	index(t, client, prefix, "it", shop(1), views...)
+	index(t, client, prefix, shop(1), views...)
 	s := NewSearcher(client, SearcherConfig{Prefix: prefix})
 	for _, tt := range []struct{ code, text, want string }{
 		{"colour", "ro", "Rosa 2 Rosso chiaro 1 Rosso scuro 1"},

@@ -37,7 +37,7 @@ func benchViews(n int) []*view.Offer {
 func benchOps(b *testing.B, views []*view.Offer, alias string, dims *dimension.Set) []Op {
 	ops := make([]Op, len(views))
 	for i, v := range views {
-		doc := FromView(v, "it", dims)
+		doc := FromView(v, dims)
 		var err error
 		if ops[i], err = doc.Op(alias); err != nil {
 			b.Fatal(err)
@@ -66,40 +66,41 @@ func BenchmarkIndex(b *testing.B) {
 	b.ReportMetric(float64(c.Bytes)/float64(c.Written), "B/doc")
 }
 
-// BenchmarkRefresh publishes rounds of documents in turns of the languages, to one index and to one for each language: what
-// it costs that every index is refreshed for itself.
-func BenchmarkRefresh(b *testing.B) {
-	for _, n := range []int{1, len(Languages())} {
-		var aliases []string
-		var client *Client
-		for range n {
-			var prefix string
-			client, prefix = server(b)
-			aliases = append(aliases, Alias(prefix))
-		}
+// BenchmarkLanguages publishes rounds of offers in five languages, as one document each and as one for each language.
+func BenchmarkLanguages(b *testing.B) {
+	for _, apart := range []bool{false, true} {
+		client, prefix := server(b)
 		w, views, version := NewWriter(client, WriterConfig{RefreshEvery: time.Nanosecond}), benchViews(20000), int64(0)
-		publish := func(b *testing.B, from, to int) {
+		publish := func(b *testing.B, views []*view.Offer) {
 			version++
+			together := [][]string{Languages()}
+			if apart {
+				together = slices.Collect(slices.Chunk(Languages(), 1))
+			}
 			var ops []Op
-			for i := from; i < to; i++ {
-				l := i % len(Languages())
-				doc := FromView(views[i], Languages()[l], shop(version))
-				op, err := doc.Op(aliases[l%n])
-				if err != nil {
-					b.Fatal(err)
+			for _, v := range views {
+				for _, langs := range together {
+					doc := inLanguages(v, langs, shop(version))
+					op, err := doc.Op(Alias(prefix))
+					if err != nil {
+						b.Fatal(err)
+					}
+					op.ID += ":" + langs[0]
+					ops = append(ops, op)
 				}
-				ops = append(ops, op)
 			}
 			if _, err := w.Publish(b.Context(), ops); err != nil {
 				b.Fatal(err)
 			}
 		}
-		publish(b, 0, len(views))
-		for _, round := range []int{50, 500} {
-			b.Run(fmt.Sprintf("indices=%d/documents=%d", n, round), func(b *testing.B) {
+		for round := range slices.Chunk(views, 1000) {
+			publish(b, round)
+		}
+		for _, n := range []int{50, 500} {
+			b.Run(fmt.Sprintf("apart=%t/offers=%d", apart, n), func(b *testing.B) {
 				for b.Loop() {
-					from := rand.IntN(len(views) - round)
-					publish(b, from, from+round)
+					from := rand.IntN(len(views) - n)
+					publish(b, views[from:from+n])
 				}
 			})
 		}

@@ -15,9 +15,9 @@ const NumericSlots = 250
 // maxKeyword is the longest keyword attribute value that is indexed, in bytes.
 const maxKeyword = 256
 
-// definition returns the settings and mappings of the index. All languages are in one, since each index costs a refresh of
-// its own (docs/adr/0039-one-index-for-all-languages.md); their words have fields of their own, so that each is analysed in
-// its way and the frequencies of one language's words don't mix with another's.
+// definition returns the settings and mappings of the index. All languages are in one document, since a price that moves
+// would have to be written in each else (docs/adr/0041-one-document-for-all-languages.md); their words have fields of their
+// own, so that each is analysed in its way and the frequencies of one language's words don't mix with another's.
 func definition(shards int) object {
 	return object{
 		"settings": object{
@@ -69,16 +69,15 @@ func mappings(definition string) object {
 		"_meta":    object{"definition": definition},
 		"properties": object{
 			"store":   keyword,
-			"lang":    lookup,
 			"product": column("long"),
 			"deleted": boolean,
 			// Titles and brands are analysed twice: stemmed for meaning, and folded for the very words.
-			"title":       inLanguages(object{"fields": object{"exact": object{"type": "text", "analyzer": "exact"}}}),
-			"description": inLanguages(object{"index_options": "freqs", "norms": false}),
+			"title":       byLanguage(object{"fields": object{"exact": object{"type": "text", "analyzer": "exact"}}}),
+			"description": byLanguage(object{"index_options": "freqs", "norms": false}),
 			"refs":        lookup,
 			"measures":    lookup,
 			"brand":       keyword,
-			"brand_name":  inLanguages(object{"norms": false, "fields": object{"exact": object{"type": "text", "analyzer": "exact", "norms": false}}}),
+			"brand_name":  byLanguage(object{"norms": false, "fields": object{"exact": object{"type": "text", "analyzer": "exact", "norms": false}}}),
 			"categories":  keyword,
 			"facets":      object{"type": "keyword", "ignore_above": maxPair},
 			"filters":     object{"type": "keyword", "doc_values": false, "ignore_above": maxPair},
@@ -91,13 +90,14 @@ func mappings(definition string) object {
 			"rank":        column("double"),
 			"created":     column("date"),
 			"card":        object{"type": "object", "enabled": false},
+			"names":       object{"type": "object", "enabled": false},
 			"source":      object{"type": "object", "enabled": false},
 		},
 	}
 }
 
-// inLanguages is a field of text for each language below one name, like "title.it".
-func inLanguages(settings object) object {
+// byLanguage is a field of text for each language below one name, like "title.it".
+func byLanguage(settings object) object {
 	properties := make(object)
 	for _, lang := range Languages() {
 		field := object{"type": "text", "analyzer": indexedAs(lang), "search_analyzer": searchedAs(lang)}

@@ -36,29 +36,28 @@ func TestFromView(t *testing.T) {
 	hidden.Visible = false
 	deleted.Deleted = true
 	for name, doc := range map[string]Document{
-		"document-it":      FromView(fullView(), "it", dims),
-		"document-de":      FromView(fullView(), "de", dims), // no German text: the English one
-		"document-hidden":  FromView(hidden, "it", dims),
-		"document-deleted": FromView(deleted, "it", dims),
-		"document-bare":    FromView(bare, "en", dims),
+		"document":         FromView(fullView(), dims), // no German text: the English one
+		"document-hidden":  FromView(hidden, dims),
+		"document-deleted": FromView(deleted, dims),
+		"document-bare":    FromView(bare, dims),
 	} {
 		golden(t, name, doc)
 	}
 }
 
 func TestDocumentDependsOnNamesOfNothing(t *testing.T) {
-	before := FromView(fullView(), "it", shop(5))
-	after := FromView(fullView(), "it", dimension.NewSet(5, dimension.Rows{Attributes: shop(5).Attributes()}))
+	before := FromView(fullView(), shop(5))
+	after := FromView(fullView(), dimension.NewSet(5, dimension.Rows{Stores: shop(5).Stores(), Attributes: shop(5).Attributes()}))
 	a, errA := json.Marshal(before)
 	b, errB := json.Marshal(after)
 	if errA != nil || errB != nil || string(a) != string(b) {
-		t.Errorf("without categories, brands and stores:\n%s\nwith:\n%s", b, a)
+		t.Errorf("without categories and brands:\n%s\nwith:\n%s", b, a)
 	}
 }
 
 func TestMalformedAttributesStayOut(t *testing.T) {
 	for _, raw := range []string{`null`, `[]`, `"x"`, `{broken`, `{"colour":{"a":1},"weight":"heavy","organic":"yes","size":[1,2]}`, `{"organic":null,"weight":[null],"colour":""}`} {
-		doc := FromView(offerView(1, 1, "x", func(v *view.Offer) { v.Attributes = json.RawMessage(raw) }), "it", shop(1))
+		doc := FromView(offerView(1, 1, "x", func(v *view.Offer) { v.Attributes = json.RawMessage(raw) }), shop(1))
 		if len(doc.Facets)+len(doc.Filters) != 0 || len(doc.Numbers) != 0 {
 			t.Errorf("%s: %v %v %v", raw, doc.Facets, doc.Filters, doc.Numbers)
 		}

@@ -80,7 +80,7 @@ type facts struct {
 func (s *Searcher) facts(ctx context.Context, p *plan, r *Result) (map[int64]facts, error) {
 	ids := make([]string, len(r.Hits))
 	for i, h := range r.Hits {
-		ids[i] = ID(p.q.Store, h.Product, p.q.Lang)
+		ids[i] = ID(p.q.Store, h.Product)
 	}
 	query := object{"filter": object{"ids": object{"values": ids}}}
 	if p.q.hasText() {

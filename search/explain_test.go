@@ -42,7 +42,7 @@ func TestExplanationsAreTheWholeTruth(t *testing.T) {
 			v.Brand, v.BrandName, v.Categories = 1+i%3, "Marca", []view.Category{{ID: 1}}
 		}))
 	}
-	index(t, client, prefix, "it", dims, views...)
+	index(t, client, prefix, dims, views...)
 	for _, q := range []Query{
 		query(func(q *Query) { q.Text = "pane" }),
 		query(func(q *Query) { q.Text = "pane nero" }),
@@ -78,7 +78,7 @@ func TestExplanationsInWords(t *testing.T) {
 		Synonyms:   []dimension.Synonyms{{ID: 1, Lang: "it", Terms: []string{"stivale", "anfibio"}, Active: true}},
 		Rules:      []dimension.Rule{pin(1, 1, forQuery("lupo"))},
 	})
-	index(t, client, prefix, "it", dims, offerView(1, 1, "Anfibi neri stringati 500 g", func(v *view.Offer) {
+	index(t, client, prefix, dims, offerView(1, 1, "Anfibi neri stringati 500 g", func(v *view.Offer) {
 		v.Brand, v.BrandName, v.Categories, v.Variants = 1, "Lupo", []view.Category{{ID: 1}}, []view.Variant{{SKU: "ANF-250"}}
 		v.Texts[0].Description, v.Available, v.Boost = "Suola di gomma.", 0, 2
 	}))
@@ -123,7 +123,7 @@ func TestPersonalOrder(t *testing.T) {
 	branded := func(id int64) func(*view.Offer) {
 		return func(v *view.Offer) { v.Brand, v.BrandName = id, "Marca" }
 	}
-	index(t, client, prefix, "it", merchant(), offerView(1, 1, "Pane", branded(1)), offerView(2, 1, "Pane", branded(2)),
+	index(t, client, prefix, merchant(), offerView(1, 1, "Pane", branded(1)), offerView(2, 1, "Pane", branded(2)),
 		offerView(3, 1, "Vino da servire con un pane casereccio di segale e farro integrale", branded(2)))
 	lover := Affinity{Brands: map[int64]float64{2: 1}}
 	for _, tt := range []struct {

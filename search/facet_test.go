@@ -327,7 +327,7 @@ func TestCountsEqualBruteForce(t *testing.T) {
 				views = append(views, v)
 			}
 		}
-		index(t, client, prefix, "it", dims, views...)
+		index(t, client, prefix, dims, views...)
 		for range 4 {
 			q := drawQuery(rt)
 			s := searchers[b2i(rapid.Bool().Draw(rt, "wide"))]
@@ -365,7 +365,7 @@ func TestFacetLabelsAndSelections(t *testing.T) {
 		it := &item{product: i + 1, store: 7, brand: 1, categories: []int64{11}, colours: []string{fmt.Sprintf("c%02d", i)}, word: "pane", price: 700}
 		views = append(views, it.view(1))
 	}
-	index(t, client, prefix, "it", shop(1), views...)
+	index(t, client, prefix, shop(1), views...)
 	r, err := s.Search(t.Context(), query(func(q *Query) {
 		q.Category, q.Facets = 1, []string{"category", "brand", "colour", "size", "weight", "price"}
 		q.Keywords = map[string][]string{"colour": {"c69", "none"}}

@@ -67,12 +67,11 @@ func (x *Indices) Discard(ctx context.Context, generation int) error {
 	return nil
 }
 
-// Comparison is what the generations hold of one language.
+// Comparison is what the generations hold.
 type Comparison struct {
-	Lang    string `json:"lang"`
-	Live    int64  `json:"live"`    // documents that shoppers may see
-	Beside  int64  `json:"beside"`  // the same beside it
-	Sampled int    `json:"sampled"` // of the live ones
+	Live    int64 `json:"live"`    // documents that shoppers may see
+	Beside  int64 `json:"beside"`  // the same beside it
+	Sampled int   `json:"sampled"` // of the live ones
 	// Older are sampled documents that the generation beside lacks, or has in an older version; Different have the same version
 	// and another content. Documents that are different where the definition or its documents have changed are no fault.
 	Older     int    `json:"older"`
@@ -84,37 +83,32 @@ type Comparison struct {
 func (c Comparison) Equal() bool { return c.Live == c.Beside && c.Older == 0 && c.Different == 0 }
 
 // Compare counts both generations and compares a sample of the live one, tombstones among it, document by document.
-func (x *Indices) Compare(ctx context.Context, sample int) ([]Comparison, error) {
+func (x *Indices) Compare(ctx context.Context, sample int) (Comparison, error) {
 	alias := Alias(x.Prefix)
 	for _, name := range []string{alias, Beside(alias)} {
 		if err := x.Client.json(ctx, http.MethodPost, "/"+url.PathEscape(name)+"/_refresh", nil, nil); err != nil {
-			return nil, fmt.Errorf("refresh %s: %w", name, err)
+			return Comparison{}, fmt.Errorf("refresh %s: %w", name, err)
 		}
 	}
-	var all []Comparison
-	for _, lang := range Languages() {
-		c, err := x.compare(ctx, alias, lang, sample)
-		if err != nil {
-			return nil, fmt.Errorf("compare the generations of %s in %s: %w", alias, lang, err)
-		}
-		all = append(all, c)
+	c, err := x.compare(ctx, alias, sample)
+	if err != nil {
+		return Comparison{}, fmt.Errorf("compare the generations of %s: %w", alias, err)
 	}
-	return all, nil
+	return c, nil
 }
 
-func (x *Indices) compare(ctx context.Context, alias, lang string, sample int) (c Comparison, err error) {
-	c.Lang = lang
+func (x *Indices) compare(ctx context.Context, alias string, sample int) (c Comparison, err error) {
 	for name, into := range map[string]*int64{alias: &c.Live, Beside(alias): &c.Beside} {
 		var answer struct {
 			Count int64 `json:"count"`
 		}
-		visible := object{"query": all([]object{term("lang", lang), term("deleted", false)})}
+		visible := object{"query": term("deleted", false)}
 		if err := x.Client.json(ctx, http.MethodPost, "/"+url.PathEscape(name)+"/_count", visible, &answer); err != nil {
 			return c, err
 		}
 		*into = answer.Count
 	}
-	live, err := x.sample(ctx, alias, lang, sample)
+	live, err := x.sample(ctx, alias, sample)
 	if err != nil || len(live) == 0 {
 		return c, err
 	}
@@ -124,19 +118,24 @@ func (x *Indices) compare(ctx context.Context, alias, lang string, sample int) (
 	}
 	c.Sampled = len(live)
 	for i, l := range live {
-		switch b := beside[i]; {
-		case b.Version < l.Version:
-			c.Older++
-		case b.Version == l.Version && !sameJSON(l.Source, b.Source):
-			c.Different++
-		default:
-			continue
-		}
-		if c.First == "" {
-			c.First = l.ID
-		}
+		c.add(l, beside[i])
 	}
 	return c, nil
+}
+
+// add compares a document with the one beside it.
+func (c *Comparison) add(live, beside sampled) {
+	switch {
+	case beside.Version < live.Version:
+		c.Older++
+	case beside.Version == live.Version && !sameJSON(live.Source, beside.Source):
+		c.Different++
+	default:
+		return
+	}
+	if c.First == "" {
+		c.First = live.ID
+	}
 }
 
 // sampled is a document with its version, 0 for one that is not there.
@@ -147,9 +146,9 @@ type sampled struct {
 	Source  json.RawMessage `json:"_source"`
 }
 
-// sample reads some documents of a language at random.
-func (x *Indices) sample(ctx context.Context, alias, lang string, size int) ([]sampled, error) {
-	query := object{"size": size, "version": true, "query": object{"function_score": object{"random_score": object{}, "query": term("lang", lang)}}}
+// sample reads some documents at random.
+func (x *Indices) sample(ctx context.Context, alias string, size int) ([]sampled, error) {
+	query := object{"size": size, "version": true, "query": object{"function_score": object{"random_score": object{}}}}
 	var answer struct {
 		Hits struct {
 			Hits []sampled `json:"hits"`

@@ -104,13 +104,13 @@ func server(t testing.TB) (*Client, string) {
 	return client, prefix
 }
 
-// index writes views in a language and makes them searchable.
-func index(t testing.TB, c *Client, prefix, lang string, dims *dimension.Set, views ...*view.Offer) []OpResult {
+// index writes views and makes them searchable.
+func index(t testing.TB, c *Client, prefix string, dims *dimension.Set, views ...*view.Offer) []OpResult {
 	t.Helper()
 	w := NewWriter(c, WriterConfig{})
 	ops := make([]Op, len(views))
 	for i, v := range views {
-		doc := FromView(v, lang, dims)
+		doc := FromView(v, dims)
 		var err error
 		if ops[i], err = doc.Op(Alias(prefix)); err != nil {
 			t.Fatal(err)

@@ -62,15 +62,15 @@ func TestLanguages(t *testing.T) {
 			},
 		},
 	}
-	client, prefix := server(t)
-	s := NewSearcher(client, SearcherConfig{Prefix: prefix})
 	for lang, tt := range tests {
 		t.Run(lang, func(t *testing.T) {
+			client, prefix := server(t)
+			s := NewSearcher(client, SearcherConfig{Prefix: prefix})
 			var views []*view.Offer
 			for i, title := range tt.titles {
 				views = append(views, offerView(int64(i+1), 1, title))
 			}
-			index(t, client, prefix, lang, shop(1), views...)
+			index(t, client, prefix, shop(1), views...)
 			for text, want := range tt.queries {
 				got := found(t, s, query(func(q *Query) { q.Lang, q.Text, q.StrictText = lang, text, true }))
 				if !slices.Equal(got, want) {
@@ -88,7 +88,7 @@ func TestReferencesBrandsAndTypos(t *testing.T) {
 		return func(v *view.Offer) { v.Variants = []view.Variant{{SKU: sku, GTIN: gtin}} }
 	}
 	brand := func(v *view.Offer) { v.Brand, v.BrandName = 1, "Lavazza" }
-	index(t, client, prefix, "it", shop(1),
+	index(t, client, prefix, shop(1),
 		offerView(1, 1, "Caffè macinato", brand, sku("CM-001/R", "4006381333931")),
 		offerView(2, 1, "Tazzina CM"),
 		offerView(3, 1, "Caffè in grani"),

@@ -29,7 +29,7 @@ func merchandiseOf(q *Query, dims *dimension.Set) merchandise {
 		}
 		switch {
 		case r.Action == dimension.ActionHide:
-			m.hidden = append(m.hidden, ID(q.Store, r.ProductID, q.Lang))
+			m.hidden = append(m.hidden, ID(q.Store, r.ProductID))
 		case r.Action == dimension.ActionBoost && r.Factor != nil && *r.Factor > 0 && len(m.boosts) < maxRules:
 			m.boosts = append(m.boosts, r)
 		case r.Action == dimension.ActionPin && r.Place != nil && len(m.pins) < maxRules && !m.pinned(r.ProductID):
@@ -91,7 +91,7 @@ func (m *merchandise) rank(q *Query, ranked, matched object) object {
 }
 
 func documents(q *Query, product int64) object {
-	return object{"ids": object{"values": []string{ID(q.Store, product, q.Lang)}}}
+	return object{"ids": object{"values": []string{ID(q.Store, product)}}}
 }
 
 // window is the part of the order that a page is cut from: pins come first in it, so as long as the page may have some it

@@ -63,7 +63,7 @@ func TestRules(t *testing.T) {
 			v.Price = 100 + i
 		}))
 	}
-	index(t, client, prefix, "it", merchant(), views...)
+	index(t, client, prefix, merchant(), views...)
 	s := NewSearcher(client, SearcherConfig{Prefix: prefix})
 	text := func(q *Query) { q.Text, q.Limit = "pane", 5 }
 	browse := func(q *Query) { q.Category, q.Limit = 1, 5 }

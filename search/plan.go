@@ -71,7 +71,7 @@ func makePlan(q *Query, dims *dimension.Set, words *lexicon) (*plan, error) {
 	if !slices.Contains(store.Languages, q.Lang) {
 		return nil, invalid("lang", "the store has %v, not %q", store.Languages, q.Lang)
 	}
-	p := &plan{q: q, base: []object{term("store", key(q.Store)), term("lang", q.Lang), term("deleted", false)}, things: meaning(q.Text, store, words), relevance: defaultSettings().of(q.Lang)}
+	p := &plan{q: q, base: []object{term("store", key(q.Store)), term("deleted", false)}, things: meaning(q.Text, store, words), relevance: defaultSettings().of(q.Lang)}
 	if q.Category != 0 {
 		c, ok := dims.Category(q.Category)
 		if !ok || c.TreeID != store.TreeID || !dims.Shown(q.Category) {

@@ -30,7 +30,7 @@ func TestWideStore(t *testing.T) {
 		}
 		views = append(views, offerView(i+1, 1, "Pane", func(v *view.Offer) { v.Attributes = raw }))
 	}
-	index(t, client, prefix, "it", shop(1), views...)
+	index(t, client, prefix, shop(1), views...)
 	q := query(func(q *Query) { q.Facets, q.Limit = []string{"colour", "size"}, 1 })
 	ask := map[string]func(s *Searcher) (Result, error){
 		"Search": func(s *Searcher) (Result, error) { return s.Search(t.Context(), q, shop(1)) },

@@ -9,6 +9,9 @@ import (
 // its own to find a better one.
 var priceBounds = []float64{500, 1000, 2000, 5000, 10000, 20000, 50000, 100000, 200000, 500000}
 
+// shown are the parts of a document that its card is made of.
+var shown = []string{"card", "names"}
+
 // request builds the one request of a page. Facets are counted beside the hits, whose multi-select filters therefore stand
 // in post_filter: a facet with a selection is counted under all selections but its own, all others share one block.
 func (p *plan) request(fuzzy bool, popularityNow float64, timeout time.Duration) object {
@@ -16,7 +19,7 @@ func (p *plan) request(fuzzy bool, popularityNow float64, timeout time.Duration)
 	body := object{
 		"size":             size,
 		"from":             from,
-		"_source":          []string{"card"},
+		"_source":          shown,
 		"track_total_hits": true,
 		"timeout":          milliseconds(timeout),
 		"query":            p.query(fuzzy, popularityNow),

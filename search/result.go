@@ -66,9 +66,7 @@ type answer struct {
 		Hits []struct {
 			Score  *float64          `json:"_score"`
 			Sort   []json.RawMessage `json:"sort"`
-			Source struct {
-				Card Card `json:"card"`
-			} `json:"_source"`
+			Source Document          `json:"_source"` // the parts that are shown
 		} `json:"hits"`
 	} `json:"hits"`
 	Aggregations map[string]json.RawMessage `json:"aggregations"`
@@ -94,7 +92,7 @@ func (p *plan) result(a *answer, dims *dimension.Set) (Result, error) {
 		Total: a.Hits.Total.Value, Partial: a.TimedOut || a.Shards.Failed > 0,
 		Took: time.Duration(a.Took) * time.Millisecond,
 	}
-	r.Hits, r.Banners = p.place(a.cards()), p.banners
+	r.Hits, r.Banners = p.place(a.cards(p.q.Lang)), p.banners
 	shared, pool, err := a.shared()
 	if err != nil {
 		return Result{}, fmt.Errorf("read facets: %w", err)
@@ -116,11 +114,11 @@ func (p *plan) result(a *answer, dims *dimension.Set) (Result, error) {
 	return r, nil
 }
 
-// cards are the hits in the server's order.
-func (a *answer) cards() []Hit {
+// cards are the hits in the server's order, in a language.
+func (a *answer) cards(lang string) []Hit {
 	var hits []Hit
 	for _, h := range a.Hits.Hits {
-		hit := Hit{Card: h.Source.Card}
+		hit := Hit{Card: h.Source.CardIn(lang)}
 		if h.Score != nil {
 			hit.Score = *h.Score
 		}

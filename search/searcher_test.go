@@ -47,7 +47,7 @@ func TestOlderWritesAreRefused(t *testing.T) {
 		{offerView(1, 8, "back"), 2, Written, "back"},
 	}
 	for i, step := range steps {
-		if got := index(t, client, prefix, "it", shop(step.dims), step.v)[0].Outcome; got != step.want {
+		if got := index(t, client, prefix, shop(step.dims), step.v)[0].Outcome; got != step.want {
 			t.Errorf("step %d: outcome %d, want %d", i, got, step.want)
 		}
 		if got := title(); got != step.seen {
@@ -109,7 +109,7 @@ func TestSortsAndPages(t *testing.T) {
 			v.CreatedAt = time.Date(2026, 1, 1+int(i%6), 0, 0, 0, 0, time.UTC).Format(time.RFC3339)
 		}))
 	}
-	index(t, client, prefix, "it", shop(1), views...)
+	index(t, client, prefix, shop(1), views...)
 	popular := func(a, b *view.Offer) int {
 		return cmp.Or(-cmp.Compare(b2i(a.InStock()), b2i(b.InStock())), cmp.Compare(b.Popularity*b.Boost, a.Popularity*a.Boost))
 	}
@@ -164,7 +164,7 @@ func TestRankingWeighsPopularityBoostAndStock(t *testing.T) {
 	with := func(popularity, boost float64, available int64) func(*view.Offer) {
 		return func(v *view.Offer) { v.Popularity, v.Boost, v.Available = popularity, boost, available }
 	}
-	index(t, client, prefix, "it", shop(1),
+	index(t, client, prefix, shop(1),
 		offerView(1, 1, "pane", with(0, 1, 1)),
 		offerView(2, 1, "pane", with(now+6, 1, 1)),
 		offerView(3, 1, "pane", with(now+6, 1, 0)),

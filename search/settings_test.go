@@ -32,7 +32,7 @@ func TestSettingsRank(t *testing.T) {
 	client, prefix := server(t)
 	described := offerView(1, 1, "Borraccia")
 	described.Texts[0].Description = "per il caffè"
-	index(t, client, prefix, "it", shop(1), described, offerView(2, 1, "Caffè"))
+	index(t, client, prefix, shop(1), described, offerView(2, 1, "Caffè"))
 	own, err := ReadSettings(strings.NewReader("it: {title: 0.1, title_exact: 0.1, description: 50}"))
 	if err != nil {
 		t.Fatal(err)

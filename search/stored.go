@@ -16,12 +16,12 @@ type Stored struct {
 	Document Document `json:"_source"`
 }
 
-// Get reads the document of an offer in a language, also one that no search has seen yet; false when there is none.
-func (c *Client) Get(ctx context.Context, prefix, lang string, store, product int64) (Stored, bool, error) {
+// Get reads the document of an offer, also one that no search has seen yet; false when there is none.
+func (c *Client) Get(ctx context.Context, prefix string, store, product int64) (Stored, bool, error) {
 	if err := checkPrefix(prefix); err != nil {
 		return Stored{}, false, err
 	}
-	path := "/" + url.PathEscape(Alias(prefix)) + "/_doc/" + url.PathEscape(ID(store, product, lang)) + "?routing=" + strconv.FormatInt(store, 10)
+	path := "/" + url.PathEscape(Alias(prefix)) + "/_doc/" + url.PathEscape(ID(store, product)) + "?routing=" + strconv.FormatInt(store, 10)
 	var stored struct {
 		Found bool `json:"found"`
 		Stored
@@ -32,7 +32,7 @@ func (c *Client) Get(ctx context.Context, prefix, lang string, store, product in
 		return Stored{}, false, nil
 	}
 	if err != nil {
-		return Stored{}, false, fmt.Errorf("read the search document %s: %w", ID(store, product, lang), err)
+		return Stored{}, false, fmt.Errorf("read the search document %s: %w", ID(store, product), err)
 	}
 	return stored.Stored, stored.Found, nil
 }

@@ -68,7 +68,7 @@ func (s *Searcher) suggest(ctx context.Context, p *plan, words []string, dims *d
 	categories, brands := p.candidates(dims, fuzzy)
 	timeout := s.cfg.Timeout * 8 / 10
 	products := object{
-		"size": p.q.Limit, "_source": []string{"card"}, "track_total_hits": false, "timeout": milliseconds(timeout),
+		"size": p.q.Limit, "_source": shown, "track_total_hits": false, "timeout": milliseconds(timeout),
 		"query": ranked(p.filtered(begun(words, p.fields(), fuzzy)), popularityAt(time.Now())),
 		"sort":  []object{{"_score": "desc"}, {"product": "asc"}},
 	}
@@ -82,7 +82,7 @@ func (s *Searcher) suggest(ctx context.Context, p *plan, words []string, dims *d
 	}
 	var out Suggestions
 	for _, h := range answers[0].Hits.Hits {
-		out.Products = append(out.Products, Hit{Card: h.Source.Card})
+		out.Products = append(out.Products, Hit{Card: h.Source.CardIn(p.q.Lang)})
 	}
 	if len(answers) == 1 {
 		return out, nil

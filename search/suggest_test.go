@@ -17,7 +17,7 @@ func TestSuggest(t *testing.T) {
 			v.Variants = []view.Variant{{SKU: fmt.Sprint("SKU-", v.Product, "-X")}}
 		}
 	}
-	index(t, client, prefix, "it", shop(1),
+	index(t, client, prefix, shop(1),
 		offerView(1, 1, "Pentola a pressione", with(1, "Alba", 11)), offerView(2, 1, "Pennello", with(2, "Brenta", 2)),
 		offerView(3, 1, "Caffettiera", with(1, "Alba", 11)), offerView(4, 1, "Macchina per il caff\u00e8", with(2, "Brenta", 11)),
 	)

@@ -196,7 +196,7 @@ func (p *plan) furthest(a *answer) []json.RawMessage {
 			at[hits[i].Source.Card.Product] = i
 		}
 		last = 0
-		for _, h := range p.arrange(a.cards())[:min(p.q.Offset+p.q.Limit, len(hits))] {
+		for _, h := range p.arrange(a.cards(p.q.Lang))[:min(p.q.Offset+p.q.Limit, len(hits))] {
 			last = max(last, at[h.Product])
 		}
 	}

@@ -51,7 +51,7 @@ func TestWalksUnderWrites(t *testing.T) {
 	client, prefix := server(t)
 	s := NewSearcher(client, SearcherConfig{Prefix: prefix, Timeout: time.Minute})
 	const n, others = 60, 20
-	index(t, client, prefix, "it", shop(1), bakery(n+others, 1)...)
+	index(t, client, prefix, shop(1), bakery(n+others, 1)...)
 	ctx, stop := context.WithCancel(t.Context())
 	var writing sync.WaitGroup
 	var writeErr error
@@ -100,7 +100,7 @@ func rewrite(c *Client, prefix string, views []*view.Offer, n int, version int64
 	var ops []Op
 	for i, v := range views {
 		v.Deleted = i >= n && (int64(i)+version)%2 == 0
-		doc := FromView(v, "it", shop(1))
+		doc := FromView(v, shop(1))
 		op, err := doc.Op(Alias(prefix))
 		if err != nil {
 			return err
@@ -135,7 +135,7 @@ func TestWalksEqualPages(t *testing.T) {
 	client, prefix := server(t)
 	s := NewSearcher(client, SearcherConfig{Prefix: prefix, Timeout: time.Minute})
 	dims := merchant(pin(40, 3), pin(17, 3), pin(5, 4), pin(3, 30), pin(99, 8), boost(8, 40))
-	index(t, client, prefix, "it", dims, bakery(47, 1)...)
+	index(t, client, prefix, dims, bakery(47, 1)...)
 	for _, text := range []string{"", "pane", "pnae"} {
 		for limit := 1; limit < 12; limit += 3 {
 			q := query(func(q *Query) { q.Text, q.Limit = text, 100 })
@@ -158,7 +158,7 @@ func TestWalksEqualPages(t *testing.T) {
 func TestWalksExpire(t *testing.T) {
 	client, prefix := server(t)
 	s := NewSearcher(client, SearcherConfig{Prefix: prefix, Timeout: time.Minute})
-	index(t, client, prefix, "it", merchant(), bakery(5, 1)...)
+	index(t, client, prefix, merchant(), bakery(5, 1)...)
 	q := query(func(q *Query) { q.Text, q.Limit = "pane", 2 })
 	_, at, err := s.Page(t.Context(), q, nil, merchant())
 	if err != nil {

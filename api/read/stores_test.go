@@ -99,7 +99,7 @@ func index(t *testing.T, client *search.Client, prefix string, w *world) {
 		t.Fatal(err)
 	}
 	v := view.Join(w.products[7], w.offers["1:7"])
-	doc := search.FromView(&v, "it", w.dims)
+	doc := search.FromView(&v, w.dims)
 	op, err := doc.Op(search.Alias(prefix))
 	if err != nil {
 		t.Fatal(err)
@@ -139,7 +139,7 @@ func TestRealStores(t *testing.T) {
 		"/api/v1/stores/milano/search?price_max=50&in_stock=true":                    0,
 		"/api/v1/products?store=1":                                                   1,
 		"/api/v1/products?store=1&category=2&offset=1":                               1,
-		"/api/v1/products?store=1&lang=en":                                           0,
+		"/api/v1/products?store=1&lang=en":                                           1,
 	} {
 		var result read.SearchPage
 		get(path, 200).decode(t, &result)

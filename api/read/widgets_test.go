@@ -114,7 +114,7 @@ func widgetServer(t *testing.T) (address string, asked *atomic.Int64) {
 	dims := widgetShop()
 	var ops []search.Op
 	for _, v := range widgetOffers(t) {
-		doc := search.FromView(v, "it", dims)
+		doc := search.FromView(v, dims)
 		op, err := doc.Op(search.Alias(prefix))
 		if err != nil {
 			t.Fatal(err)

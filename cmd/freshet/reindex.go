@@ -24,7 +24,7 @@ func newReindexCommand(s *settings) *cobra.Command {
 		Use:   "reindex",
 		Short: "Build the search index anew beside the live one, and switch to it",
 		Long: `Makes a new generation of the search index, has the projectors write to both, fills the new one from the
-documents in MongoDB, compares the two (how many documents each language has, and a sample one by one), and
+documents in MongoDB, compares the two (how many documents there are, and a sample one by one), and
 switches readers over in one step. Searches go on meanwhile, and no change is lost. A run that was broken
 off goes on where it was. The old generation is kept and written, so that --rollback goes back to it at
 once; --discard ends that and deletes whichever generation is not live.
@@ -38,7 +38,7 @@ stage index first, and pass the gate with --sample 0; counts are still compared.
 	}
 	flags := cmd.Flags()
 	flags.IntVar(&o.rate, "rate", 0, "documents a second at most, 0 for as many as go; too many and searches feel it")
-	flags.IntVar(&o.sample, "sample", 500, "documents of each language to compare before the switch, up to 10000")
+	flags.IntVar(&o.sample, "sample", 500, "documents to compare before the switch, up to 10000")
 	flags.BoolVar(&o.hold, "hold", false, "fill and compare, and do not switch")
 	flags.BoolVar(&o.rollback, "rollback", false, "switch to the generation beside the live one")
 	flags.BoolVar(&o.discard, "discard", false, "delete the generation beside the live one")
@@ -102,14 +102,12 @@ func (s *settings) fillAndSwitch(ctx context.Context, rebuild *index.Rebuild, o 
 	if err != nil {
 		return fmt.Errorf("%w; the same command goes on where it was", err)
 	}
-	compared, err := rebuild.Gate(ctx, o.sample)
-	for _, c := range compared {
-		if err := s.printf("  %s: %d documents live, %d beside, %d of them compared\n", c.Lang, c.Live, c.Beside, c.Sampled); err != nil {
-			return err
-		}
-	}
+	c, err := rebuild.Gate(ctx, o.sample)
 	if err != nil {
 		return fmt.Errorf("%w; nothing was switched", err)
+	}
+	if err := s.printf("  %d documents live, %d beside, %d of them compared\n", c.Live, c.Beside, c.Sampled); err != nil {
+		return err
 	}
 	if o.hold {
 		return s.printf("the generations are equal; freshet reindex switches\n")

@@ -6,9 +6,9 @@ import (
 	_ "embed"
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
-	"sync/atomic"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -41,16 +41,19 @@ type bazaar struct {
 	selectable []*offerview.Offer
 }
 
-// inLanguage is what the index holds of an offer in a language, and the categories above its own: the other engines keep
-// them with the offer, so that they count a level of the tree as they count anything else.
-type inLanguage struct {
+// shelved is what the index holds of an offer, and the categories above its own: the other engines keep them with the offer,
+// so that they count a level of the tree as they count anything else.
+type shelved struct {
 	search.Document
 	above []string
 }
 
+// languages are those that the offer has words in.
+func (d *shelved) languages() []string { return slices.Sorted(maps.Keys(d.Names)) }
+
 // shelves are what an engine is filled and weighed by.
 type shelves interface {
-	write(ctx context.Context, docs []inLanguage) error
+	write(ctx context.Context, docs []shelved) error
 	settle(ctx context.Context) error // after the last write
 	bytes(ctx context.Context) (int64, error)
 }
@@ -165,9 +168,9 @@ func (b *bazaar) prefix(assortment string) string {
 	return strings.ReplaceAll(b.name, "_", "-") + "-" + assortment
 }
 
-// documentsOf makes the documents of offers in all languages of their stores, as projectors/index does.
-func documentsOf(offers []*offerview.Offer, dims *dimension.Set) []inLanguage {
-	var docs []inLanguage
+// documentsOf makes the documents of offers as projectors/index does.
+func documentsOf(offers []*offerview.Offer, dims *dimension.Set) []shelved {
+	var docs []shelved
 	for _, v := range offers {
 		var above []string
 		for _, c := range v.Categories {
@@ -176,11 +179,7 @@ func documentsOf(offers []*offerview.Offer, dims *dimension.Set) []inLanguage {
 			}
 		}
 		slices.Sort(above)
-		above = slices.Compact(above)
-		store, _ := dims.Store(v.Store) // of none there are no languages
-		for _, lang := range store.Languages {
-			docs = append(docs, inLanguage{Document: search.FromView(v, lang, dims), above: above})
-		}
+		docs = append(docs, shelved{Document: search.FromView(v, dims), above: slices.Compact(above)})
 	}
 	return docs
 }
@@ -191,17 +190,14 @@ const (
 	writersOfDocuments = 2
 )
 
-// fill writes the offers to an engine, and returns how many documents that were and how long it took.
-func fill(ctx context.Context, e *engine, offers []*offerview.Offer, dims *dimension.Set) (int64, time.Duration, error) {
-	var written atomic.Int64
+// fill writes the offers to an engine, and returns how long it took.
+func fill(ctx context.Context, e *engine, offers []*offerview.Offer, dims *dimension.Set) (time.Duration, error) {
 	begun := time.Now()
 	group, groupCtx := errgroup.WithContext(ctx)
 	group.SetLimit(writersOfDocuments)
 	for batch := range slices.Chunk(offers, offersAtOnce) {
 		group.Go(func() error {
-			docs := documentsOf(batch, dims)
-			written.Add(int64(len(docs)))
-			return e.write(groupCtx, docs)
+			return e.write(groupCtx, documentsOf(batch, dims))
 		})
 	}
 	err := group.Wait()
@@ -209,9 +205,9 @@ func fill(ctx context.Context, e *engine, offers []*offerview.Offer, dims *dimen
 		err = e.settle(ctx)
 	}
 	if err != nil {
-		return 0, 0, fmt.Errorf("fill %s: %w", e.name, err)
+		return 0, fmt.Errorf("fill %s: %w", e.name, err)
 	}
-	return written.Load(), time.Since(begun), nil
+	return time.Since(begun), nil
 }
 
 // close drops the indices and the databases.

@@ -88,7 +88,7 @@ func (b *bazaar) what(format string, args ...any) string {
 // load fills an engine, which is weighed then.
 func (b *bazaar) load(ctx context.Context, report *Report, e *engine) error {
 	b.t.Note("%s", b.what("%s is filled", e.name))
-	documents, took, err := fill(ctx, e, b.offers, b.dims)
+	took, err := fill(ctx, e, b.offers, b.dims)
 	if err != nil {
 		return err
 	}
@@ -97,9 +97,9 @@ func (b *bazaar) load(ctx context.Context, report *Report, e *engine) error {
 		return err
 	}
 	row := Row{What: b.what("filling %s", e.name)}
-	row.Set("documents", float64(documents))
-	row.Set("documents/s", float64(documents)/took.Seconds())
-	row.Set("bytes/document", float64(bytes/max(documents, 1)))
+	offers := float64(len(b.offers))
+	row.Set("offers/s", offers/took.Seconds())
+	row.Set("bytes/offer", float64(bytes)/offers)
 	report.Rows = append(report.Rows, row)
 	return nil
 }
@@ -153,7 +153,7 @@ func (b *bazaar) judge(ctx context.Context, report *Report) error {
 		for i := range engines {
 			e := &engines[i]
 			if lang == search.Languages()[0] {
-				if _, _, err := fill(ctx, e, catalog.Views, catalog.Dimensions); err != nil {
+				if _, err := fill(ctx, e, catalog.Views, catalog.Dimensions); err != nil {
 					return err
 				}
 			}

@@ -33,7 +33,7 @@ func newOurs(ctx context.Context, address, prefix string) (*ours, error) {
 	}, nil
 }
 
-func (s *ours) write(ctx context.Context, docs []inLanguage) error {
+func (s *ours) write(ctx context.Context, docs []shelved) error {
 	ops := make([]search.Op, len(docs))
 	for i := range docs {
 		var err error

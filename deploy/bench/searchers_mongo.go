@@ -53,14 +53,17 @@ func newWordList(ctx context.Context, db *mongo.Database, name string) (*wordLis
 	return s, nil
 }
 
-func (s *wordList) write(ctx context.Context, docs []inLanguage) error {
-	list := make([]any, len(docs))
+func (s *wordList) write(ctx context.Context, docs []shelved) error {
+	var list []any
 	for i := range docs {
 		d := &docs[i].Document
-		list[i] = listed{
-			ID: d.Lang + "/" + d.Store + ":" + strconv.FormatInt(d.Product, 10), Store: d.Store, Lang: d.Lang, Product: d.Product,
-			Words: wordsOf(d), Brand: d.Brand, Categories: docs[i].above, Keywords: keywordPairs(d), Numbers: d.Numbers,
-			Price: *d.Price, InStock: *d.InStock, Rank: *d.Rank, Card: d.Card,
+		for _, lang := range docs[i].languages() {
+			card := d.CardIn(lang)
+			list = append(list, listed{
+				ID: lang + "/" + d.Store + ":" + strconv.FormatInt(d.Product, 10), Store: d.Store, Lang: lang, Product: d.Product,
+				Words: wordsOf(d, lang), Brand: d.Brand, Categories: docs[i].above, Keywords: keywordPairs(d), Numbers: d.Numbers,
+				Price: *d.Price, InStock: *d.InStock, Rank: *d.Rank, Card: &card,
+			})
 		}
 	}
 	if _, err := s.collection.InsertMany(ctx, list); err != nil {
@@ -69,9 +72,9 @@ func (s *wordList) write(ctx context.Context, docs []inLanguage) error {
 	return nil
 }
 
-// wordsOf are the words of an offer, folded, and its codes.
-func wordsOf(d *search.Document) []string {
-	words := append(foldedWords(d.Title[d.Lang]+" "+d.BrandName[d.Lang]+" "+d.Description[d.Lang]), d.Refs...)
+// wordsOf are the words of an offer in a language, folded, and its codes.
+func wordsOf(d *search.Document, lang string) []string {
+	words := append(foldedWords(d.Title[lang]+" "+d.BrandName[lang]+" "+d.Description[lang]), d.Refs...)
 	slices.Sort(words)
 	return slices.Compact(words)
 }

@@ -86,7 +86,7 @@ func (b *bazaar) drawCategory(dice *rand.Rand, v *offerview.Offer, tree int64) i
 
 // keywordOf is the first of the facets of keywords that the offer has values of, "" if none.
 func (b *bazaar) keywordOf(v *offerview.Offer) (code string, values []string) {
-	doc := search.FromView(v, "en", b.dims) // attributes are the same in every language
+	doc := search.FromView(v, b.dims)
 	for _, code := range searcherFacets {
 		if values := doc.Keyword(code); len(values) > 0 {
 			return code, values

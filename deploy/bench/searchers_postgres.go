@@ -56,22 +56,16 @@ func newFullText(ctx context.Context, pool *pgxpool.Pool, table string, dims *di
 
 func (s *fullText) of(lang string) string { return s.table + "_" + lang }
 
-func (s *fullText) write(ctx context.Context, docs []inLanguage) error {
+func (s *fullText) write(ctx context.Context, docs []shelved) error {
 	rows := map[string][][]any{}
 	for i := range docs {
-		d := &docs[i].Document
-		card, err := json.Marshal(d.Card)
-		if err != nil {
-			return fmt.Errorf("encode a card: %w", err)
+		for _, lang := range docs[i].languages() {
+			row, err := s.row(&docs[i], lang)
+			if err != nil {
+				return err
+			}
+			rows[lang] = append(rows[lang], row)
 		}
-		row := []any{
-			d.Store, d.Product, d.Brand, docs[i].above, keywordPairs(d), *d.Price, *d.InStock, *d.Rank, d.Title[d.Lang], d.BrandName[d.Lang], d.Description[d.Lang],
-			append([]string{}, d.Refs...), json.RawMessage(card),
-		}
-		for _, slot := range s.slots {
-			row = append(row, d.Numbers[slot])
-		}
-		rows[d.Lang] = append(rows[d.Lang], row)
 	}
 	columns := append([]string{
 		"store", "product", "brand", "categories", "keywords", "price", "in_stock", "rank", "title", "brand_name", "description", "refs", "card",
@@ -82,6 +76,22 @@ func (s *fullText) write(ctx context.Context, docs []inLanguage) error {
 		}
 	}
 	return nil
+}
+
+// row is an offer in a language.
+func (s *fullText) row(d *shelved, lang string) ([]any, error) {
+	card, err := json.Marshal(d.CardIn(lang))
+	if err != nil {
+		return nil, fmt.Errorf("encode a card: %w", err)
+	}
+	row := []any{
+		d.Store, d.Product, d.Brand, d.above, keywordPairs(&d.Document), *d.Price, *d.InStock, *d.Rank, d.Title[lang], d.BrandName[lang], d.Description[lang],
+		append([]string{}, d.Refs...), json.RawMessage(card),
+	}
+	for _, slot := range s.slots {
+		row = append(row, d.Numbers[slot])
+	}
+	return row, nil
 }
 
 // settle merges what the GIN indexes hold back for later, and tells the planner what there is.

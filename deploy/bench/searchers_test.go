@@ -43,7 +43,7 @@ func TestAllSearchersCountTheSame(t *testing.T) {
 		}
 	}
 	for _, e := range engineNames {
-		if row := rows["filling "+e]; row.Figures["documents/s"] <= 0 || row.Figures["bytes/document"] <= 0 {
+		if row := rows["filling "+e]; row.Figures["offers/s"] <= 0 || row.Figures["bytes/offer"] <= 0 {
 			t.Errorf("filling %s: %v", e, row.Figures)
 		}
 		if row := rows["relevance, it: "+e]; row.Figures["judged queries"] < 60 || row.Figures[figureGain] <= 0 {
@@ -91,7 +91,7 @@ func TestTheComparisonOfCountsBites(t *testing.T) {
 		t.Fatal(err)
 	}
 	for i := range engines {
-		if _, _, err := fill(t.Context(), &engines[i], b.offers, b.dims); err != nil {
+		if _, err := fill(t.Context(), &engines[i], b.offers, b.dims); err != nil {
 			t.Fatal(err)
 		}
 	}

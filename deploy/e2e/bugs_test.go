@@ -51,7 +51,6 @@ var seededBugs = []seededBug{
 	{"ignore-dimensions", "tree", "a loaded store keeps the categories it was loaded with", false},
 	{"drop-document-N=60", "index", "one search document in 60 is not written", false},
 	{"first-language", "index", "offers are indexed in the first language of their store alone", false},
-	{"forget-languages", "index", "a language that a store gives up stays in the index", false},
 }
 
 // defaultBugs is how many of them the usual run switches on; the long run has them all.

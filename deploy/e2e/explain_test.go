@@ -103,7 +103,7 @@ func (s *shop) damage(ctx context.Context, product int64) {
 	if err != nil || gone.DeletedCount == 0 {
 		s.t.Fatalf("delete the pages: %v", err)
 	}
-	s.deleteDocument(ctx, search.ID(1, product, "it"))
+	s.deleteDocument(ctx, search.ID(1, product))
 }
 
 // damageOrders harms what is kept of orders.

@@ -24,7 +24,8 @@ type Index struct {
 // NewIndex reads the index of a prefix on the server at address; nothing is opened yet.
 func NewIndex(address, prefix string) *Index { return &Index{address: address, prefix: prefix} }
 
-// Documents reads the live documents of a store, of all for 0; their keys are "<lang>/<store>:<product>".
+// Documents reads the live documents of a store, of all for 0, as each language has them: their keys are
+// "<lang>/<store>:<product>".
 func (x *Index) Documents(ctx context.Context, store int64) (Documents, error) {
 	client, err := elasticsearch.NewClient(elasticsearch.Config{Addresses: []string{x.address}})
 	if err != nil {
@@ -71,8 +72,10 @@ func (x *Index) read(ctx context.Context, client *elasticsearch.Client, store in
 			if d.Deleted {
 				continue
 			}
-			if docs[d.Lang+"/"+strings.TrimSuffix(p.Hits.Hits[i].ID, ":"+d.Lang)], err = canonicalSearch(d); err != nil {
-				return err
+			for lang := range d.Names {
+				if docs[lang+"/"+p.Hits.Hits[i].ID], err = canonicalSearch(d, lang); err != nil {
+					return err
+				}
 			}
 		}
 		res, err = client.Scroll(client.Scroll.WithContext(ctx), client.Scroll.WithScrollID(p.ScrollID), client.Scroll.WithScroll(time.Minute))
@@ -97,7 +100,7 @@ func decode(res *esapi.Response, err error, out any) error {
 	return json.Unmarshal(body, out)
 }
 
-func canonicalSearch(d *search.Document) (any, error) {
+func canonicalSearch(d *search.Document, lang string) (any, error) {
 	pairs := list(slices.Concat(d.Facets, d.Filters))
 	slices.Sort(pairs)
 	if d.Card == nil || d.Price == nil || d.Available == nil || d.InStock == nil || d.Popularity == nil || d.Boost == nil {
@@ -110,9 +113,9 @@ func canonicalSearch(d *search.Document) (any, error) {
 	categories := list(d.Categories)
 	slices.Sort(categories)
 	return roundTrip(map[string]any{
-		"title": d.Title[d.Lang], "description": d.Description[d.Lang], "refs": list(d.Refs), "brand": d.Brand, "brand_name": d.BrandName[d.Lang],
+		"title": d.Title[lang], "description": d.Description[lang], "refs": list(d.Refs), "brand": d.Brand, "brand_name": d.BrandName[lang],
 		"price": *d.Price, "available": *d.Available, "in_stock": *d.InStock, "popularity": round4(*d.Popularity), "boost": *d.Boost,
-		"categories": categories, "keywords": pairs, "numbers": numbers, "slug": d.Card.Slug, "card_title": d.Card.Title,
+		"categories": categories, "keywords": pairs, "numbers": numbers, "slug": d.Names[lang].Slug, "card_title": d.Names[lang].Title,
 		"image": d.Card.Image, "list_price": d.Card.ListPrice, "low_stock": d.Card.LowStock,
 		"rating": d.Card.Rating, "reviews": d.Card.Reviews,
 	})

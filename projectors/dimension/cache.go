@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -116,9 +115,9 @@ func (c *Cache) version(ctx context.Context) (int64, error) {
 }
 
 func (c *Cache) load(ctx context.Context) (Rows, error) {
-	rows := Rows{Spoken: make(map[int64][]Spoken)}
+	rows := Rows{Forms: make(map[string][]Form)}
 	for table, into := range map[string]func(*Row) error{
-		"stores":          appendStore(&rows),
+		"stores":          appendRow(&rows.Stores),
 		"categories":      appendRow(&rows.Categories),
 		"category_texts":  appendRow(&rows.Texts),
 		"brands":          appendRow(&rows.Brands),
@@ -129,17 +128,17 @@ func (c *Cache) load(ctx context.Context) (Rows, error) {
 		"search_facets":   appendRow(&rows.Facets),
 		"search_banners":  appendRow(&rows.Banners),
 	} {
-		if err := c.loadTable(ctx, table, into); err != nil {
+		if err := c.loadTable(ctx, table, rows.Forms, into); err != nil {
 			return Rows{}, fmt.Errorf("load dimension %s: %w", table, err)
 		}
 	}
 	return rows, nil
 }
 
-func (c *Cache) loadTable(ctx context.Context, table string, into func(*Row) error) error {
+func (c *Cache) loadTable(ctx context.Context, table string, forms map[string][]Form, into func(*Row) error) error {
 	from, to := tableRange(table)
 	cursor, err := c.rows.Find(ctx, bson.D{{Key: "_id", Value: bson.D{{Key: "$gte", Value: from}, {Key: "$lt", Value: to}}}},
-		options.Find().SetProjection(bson.D{{Key: "row", Value: 1}, {Key: "deleted", Value: 1}, {Key: "spoken", Value: 1}}).SetBatchSize(1000))
+		options.Find().SetProjection(bson.D{{Key: "row", Value: 1}, {Key: "deleted", Value: 1}, {Key: "forms", Value: 1}}).SetBatchSize(1000))
 	if err != nil {
 		return err
 	}
@@ -148,6 +147,9 @@ func (c *Cache) loadTable(ctx context.Context, table string, into func(*Row) err
 		return err
 	}
 	for i := range docs {
+		if len(docs[i].Forms) > 0 {
+			forms[docs[i].ID] = docs[i].Forms
+		}
 		if err := into(&docs[i]); err != nil {
 			return fmt.Errorf("row %s: %w", docs[i].ID, err)
 		}
@@ -169,18 +171,5 @@ func appendRow[T any](list *[]T) func(*Row) error {
 		}
 		*list = append(*list, row)
 		return nil
-	}
-}
-
-// appendStore keeps of a store that is gone which languages it had.
-func appendStore(rows *Rows) func(*Row) error {
-	add := appendRow(&rows.Stores)
-	return func(doc *Row) error {
-		id, err := leadingNumber(strings.TrimPrefix(doc.ID, "stores:"))
-		if err != nil {
-			return err
-		}
-		rows.Spoken[id] = doc.Spoken
-		return add(doc)
 	}
 }

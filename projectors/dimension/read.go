@@ -19,11 +19,10 @@ var Tables = []string{
 type Edit struct {
 	Row   string // id of the document
 	table string
-	tree  int64 // of a row of categories, 0 when not known
-	store int64 // of a row of search_rules, everyStore for one of all, 0 when not known
+	tree  int64  // of a row of categories, 0 when not known
+	store int64  // of a row of search_rules, everyStore for one of all, 0 when not known
+	form  string // of a row that has forms, "" when not known
 	ev    change.Event
-
-	languages []string // of a row of stores
 }
 
 // everyStore stands in Row.Stores for a rule of no store in particular.
@@ -64,8 +63,14 @@ func Read(ev change.Event) (Edit, error) {
 	}
 	e := Edit{table: table, ev: ev}
 	var err error
-	if e.Row, err = rowID(table, ev); err != nil || ev.Op == change.Delete {
-		return e, err
+	if e.Row, err = rowID(table, ev); err != nil {
+		return Edit{}, err
+	}
+	if ev.Op == change.Delete {
+		if table == "stores" || table == "attribute_defs" {
+			e.form = formGone
+		}
+		return e, nil
 	}
 	row := shape()
 	if err := ev.Row(row); err != nil {
@@ -73,7 +78,11 @@ func Read(ev change.Event) (Edit, error) {
 	}
 	switch row := row.(type) {
 	case *Store:
-		e.languages = row.Languages
+		if !ev.IsUnchanged("languages") { // else TOAST has left them out, and they are as they were
+			e.form = formOf(row)
+		}
+	case *Attribute:
+		e.form = formOf(row)
 	case *Category:
 		e.tree = row.TreeID
 	case *Rule:

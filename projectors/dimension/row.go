@@ -1,7 +1,6 @@
 package dimension
 
 import (
-	"cmp"
 	"encoding/json"
 	"fmt"
 	"slices"
@@ -23,15 +22,8 @@ type Row struct {
 	Trees []int64 `bson:"trees,omitempty"`
 	// Stores are likewise all the stores that a row of search_rules was ever seen in.
 	Stores []int64 `bson:"stores,omitempty"`
-	// Spoken are all the languages that a row of stores was ever seen with. Whoever writes a document in each language of a
-	// store may have gone by any of those rows, so a language that is gone has documents to take back.
-	Spoken []Spoken `bson:"spoken,omitempty"`
-}
-
-// Spoken is a language and the last position at which its store had it.
-type Spoken struct {
-	Lang string          `bson:"lang"`
-	Pos  change.Position `bson:"pos"`
+	// Forms are likewise all the forms of a row of stores or attribute_defs, see Form.
+	Forms []Form `bson:"forms,omitempty"`
 }
 
 // Held is a column of a Row and the position its value is from.
@@ -102,25 +94,7 @@ func (r *Row) fill(e Edit) bool {
 // place notes where the row was seen.
 func (r *Row) place(e Edit) bool {
 	tree, store := include(&r.Trees, e.tree), include(&r.Stores, e.store)
-	spoken := false
-	for _, lang := range e.languages {
-		spoken = r.hear(lang, e.ev.Position) || spoken
-	}
-	return tree || store || spoken
-}
-
-// hear notes that the store had the language at the position.
-func (r *Row) hear(lang string, at change.Position) bool {
-	i, found := slices.BinarySearchFunc(r.Spoken, lang, func(s Spoken, lang string) int { return cmp.Compare(s.Lang, lang) })
-	switch {
-	case !found:
-		r.Spoken = slices.Insert(r.Spoken, i, Spoken{lang, at})
-	case at.After(r.Spoken[i].Pos):
-		r.Spoken[i].Pos = at
-	default:
-		return false
-	}
-	return true
+	return r.note(e.form, e.ev.Position) || tree || store
 }
 
 // include adds a number to a sorted list; 0 is none.

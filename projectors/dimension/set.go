@@ -10,7 +10,6 @@ import (
 // Rows are the rows a Set is made of, in any order.
 type Rows struct {
 	Stores     []Store
-	Spoken     map[int64][]Spoken // by store, the deleted ones too: all languages it was ever seen with
 	Categories []Category
 	Texts      []CategoryText
 	Brands     []Brand
@@ -20,6 +19,7 @@ type Rows struct {
 	Rules      []Rule
 	Facets     []Facets
 	Banners    []Banner
+	Forms      map[string][]Form // by the id of the document, of rows that are gone too
 }
 
 // Set is the dimensions as they were when it was loaded. It never changes; what its methods return is shared with every
@@ -31,7 +31,6 @@ type Set struct {
 	freshness Freshness
 
 	stores     map[int64]Store
-	spoken     map[int64][]Spoken
 	codes      map[string]int64
 	storeList  []Store
 	categories map[int64]Category
@@ -48,6 +47,7 @@ type Set struct {
 	rules      []Rule
 	facets     map[facetsKey]Facets
 	banners    []Banner
+	forms      map[string][]Form
 }
 
 // place is where a category stands: its tree and, if it has one, its parent.
@@ -76,7 +76,6 @@ func NewSet(version int64, rows Rows) *Set {
 	s := &Set{
 		freshness: Freshness{Version: version, Loaded: time.Now()},
 		stores:    make(map[int64]Store, len(rows.Stores)),
-		spoken:    rows.Spoken,
 		codes:     make(map[string]int64, len(rows.Stores)),
 		names:     make(map[int64][]CategoryText),
 		brands:    byKey(rows.Brands, func(b Brand) int64 { return b.ID }),
@@ -89,6 +88,7 @@ func NewSet(version int64, rows Rows) *Set {
 		synonyms:   sorted(rows.Synonyms, func(s Synonyms) int64 { return s.ID }),
 		rules:      sorted(rows.Rules, func(r Rule) int64 { return r.ID }),
 		facets:     make(map[facetsKey]Facets, len(rows.Facets)),
+		forms:      rows.Forms,
 		banners:    sorted(rows.Banners, func(b Banner) int64 { return b.ID }),
 	}
 	for _, st := range s.storeList {
@@ -173,14 +173,6 @@ func (s *Set) Freshness() Freshness { return s.freshness }
 
 // Store returns a store by its id.
 func (s *Set) Store(id int64) (Store, bool) { st, ok := s.stores[id]; return st, ok }
-
-// Left returns the languages that the store had and has no more, all of them where the store is gone, each with the last
-// position at which it had it.
-func (s *Set) Left(store int64) []Spoken {
-	return slices.DeleteFunc(slices.Clone(s.spoken[store]), func(l Spoken) bool {
-		return slices.Contains(s.stores[store].Languages, l.Lang)
-	})
-}
 
 // StoreNamed returns the store that people call by this name, its id or its code. A name of digits is an id first.
 func (s *Set) StoreNamed(name string) (Store, bool) {

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"slices"
 	"time"
 
 	"go.mongodb.org/mongo-driver/v2/mongo"
@@ -159,8 +158,7 @@ func (r *Rebuild) fillStore(ctx context.Context, store int64, pace *pacer) (writ
 		return 0, err
 	}
 	set := r.dims.Get()
-	row, known := set.Store(store)
-	if !known {
+	if _, known := set.Store(store); !known {
 		return 0, nil
 	}
 	err = r.store.views(ctx, store, func(views []view.Offer) error {
@@ -169,14 +167,12 @@ func (r *Rebuild) fillStore(ctx context.Context, store int64, pace *pacer) (writ
 			if views[i].Version <= 0 {
 				continue // nothing was ever stored of it
 			}
-			for _, lang := range row.Languages {
-				doc := search.FromView(&views[i], lang, set)
-				op, err := doc.Op(search.Beside(search.Alias(r.indices.Prefix)))
-				if err != nil {
-					return err
-				}
-				ops = append(ops, op)
+			doc := search.FromView(&views[i], set)
+			op, err := doc.Op(search.Beside(search.Alias(r.indices.Prefix)))
+			if err != nil {
+				return err
 			}
+			ops = append(ops, op)
 		}
 		results, err := r.writer.Write(ctx, ops)
 		if err != nil {
@@ -215,33 +211,28 @@ func (p *pacer) wait(ctx context.Context, n int) error {
 // in both at the same instant.
 const gateTries = 5
 
-// Gate compares the generations: the number of visible documents in each language, and a sample document by document. The
-// error wraps ErrNotEqual, or ErrNotFilled.
-func (r *Rebuild) Gate(ctx context.Context, sample int) (compared []search.Comparison, err error) {
+// Gate compares the generations: the number of visible documents, and a sample document by document. The error wraps
+// ErrNotEqual, or ErrNotFilled.
+func (r *Rebuild) Gate(ctx context.Context, sample int) (c search.Comparison, err error) {
 	g, err := r.store.Generation(ctx)
 	switch {
 	case err != nil:
-		return nil, err
+		return c, err
 	case g.Beside == 0:
-		return nil, ErrNoBeside
+		return c, ErrNoBeside
 	case !g.Filled:
-		return nil, ErrNotFilled
+		return c, ErrNotFilled
 	}
 	for try := 1; ; try++ {
-		if compared, err = r.indices.Compare(ctx, sample); err != nil {
-			return nil, err
-		}
-		i := slices.IndexFunc(compared, func(c search.Comparison) bool { return !c.Equal() })
-		if i < 0 {
-			return compared, nil
+		if c, err = r.indices.Compare(ctx, sample); err != nil || c.Equal() {
+			return c, err
 		}
 		if try == gateTries {
-			c := compared[i]
-			return compared, fmt.Errorf("%w: %s has %d documents live and %d beside; of %d sampled %d are older beside and %d different, the first %s",
-				ErrNotEqual, c.Lang, c.Live, c.Beside, c.Sampled, c.Older, c.Different, c.First)
+			return c, fmt.Errorf("%w: %d documents are live and %d beside; of %d sampled %d are older beside and %d different, the first %s",
+				ErrNotEqual, c.Live, c.Beside, c.Sampled, c.Older, c.Different, c.First)
 		}
 		if err := pause(ctx, 500*time.Millisecond); err != nil {
-			return nil, err
+			return c, err
 		}
 	}
 }

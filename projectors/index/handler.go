@@ -32,9 +32,8 @@ type Handler struct {
 	dims   dimensions
 	log    *slog.Logger
 
-	// obeying is held from the reading of a store's mark to the storing of the next: two batches that index one store again
-	// would both go by the languages it had before, and neither would take back what the other wrote in a language that
-	// is gone.
+	// obeying is held from the reading of a store's mark to the storing of the next, so that of two batches that are told of
+	// the same change the second finds that the store has been indexed again.
 	obeying sync.Mutex
 
 	// fresh is set once the dimensions were refreshed since the partition came here: whoever had it before may have obeyed
@@ -143,35 +142,27 @@ func pause(ctx context.Context, d time.Duration) error {
 	}
 }
 
-// writeViews writes the newest view of every offer in all languages of its store. A store that is not known yet has no
-// languages; the command that announces its row indexes it whole.
+// writeViews writes the newest view of every offer. A store that is not known yet has no languages; the command that
+// announces its row indexes it whole.
 func (h *Handler) writeViews(ctx context.Context, b *batch, set *dimension.Set, poison *projectors.Poison) error {
 	var ops []search.Op
 	var origins []projectors.Record
 	for _, n := range b.views {
-		store, ok := set.Store(n.view.Store)
-		if !ok {
+		if _, known := set.Store(n.view.Store); !known || failpoint.OneIn("drop-document-N") {
 			continue
 		}
-		for i, lang := range store.Languages {
-			if (i > 0 && failpoint.Enabled("first-language")) || failpoint.OneIn("drop-document-N") {
-				continue
-			}
-			op, err := h.op(&n.view, lang, set, false)
-			if err != nil {
-				return err
-			}
-			ops, origins = append(ops, op...), append(origins, slices.Repeat([]projectors.Record{n.record}, len(op))...)
+		op, err := h.op(&n.view, set)
+		if err != nil {
+			return err
 		}
+		ops, origins = append(ops, op...), append(origins, slices.Repeat([]projectors.Record{n.record}, len(op))...)
 	}
 	results, err := h.writer.Publish(ctx, ops)
 	if err != nil {
 		return err
 	}
-	parked := make(map[int64]bool) // by offset: a record is parked once, however many languages refuse it
 	for i, r := range results {
-		if r.Outcome == search.Refused && !parked[origins[i].Offset] {
-			parked[origins[i].Offset] = true
+		if r.Outcome == search.Refused {
 			poison.Add(origins[i], r.Reason)
 		}
 	}
@@ -200,11 +191,12 @@ func (h *Handler) writeBeside(ctx context.Context, ops []search.Op, write func(c
 	return nil
 }
 
-// op makes the operation of a view in a language: none where a seeded bug forgets it.
-func (h *Handler) op(v *view.Offer, lang string, set *dimension.Set, gone bool) ([]search.Op, error) {
-	doc := search.FromView(v, lang, set)
-	if gone {
-		doc = search.Tombstone(v, lang, set)
+// op makes the operation of a view: none where a seeded bug forgets it.
+func (h *Handler) op(v *view.Offer, set *dimension.Set) ([]search.Op, error) {
+	doc := search.FromView(v, set)
+	if failpoint.Enabled("first-language") {
+		store, _ := set.Store(v.Store)
+		maps.DeleteFunc(doc.Names, func(lang string, _ search.Name) bool { return lang != store.Languages[0] })
 	}
 	if doc.Deleted && failpoint.Enabled("forget-tombstone") {
 		return nil, nil

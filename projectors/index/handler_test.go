@@ -132,9 +132,9 @@ func shown(product, version int64, title string) view.Offer {
 }
 
 // document reads one document as it is searchable, not merely stored; ok says whether there is one.
-func (r *rig) document(lang string, store, product int64) (doc search.Document, ok bool) {
+func (r *rig) document(store, product int64) (doc search.Document, ok bool) {
 	r.t.Helper()
-	body := fmt.Sprintf(`{"query":{"ids":{"values":[%q]}}}`, search.ID(store, product, lang))
+	body := fmt.Sprintf(`{"query":{"ids":{"values":[%q]}}}`, search.ID(store, product))
 	req, err := http.NewRequestWithContext(r.t.Context(), http.MethodPost, r.address+"/"+search.Alias(r.cfg.Prefix)+"/_search", strings.NewReader(body))
 	if err != nil {
 		r.t.Fatal(err)
@@ -168,12 +168,12 @@ func (r *rig) handle(records ...projectors.Record) {
 	}
 }
 
-// titles are what is searchable of the products, "-" for a tombstone and "" for nothing.
+// titles are what is searchable of the products in a language, "-" for a tombstone and "" for nothing.
 func (r *rig) titles(lang string, products ...int64) string {
 	r.t.Helper()
 	var list []string
 	for _, p := range products {
-		switch doc, ok := r.document(lang, 7, p); {
+		switch doc, ok := r.document(7, p); {
 		case !ok:
 			list = append(list, "")
 		case doc.Deleted:
@@ -292,37 +292,49 @@ func TestRegistryAndLanguagesIndexTheStoreAgain(t *testing.T) {
 
 	r.dims.next = set(3, []string{"it", "de"}, attribute("colour", -1), attribute("weight", 4))
 	r.handle(dimensions(3))
-	doc, _ := r.document("it", 7, 1200)
+	doc, _ := r.document(7, 1200)
 	if got := doc.Numbers["n4"]; !slices.Equal(got, []float64{5}) || doc.Source.Dimensions != 3 {
 		t.Errorf("numbers %v at dimensions %d", doc.Numbers, doc.Source.Dimensions)
 	}
-	if de, en := r.titles("de", 1, 1200), r.titles("en", 1, 1200); de != "p1 p1200" || en != "- -" {
+	if de, en := r.titles("de", 1, 1200), r.titles("en", 1, 1200); de != "p1 p1200" || en != " " {
 		t.Errorf("de %q, en %q", de, en)
 	}
 }
 
-// TestALanguageThatCameAndWentBetweenTwoMarks has views written in a language that the store has no more when its commands
-// are read, and never had by the marks.
-func TestALanguageThatCameAndWentBetweenTwoMarks(t *testing.T) {
-	r := newRig(t)
-	r.dims.next = set(1, []string{"it"})
-	r.store(1, "p")
-	r.handle(r.command(projectors.Command{Kind: projectors.Dimensions, Store: 7, Dimensions: 1}))
-
-	r.dims.set = set(2, []string{"it", "fr"})
-	r.store(2, "q")
-	r.handle(r.view(shown(2, 1, "q")))
-	if got := r.titles("fr", 2); got != "q" {
-		t.Fatalf("the view is not in French: %q", got)
-	}
-	r.dims.next = dimension.NewSet(3, dimension.Rows{
-		Stores: []dimension.Store{{ID: 7, Code: "centro", Languages: []string{"it"}, TreeID: 1, Active: true}},
-		Spoken: map[int64][]dimension.Spoken{7: {{Lang: "fr", Pos: change.Position{Commit: 5}}, {Lang: "it", Pos: change.Position{Commit: 6}}}},
-	})
-	r.handle(r.command(projectors.Command{Kind: projectors.Dimensions, Store: 7, Dimensions: 2}),
-		r.command(projectors.Command{Kind: projectors.Dimensions, Store: 7, Dimensions: 3}))
-	if it, fr := r.titles("it", 1, 2), r.titles("fr", 1, 2); it != "p q" || fr != "- -" { // the first was never in French, which a tombstone says as well
-		t.Errorf("it %q, fr %q", it, fr)
+// TestFormsThatCameAndWentBetweenTwoMarks has views written by languages that the store has no more, or has again, when its
+// commands are read, and never had by the marks.
+func TestFormsThatCameAndWentBetweenTwoMarks(t *testing.T) {
+	for name, c := range map[string]struct {
+		always, between []string
+		want            string // in Italian and French
+	}{
+		"a language came and went": {[]string{"it"}, []string{"it", "fr"}, "p q,  "},
+		"a language went and came": {[]string{"it", "fr"}, []string{"it"}, "p q, p q"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			r := newRig(t)
+			r.dims.next = set(1, c.always)
+			r.store(1, "p")
+			r.handle(r.command(projectors.Command{Kind: projectors.Dimensions, Store: 7, Dimensions: 1}))
+			r.dims.set = set(2, c.between)
+			r.store(2, "q")
+			r.handle(r.view(shown(2, 1, "q")))
+			if got := r.titles("fr", 2) != ""; got != slices.Contains(c.between, "fr") {
+				t.Fatalf("the view is in French: %t", got)
+			}
+			form := func(langs []string, commit change.LSN) dimension.Form {
+				return dimension.Form{Form: "in " + strings.Join(langs, " "), Pos: change.Position{Commit: commit}}
+			}
+			r.dims.next = dimension.NewSet(3, dimension.Rows{
+				Stores: []dimension.Store{{ID: 7, Code: "centro", Languages: c.always, TreeID: 1, Active: true}},
+				Forms:  map[string][]dimension.Form{"stores:7": {form(c.always, 6), form(c.between, 5)}},
+			})
+			r.handle(r.command(projectors.Command{Kind: projectors.Dimensions, Store: 7, Dimensions: 2}),
+				r.command(projectors.Command{Kind: projectors.Dimensions, Store: 7, Dimensions: 3}))
+			if got := r.titles("it", 1, 2) + ", " + r.titles("fr", 1, 2); got != c.want {
+				t.Errorf("%q, want %q", got, c.want)
+			}
+		})
 	}
 }
 
@@ -348,8 +360,8 @@ func TestBatchesThatIndexAStoreAtATime(t *testing.T) {
 	}
 	batches.Wait()
 	// The last version has German beside Italian.
-	for lang, want := range map[string]string{"it": "p p", "de": "p p", "en": "- -", "fr": "- -"} {
-		if got := r.titles(lang, 1, 40); got != want && (want != "- -" || got != " ") {
+	for lang, want := range map[string]string{"it": "p p", "de": "p p", "en": " ", "fr": " "} {
+		if got := r.titles(lang, 1, 40); got != want {
 			t.Errorf("%s: %q, want %q", lang, got, want)
 		}
 	}

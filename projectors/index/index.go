@@ -1,4 +1,4 @@
-// Package index keeps the search index: it writes every offer view to Elasticsearch in each language of its store, and
+// Package index keeps the search index: it writes every offer view to Elasticsearch in all languages of its store, and
 // indexes a whole store again when the attribute registry or the store's languages change, or when told to.
 //
 // cmd/freshet runs it as a stage. Guarantees: when Handle returns, everything the batch asked for is stored and

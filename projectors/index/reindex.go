@@ -5,10 +5,8 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"fmt"
-	"slices"
 	"time"
 
-	"freshet/ingest/failpoint"
 	"freshet/projectors/dimension"
 	"freshet/projectors/view"
 	"freshet/search"
@@ -27,16 +25,12 @@ func (h *Handler) obey(ctx context.Context, o *order, set *dimension.Set, touche
 		set = h.dims.Get()
 	}
 	next := Mark{ID: o.store, Dimensions: set.Version(), Digest: digest(set, o.store)}
-	if store, ok := set.Store(o.store); ok {
-		next.Languages = store.Languages
-	}
 	if !o.rebuild && next.Digest == last.Digest {
-		return nil, h.reindexProducts(ctx, o, next.Languages, set, touched)
+		return nil, h.reindexProducts(ctx, o, set, touched)
 	}
-	before := formerly(set, o.store, last)
 	started, documents := time.Now(), 0
 	err = h.store.views(ctx, o.store, func(views []view.Offer) error {
-		n, err := h.reindex(ctx, o, views, next.Languages, before, set, touched)
+		n, err := h.reindex(ctx, o, views, set, touched)
 		documents += n
 		return err
 	})
@@ -48,18 +42,8 @@ func (h *Handler) obey(ctx context.Context, o *order, set *dimension.Set, touche
 	return &next, nil
 }
 
-// formerly returns the languages that the store's documents may be in, from the mark and from what the store left since.
-func formerly(set *dimension.Set, store int64, last Mark) []string {
-	langs := slices.Clone(last.Languages)
-	for _, l := range set.Left(store) {
-		langs = append(langs, l.Lang)
-	}
-	slices.Sort(langs)
-	return slices.Compact(langs)
-}
-
 // reindexProducts indexes single products of a store again, over what is there.
-func (h *Handler) reindexProducts(ctx context.Context, o *order, langs []string, set *dimension.Set, touched map[string]bool) error {
+func (h *Handler) reindexProducts(ctx context.Context, o *order, set *dimension.Set, touched map[string]bool) error {
 	if len(o.products) == 0 {
 		return nil
 	}
@@ -67,35 +51,23 @@ func (h *Handler) reindexProducts(ctx context.Context, o *order, langs []string,
 	if err != nil {
 		return err
 	}
-	_, err = h.reindex(ctx, o, views, langs, nil, set, touched)
+	_, err = h.reindex(ctx, o, views, set, touched)
 	return err
 }
 
-// reindex writes views in the languages, and tombstones in those that the store no longer has. It overwrites documents of
-// the same version: a rebuild mends what was damaged, and a Set may hold rows that are newer than its version says.
-func (h *Handler) reindex(ctx context.Context, o *order, views []view.Offer, langs, before []string, set *dimension.Set, touched map[string]bool) (int, error) {
+// reindex writes views over documents of the same version: a rebuild mends what was damaged, and a Set may hold rows that are
+// newer than its version says.
+func (h *Handler) reindex(ctx context.Context, o *order, views []view.Offer, set *dimension.Set, touched map[string]bool) (int, error) {
 	var ops []search.Op
 	for i := range views {
 		if views[i].Version <= 0 {
 			continue // nothing was ever stored of it
 		}
-		for _, lang := range langs {
-			op, err := h.op(&views[i], lang, set, false)
-			if err != nil {
-				return 0, err
-			}
-			ops = append(ops, op...)
+		op, err := h.op(&views[i], set)
+		if err != nil {
+			return 0, err
 		}
-		for _, lang := range before {
-			if slices.Contains(langs, lang) || failpoint.Enabled("forget-languages") {
-				continue
-			}
-			op, err := h.op(&views[i], lang, set, true)
-			if err != nil {
-				return 0, err
-			}
-			ops = append(ops, op...)
-		}
+		ops = append(ops, op...)
 	}
 	for i := range ops {
 		ops[i].Overwrite = true
@@ -117,15 +89,15 @@ func (h *Handler) reindex(ctx context.Context, o *order, views []view.Offer, lan
 	return len(ops), nil
 }
 
-// digest names all that a store's documents depend on beside their views. The languages that it left are among it: views
-// may have been written in one that came and went between two marks.
+// digest names all that a store's documents depend on beside their views. What was and is no more is among it: views may have
+// been written by a form that came and went between two marks.
 func digest(set *dimension.Set, store int64) string {
 	sum := sha256.New()
 	if st, ok := set.Store(store); ok {
 		fmt.Fprintf(sum, "%q\n", st.Languages)
 	}
-	for _, l := range set.Left(store) {
-		fmt.Fprintf(sum, "left %q %v\n", l.Lang, l.Pos)
+	for _, former := range set.Formerly(store) {
+		fmt.Fprintln(sum, former)
 	}
 	for _, a := range set.Attributes() {
 		slot := int64(-1)

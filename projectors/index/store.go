@@ -35,11 +35,10 @@ func NewStore(db *mongo.Database, config document.Config) *Store {
 // Mark says what a store's documents were last made from, beside the views. It spares the store from being indexed again
 // when a change of the dimensions leaves its documents as they are, like the renaming of a category.
 type Mark struct {
-	ID         int64    `bson:"_id"` // store
-	Rev        int64    `bson:"rev"`
-	Dimensions int64    `bson:"dimensions"` // version of the Set
-	Digest     string   `bson:"digest"`     // of the languages and the registry
-	Languages  []string `bson:"languages"`  // that have documents
+	ID         int64  `bson:"_id"` // store
+	Rev        int64  `bson:"rev"`
+	Dimensions int64  `bson:"dimensions"` // version of the Set
+	Digest     string `bson:"digest"`     // of the languages and the registry
 }
 
 // DocumentID is the field stored as _id.
@@ -66,7 +65,7 @@ func (s *Store) mark(ctx context.Context, m Mark) error {
 		if stored.Rev > 0 && stored.Dimensions > m.Dimensions {
 			return false
 		}
-		stored.Dimensions, stored.Digest, stored.Languages = m.Dimensions, m.Digest, m.Languages
+		stored.Dimensions, stored.Digest = m.Dimensions, m.Digest
 		return true
 	})
 	if err != nil {

@@ -14,15 +14,13 @@ func (c *Catalog) Index(ctx context.Context, client *search.Client, prefix strin
 		return err
 	}
 	var ops []search.Op
-	for _, lang := range search.Languages() {
-		for _, v := range c.Views {
-			doc := search.FromView(v, lang, c.Dimensions)
-			op, err := doc.Op(search.Alias(prefix))
-			if err != nil {
-				return err
-			}
-			ops = append(ops, op)
+	for _, v := range c.Views {
+		doc := search.FromView(v, c.Dimensions)
+		op, err := doc.Op(search.Alias(prefix))
+		if err != nil {
+			return err
 		}
+		ops = append(ops, op)
 	}
 	results, err := search.NewWriter(client, search.WriterConfig{}).Publish(ctx, ops)
 	if err != nil {
