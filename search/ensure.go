@@ -46,9 +46,29 @@ func (x *Indices) ensure(ctx context.Context) error {
 	return err
 }
 
-// verify compares the digest that ensure left in the mapping: the server gives a mapping back in its own words, with
-// defaults left out, so the text itself can't be compared.
+// verify looks at the definition of the live index.
 func (x *Indices) verify(ctx context.Context) error {
+	alias := Alias(x.Prefix)
+	made, err := x.definitions(ctx, alias)
+	if err != nil {
+		return err
+	}
+	want := definitionDigest()
+	for name, digest := range made {
+		if name == alias {
+			return fmt.Errorf("%w: %s is an index, not an alias: something wrote before the indices were made; delete it",
+				ErrDefinition, alias)
+		}
+		if digest != want {
+			return fmt.Errorf("%w: %s has %q, this version needs %q: make a generation of this one with freshet reindex", ErrDefinition, name, digest, want)
+		}
+	}
+	return nil
+}
+
+// definitions returns the digest that ensure left in the mapping of each index behind an alias: the server gives a mapping
+// back in its own words, with defaults left out, so the text itself can't be compared.
+func (x *Indices) definitions(ctx context.Context, alias string) (map[string]string, error) {
 	var indices map[string]struct {
 		Mappings struct {
 			Meta struct {
@@ -56,21 +76,14 @@ func (x *Indices) verify(ctx context.Context) error {
 			} `json:"_meta"`
 		} `json:"mappings"`
 	}
-	alias := Alias(x.Prefix)
 	if err := x.Client.json(ctx, http.MethodGet, "/"+url.PathEscape(alias)+"/_mapping", nil, &indices); err != nil {
-		return err
+		return nil, err
 	}
-	want := definitionDigest()
+	made := make(map[string]string, len(indices))
 	for name, index := range indices {
-		if name == alias {
-			return fmt.Errorf("%w: %s is an index, not an alias: something wrote before the indices were made; delete it",
-				ErrDefinition, alias)
-		}
-		if got := index.Mappings.Meta.Definition; got != want {
-			return fmt.Errorf("%w: %s has %q, this version needs %q: make a generation of this one with freshet reindex", ErrDefinition, name, got, want)
-		}
+		made[name] = index.Mappings.Meta.Definition
 	}
-	return nil
+	return made, nil
 }
 
 // Drop deletes the index that Ensure made; one that is not there is no error.

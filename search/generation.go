@@ -69,36 +69,47 @@ func (x *Indices) Discard(ctx context.Context, generation int) error {
 
 // Comparison is what the generations hold.
 type Comparison struct {
-	Live    int64 `json:"live"`    // documents that shoppers may see
-	Beside  int64 `json:"beside"`  // the same beside it
-	Sampled int   `json:"sampled"` // of the live ones
+	Live   int64 `json:"live"`   // documents that shoppers may see
+	Beside int64 `json:"beside"` // the same beside it
+	// Redefined says that the generations were made by different definitions, so that their documents can't be compared with each
+	// other, nor their numbers.
+	Redefined bool `json:"redefined"`
+	Sampled   int  `json:"sampled"`
 	// Older are sampled documents that the generation beside lacks, or has in an older version; Different have the same version
-	// and another content. Documents that are different where the definition or its documents have changed are no fault.
+	// and another content.
 	Older     int    `json:"older"`
 	Different int    `json:"different"`
 	First     string `json:"first,omitempty"` // _id of the first of either
 }
 
 // Equal says whether nothing is missing beside.
-func (c Comparison) Equal() bool { return c.Live == c.Beside && c.Older == 0 && c.Different == 0 }
+func (c Comparison) Equal() bool {
+	return (c.Redefined || c.Live == c.Beside) && c.Older == 0 && c.Different == 0
+}
 
-// Compare counts both generations and compares a sample of the live one, tombstones among it, document by document.
+// Compare counts both generations and, if one definition made them, compares a sample of the live one, tombstones among it,
+// document by document. If not, CompareWith has to.
 func (x *Indices) Compare(ctx context.Context, sample int) (Comparison, error) {
-	alias := Alias(x.Prefix)
-	for _, name := range []string{alias, Beside(alias)} {
-		if err := x.Client.json(ctx, http.MethodPost, "/"+url.PathEscape(name)+"/_refresh", nil, nil); err != nil {
-			return Comparison{}, fmt.Errorf("refresh %s: %w", name, err)
-		}
-	}
-	c, err := x.compare(ctx, alias, sample)
+	c, err := x.compare(ctx, Alias(x.Prefix), sample)
 	if err != nil {
-		return Comparison{}, fmt.Errorf("compare the generations of %s: %w", alias, err)
+		return Comparison{}, fmt.Errorf("compare the generations of %s: %w", Alias(x.Prefix), err)
 	}
 	return c, nil
 }
 
 func (x *Indices) compare(ctx context.Context, alias string, sample int) (c Comparison, err error) {
+	definitions := map[string]bool{}
 	for name, into := range map[string]*int64{alias: &c.Live, Beside(alias): &c.Beside} {
+		made, err := x.definitions(ctx, name)
+		if err != nil {
+			return c, err
+		}
+		for _, digest := range made {
+			definitions[digest] = true
+		}
+		if err := x.Client.json(ctx, http.MethodPost, "/"+url.PathEscape(name)+"/_refresh", nil, nil); err != nil {
+			return c, err
+		}
 		var answer struct {
 			Count int64 `json:"count"`
 		}
@@ -108,33 +119,55 @@ func (x *Indices) compare(ctx context.Context, alias string, sample int) (c Comp
 		}
 		*into = answer.Count
 	}
-	live, err := x.sample(ctx, alias, sample)
-	if err != nil || len(live) == 0 {
-		return c, err
+	if c.Redefined = len(definitions) > 1; c.Redefined {
+		return c, nil
 	}
-	beside, err := x.same(ctx, Beside(alias), live)
+	live, err := x.sample(ctx, alias, sample)
 	if err != nil {
 		return c, err
 	}
-	c.Sampled = len(live)
-	for i, l := range live {
-		c.add(l, beside[i])
+	return c, x.compareWith(ctx, &c, live)
+}
+
+// CompareWith compares documents as they should be with those of the generation beside.
+func (x *Indices) CompareWith(ctx context.Context, c *Comparison, want []Op) error {
+	docs := make([]sampled, len(want))
+	for i, op := range want {
+		docs[i] = sampled{ID: op.ID, Routing: op.Routing, Version: op.Version, Source: op.Body}
 	}
-	return c, nil
+	if err := x.compareWith(ctx, c, docs); err != nil {
+		return fmt.Errorf("compare documents with %s: %w", Beside(Alias(x.Prefix)), err)
+	}
+	return nil
+}
+
+func (x *Indices) compareWith(ctx context.Context, c *Comparison, want []sampled) error {
+	if len(want) == 0 {
+		return nil
+	}
+	beside, err := x.same(ctx, Beside(Alias(x.Prefix)), want)
+	if err != nil {
+		return err
+	}
+	c.Sampled = len(want)
+	for i, w := range want {
+		c.add(w, beside[i])
+	}
+	return nil
 }
 
 // add compares a document with the one beside it.
-func (c *Comparison) add(live, beside sampled) {
+func (c *Comparison) add(want, beside sampled) {
 	switch {
-	case beside.Version < live.Version:
+	case beside.Version < want.Version:
 		c.Older++
-	case beside.Version == live.Version && !sameJSON(live.Source, beside.Source):
+	case beside.Version == want.Version && !sameJSON(want.Source, beside.Source):
 		c.Different++
 	default:
 		return
 	}
 	if c.First == "" {
-		c.First = live.ID
+		c.First = want.ID
 	}
 }
 

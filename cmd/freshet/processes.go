@@ -30,6 +30,7 @@ type ownProcess struct {
 	args []string
 	// listen is the address it serves an API on, and the setting that changes it.
 	listen, setting string
+	nice            int // see process.Spec
 }
 
 // ownProcesses are in the order of the flow, which is the order they start in; they
@@ -48,7 +49,7 @@ func (s *settings) ownProcesses() []ownProcess {
 	if s.env[paymentVariable] == "" {
 		processes = append(processes, ownProcess{name: "sandbox", args: []string{"sandbox"}, listen: s.sandboxListen(), setting: sandboxVariable})
 	}
-	return append(processes, ownProcess{name: "audit", args: []string{"audit", "--continuous"}})
+	return append(processes, ownProcess{name: "audit", args: []string{"audit", "--continuous"}, nice: 10})
 }
 
 // processSpecs says how each of them is run.
@@ -66,6 +67,7 @@ func (s *settings) processSpecs(cmd *cobra.Command, healthPort int) ([]process.S
 			Env:         s.childEnvironment(cmd, health),
 			Fingerprint: build,
 			Ports:       []process.Port{{Number: healthPort + i, Setting: "FRESHET_HEALTH_PORT"}},
+			Nice:        p.nice,
 			Ready:       func(ctx context.Context) error { return askHealth(ctx, health) },
 			ReadyWithin: 3 * time.Minute,
 		}

@@ -29,8 +29,9 @@ switches readers over in one step. Searches go on meanwhile, and no change is lo
 off goes on where it was. The old generation is kept and written, so that --rollback goes back to it at
 once; --discard ends that and deletes whichever generation is not live.
 
-Where the new definition or its documents differ from the live ones (a new version of Freshet), pause the
-stage index first, and pass the gate with --sample 0; counts are still compared.`,
+Where the live index was made by another definition (a new version of Freshet), pause the stage index
+before the new version is installed, or let the new one wait, as it does. The sample is then compared with
+the documents in MongoDB instead.`,
 		Example: "  freshet reindex --rate 5000\n  freshet reindex --status\n  freshet reindex --rollback\n  freshet reindex --discard",
 		GroupID: "data",
 		Args:    cobra.NoArgs,
@@ -106,7 +107,11 @@ func (s *settings) fillAndSwitch(ctx context.Context, rebuild *index.Rebuild, o 
 	if err != nil {
 		return fmt.Errorf("%w; nothing was switched", err)
 	}
-	if err := s.printf("  %d documents live, %d beside, %d of them compared\n", c.Live, c.Beside, c.Sampled); err != nil {
+	with := "of them compared"
+	if c.Redefined {
+		with = "compared with MongoDB, since another definition made the live ones"
+	}
+	if err := s.printf("  %d documents live, %d beside, %d %s\n", c.Live, c.Beside, c.Sampled, with); err != nil {
 		return err
 	}
 	if o.hold {

@@ -7,6 +7,8 @@ import (
 	"github.com/spf13/cobra"
 
 	"freshet/deploy/stack"
+	"freshet/deploy/stack/process"
+	"freshet/search"
 )
 
 // upOptions are the settings of up alone.
@@ -70,6 +72,9 @@ func (s *settings) up(cmd *cobra.Command, o upOptions) error {
 	if err := s.prepareShop(cmd); err != nil {
 		return err
 	}
+	if err := s.renewIndex(cmd, servers.Supervisor()); err != nil {
+		return err
+	}
 	if err := s.printf("processes:\n"); err != nil {
 		return err
 	}
@@ -85,6 +90,31 @@ func (s *settings) prepareShop(cmd *cobra.Command) error {
 		return err
 	}
 	for _, args := range [][]string{{"migrate"}, {"seed", "--if-empty"}} {
+		if err := s.runSelf(cmd, s.stdout, args...); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// renewIndex builds the search index anew if another version of Freshet made it with another definition. What writes it is
+// ended before: an older version would go on writing its documents to the new one, and the index refuses them.
+func (s *settings) renewIndex(cmd *cobra.Command, supervisor *process.Supervisor) error {
+	elastic, err := search.Open([]string{s.elasticURL})
+	if err != nil {
+		return err
+	}
+	err = (&search.Indices{Client: elastic, Prefix: s.prefix}).Ensure(cmd.Context())
+	if !errors.Is(err, search.ErrDefinition) {
+		return err
+	}
+	if err := s.printf("search index: it was made by another definition\n"); err != nil {
+		return err
+	}
+	if err := supervisor.Down(cmd.Context(), "project"); err != nil {
+		return err
+	}
+	for _, args := range [][]string{{"reindex"}, {"reindex", "--discard"}} {
 		if err := s.runSelf(cmd, s.stdout, args...); err != nil {
 			return err
 		}

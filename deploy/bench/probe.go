@@ -117,7 +117,7 @@ type watcher struct {
 // shown within, the bounds are hardly met.
 func newWatcher(c *client) *watcher {
 	perSecond := func(n int) *pacer { return &pacer{apart: time.Second / time.Duration(n)} }
-	return &watcher{c: c, pacers: map[string]*pacer{modelProduct: perSecond(50), modelCategory: perSecond(20), modelSearch: perSecond(40)}}
+	return &watcher{c: c, pacers: map[string]*pacer{modelProduct: perSecond(50), modelCategory: perSecond(20), modelSearch: perSecond(20)}}
 }
 
 // await polls until the view shows the price and returns how long after the commit that was; errLate when the context's

@@ -66,6 +66,18 @@ func (c *Collection[K, T]) Where(ctx context.Context, field string, values []int
 	return nil
 }
 
+// Sample returns up to n documents, chosen by chance.
+func (c *Collection[K, T]) Sample(ctx context.Context, n int) (docs []*T, err error) {
+	cursor, err := c.mongo.Aggregate(ctx, bson.A{bson.D{{Key: "$sample", Value: bson.D{{Key: "size", Value: n}}}}})
+	if err == nil {
+		err = cursor.All(ctx, &docs)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("read %d of %s by chance: %w", n, c.mongo.Name(), err)
+	}
+	return docs, nil
+}
+
 // IDsWhere returns the ids of those documents.
 func (c *Collection[K, T]) IDsWhere(ctx context.Context, field string, values []int64) ([]K, error) {
 	var ids []K

@@ -9,6 +9,7 @@ import (
 
 	"go.mongodb.org/mongo-driver/v2/mongo"
 
+	"freshet/projectors/dimension"
 	"freshet/projectors/document"
 	"freshet/projectors/view"
 	"freshet/search"
@@ -158,21 +159,10 @@ func (r *Rebuild) fillStore(ctx context.Context, store int64, pace *pacer) (writ
 		return 0, err
 	}
 	set := r.dims.Get()
-	if _, known := set.Store(store); !known {
-		return 0, nil
-	}
 	err = r.store.views(ctx, store, func(views []view.Offer) error {
-		var ops []search.Op
-		for i := range views {
-			if views[i].Version <= 0 {
-				continue // nothing was ever stored of it
-			}
-			doc := search.FromView(&views[i], set)
-			op, err := doc.Op(search.Beside(search.Alias(r.indices.Prefix)))
-			if err != nil {
-				return err
-			}
-			ops = append(ops, op)
+		ops, err := r.ops(views, set)
+		if err != nil {
+			return err
 		}
 		results, err := r.writer.Write(ctx, ops)
 		if err != nil {
@@ -211,8 +201,9 @@ func (p *pacer) wait(ctx context.Context, n int) error {
 // in both at the same instant.
 const gateTries = 5
 
-// Gate compares the generations: the number of visible documents, and a sample document by document. The error wraps
-// ErrNotEqual, or ErrNotFilled.
+// Gate compares the generations: the number of visible documents, and a sample document by document. If another definition
+// made the live one, the sample is of the documents in MongoDB, as this version indexes them. The error wraps ErrNotEqual, or
+// ErrNotFilled.
 func (r *Rebuild) Gate(ctx context.Context, sample int) (c search.Comparison, err error) {
 	g, err := r.store.Generation(ctx)
 	switch {
@@ -224,7 +215,7 @@ func (r *Rebuild) Gate(ctx context.Context, sample int) (c search.Comparison, er
 		return c, ErrNotFilled
 	}
 	for try := 1; ; try++ {
-		if c, err = r.indices.Compare(ctx, sample); err != nil || c.Equal() {
+		if c, err = r.compare(ctx, sample); err != nil || c.Equal() {
 			return c, err
 		}
 		if try == gateTries {
@@ -235,6 +226,42 @@ func (r *Rebuild) Gate(ctx context.Context, sample int) (c search.Comparison, er
 			return c, err
 		}
 	}
+}
+
+func (r *Rebuild) compare(ctx context.Context, sample int) (search.Comparison, error) {
+	c, err := r.indices.Compare(ctx, sample)
+	if err != nil || !c.Redefined || sample == 0 {
+		return c, err
+	}
+	if err := r.dims.Refresh(ctx); err != nil {
+		return c, err
+	}
+	views, err := r.store.sample(ctx, sample)
+	if err != nil {
+		return c, err
+	}
+	ops, err := r.ops(views, r.dims.Get())
+	if err != nil {
+		return c, err
+	}
+	return c, r.indices.CompareWith(ctx, &c, ops)
+}
+
+// ops are what writes the views beside the live generation.
+func (r *Rebuild) ops(views []view.Offer, set *dimension.Set) ([]search.Op, error) {
+	var ops []search.Op
+	for i := range views {
+		if _, known := set.Store(views[i].Store); !known || views[i].Version <= 0 { // nothing was ever stored of it
+			continue
+		}
+		doc := search.FromView(&views[i], set)
+		op, err := doc.Op(search.Beside(search.Alias(r.indices.Prefix)))
+		if err != nil {
+			return nil, err
+		}
+		ops = append(ops, op)
+	}
+	return ops, nil
 }
 
 // Switch exchanges the live generation with the one beside it, in one request of Elasticsearch; again, it goes back. Both

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"net/http"
 	"strconv"
 	"strings"
 	"sync/atomic"
@@ -183,5 +184,54 @@ func TestFillGoesOnWhereItWasBrokenOff(t *testing.T) {
 	}
 	if g, err := r.rebuild().State(ctx); err != nil || !g.Filled || again != 0 {
 		t.Errorf("%+v, %v; %d stores read again", g, err, again)
+	}
+}
+
+// TestAGenerationOfAnotherDefinition: where another version of Freshet made the live index, whatever it holds, the new one is
+// compared with the documents in MongoDB.
+func TestAGenerationOfAnotherDefinition(t *testing.T) {
+	r := newRig(t)
+	ctx, b := t.Context(), r.rebuild()
+	const products = 30
+	r.storeMany(products)
+	r.redefine("of another version")
+	if _, err := b.Begin(ctx); err != nil {
+		t.Fatal(err)
+	}
+	if err := b.Fill(ctx, 0, func(Generation, int) error { return nil }); err != nil {
+		t.Fatal(err)
+	}
+	c, err := b.Gate(ctx, products)
+	if err != nil || !c.Redefined || c.Live != 0 || c.Beside != products || c.Sampled != products {
+		t.Errorf("compared %+v, %v", c, err)
+	}
+	_, err = r.products.Update(ctx, []int64{5}, func(_ int64, p *catalog.Product) bool {
+		p.Texts[0].Title = "what the index was not told of"
+		return true
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if c, err := b.Gate(ctx, products); !errors.Is(err, ErrNotEqual) || c.Older != 1 || c.First != "7:5" {
+		t.Errorf("compared %+v, %v", c, err)
+	}
+}
+
+// redefine has the live index say that another definition made it.
+func (r *rig) redefine(digest string) {
+	r.t.Helper()
+	req, err := http.NewRequestWithContext(r.t.Context(), http.MethodPut, r.address+"/"+search.Alias(r.cfg.Prefix)+"/_mapping",
+		strings.NewReader(fmt.Sprintf(`{"_meta":{"definition":%q}}`, digest)))
+	if err != nil {
+		r.t.Fatal(err)
+	}
+	req.Header.Set("Content-Type", "application/json")
+	res, err := http.DefaultClient.Do(req)
+	if err != nil {
+		r.t.Fatal(err)
+	}
+	defer res.Body.Close()
+	if res.StatusCode != http.StatusOK {
+		r.t.Fatalf("change the mapping: %s", res.Status)
 	}
 }

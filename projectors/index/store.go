@@ -117,6 +117,15 @@ func (s *Store) viewsOf(ctx context.Context, store int64, products []int64) ([]v
 	return s.join(ctx, slices.Collect(maps.Values(found)))
 }
 
+// sample joins the views of some offers, chosen by chance.
+func (s *Store) sample(ctx context.Context, n int) ([]view.Offer, error) {
+	offers, err := s.offers.Sample(ctx, n)
+	if err != nil {
+		return nil, err
+	}
+	return s.join(ctx, offers)
+}
+
 func (s *Store) join(ctx context.Context, offers []*offer.Offer) ([]view.Offer, error) {
 	if len(offers) == 0 {
 		return nil, nil

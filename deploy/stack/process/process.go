@@ -18,6 +18,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"syscall"
 	"time"
@@ -35,6 +36,9 @@ type Spec struct {
 	Dir string
 	// Account is the user it runs as; nil is the caller's.
 	Account *Account
+	// Nice is its priority on the machine, as of nice(1): below 0 it comes before others. Only root
+	// may do that; elsewhere such a program is run like any other.
+	Nice int
 	// Ports are checked to be free before the start.
 	Ports []Port
 	// Fingerprint is anything else whose change must restart the program, such as
@@ -64,6 +68,9 @@ func (s Spec) retryAfter() time.Duration {
 
 func (s Spec) fingerprint() string {
 	parts := append(append([]string{s.Dir, s.Fingerprint}, s.Args...), s.Env...)
+	if s.Nice != 0 {
+		parts = append(parts, strconv.Itoa(s.Nice))
+	}
 	sum := sha256.Sum256([]byte(strings.Join(parts, "\x00")))
 	return hex.EncodeToString(sum[:8])
 }
@@ -165,6 +172,9 @@ func (s *Supervisor) start(spec Spec) (rec record, err error) {
 	if err := cmd.Start(); err != nil {
 		return record{}, err
 	}
+	if err := renice(cmd.Process.Pid, spec.Nice); err != nil {
+		return record{}, errors.Join(err, syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL))
+	}
 	rec = record{
 		PID: cmd.Process.Pid, Marker: marker(s.run, spec.Name), Fingerprint: spec.fingerprint(),
 		Stop: spec.Stop, Grace: spec.Grace, Since: time.Now(), Args: spec.Args,
@@ -174,6 +184,18 @@ func (s *Supervisor) start(spec Spec) (rec record, err error) {
 		return record{}, errors.Join(err, syscall.Kill(-rec.PID, syscall.SIGKILL))
 	}
 	return rec, nil
+}
+
+// renice sets the priority of a program that has just begun, and so of all it starts.
+func renice(pid, nice int) error {
+	if nice == 0 || nice < 0 && os.Geteuid() != 0 {
+		return nil
+	}
+	err := syscall.Setpriority(syscall.PRIO_PGRP, pid, nice)
+	if err != nil && !errors.Is(err, syscall.EPERM) && !errors.Is(err, syscall.EACCES) && !errors.Is(err, syscall.ESRCH) {
+		return fmt.Errorf("set its priority to %d: %w", nice, err)
+	}
+	return nil // a container's root may not, and one that has ended is found to have soon
 }
 
 // marker is in the environment of every program we start, and so of its children:

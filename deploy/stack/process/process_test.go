@@ -6,6 +6,7 @@ import (
 	"errors"
 	"net"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"strconv"
 	"strings"
@@ -269,5 +270,30 @@ func TestPortInUseSaysWhichAndHow(t *testing.T) {
 	}
 	if _, statErr := os.Stat("/proc/self"); statErr == nil && !strings.Contains(err.Error(), "pid "+strconv.Itoa(os.Getpid())) {
 		t.Errorf("%q does not name our pid %d", err, os.Getpid())
+	}
+}
+
+// TestPriority: what the program starts has its priority too.
+func TestPriority(t *testing.T) {
+	s, dir := newSupervisor(t)
+	spec := program("background", "sleep 60 & echo $! > "+filepath.Join(dir, "child")+"; wait")
+	spec.Nice = 7
+	spec.Ready = func(context.Context) error {
+		if child, err := os.ReadFile(filepath.Join(dir, "child")); err != nil || len(child) == 0 {
+			return errors.New("it has not begun what it starts")
+		}
+		return nil
+	}
+	up(t, s, spec)
+	pid, _ := pidOf(t, s, "background")
+	child, err := os.ReadFile(filepath.Join(dir, "child"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, p := range []string{strconv.Itoa(pid), strings.TrimSpace(string(child))} {
+		out, err := exec.CommandContext(t.Context(), "ps", "-o", "ni=", "-p", p).Output()
+		if err != nil || strings.TrimSpace(string(out)) != "7" {
+			t.Errorf("process %s has the priority %q, %v", p, out, err)
+		}
 	}
 }
