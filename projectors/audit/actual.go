@@ -66,8 +66,12 @@ func (s *Stores) products(ctx context.Context) (bson.D, error) {
 	return among(ids, "_id"), nil
 }
 
-// live is the filter of the documents whose row is not deleted.
-var live = bson.D{{Key: "row.deleted", Value: bson.D{{Key: "$ne", Value: true}}}}
+// live is the filter of the documents whose row is known and not deleted, the same that the canonical forms take for live. An
+// offer that was deleted before the first snapshot, or in what Kafka has lost, is a document of its sales alone.
+var live = bson.D{
+	{Key: "row.pos.c", Value: bson.D{{Key: "$gt", Value: 0}}},
+	{Key: "row.deleted", Value: bson.D{{Key: "$ne", Value: true}}},
+}
 
 // numbers reads a field of the documents that match.
 func (s *Stores) numbers(ctx context.Context, collection, field string, which bson.D) (map[int64]bool, error) {
