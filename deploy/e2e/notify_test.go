@@ -208,10 +208,10 @@ func makeNews(t *testing.T, conn *pgx.Conn, round int) (ids []string) {
 	return append(ids, "queued:"+queued)
 }
 
-// mustPass waits until the stage has read all that is committed now.
-func (s *shop) mustPass(ctx context.Context, stage string) {
+// mustPass waits until the stages have read all that is committed now.
+func (s *shop) mustPass(ctx context.Context, stages ...string) {
 	s.t.Helper()
-	if err := s.tracker.Wait(ctx, s.position(ctx), stage); err != nil {
-		s.t.Fatalf("seed %d: %s: %v", *seedFlag, stage, err)
+	if err := s.tracker.Wait(ctx, s.position(ctx), stages...); err != nil {
+		s.t.Fatalf("seed %d: %v: %v", *seedFlag, stages, err)
 	}
 }

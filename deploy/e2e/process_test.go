@@ -113,12 +113,17 @@ func (p *process) running() bool {
 }
 
 // kill ends the process that runs now the hard way and waits until it is gone.
-func (p *process) kill() {
+func (p *process) kill() { p.end(syscall.SIGKILL) }
+
+// stop ends it in order: it leaves its groups, which else would miss it for the length of a session first.
+func (p *process) stop() { p.end(syscall.SIGTERM) }
+
+func (p *process) end(how syscall.Signal) {
 	cmd, done := p.current()
 	if cmd == nil {
 		return
 	}
-	_ = cmd.Process.Signal(syscall.SIGKILL) // gone already is as good
+	_ = cmd.Process.Signal(how) // gone already is as good
 	<-done
 }
 
