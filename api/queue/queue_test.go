@@ -360,13 +360,16 @@ func TestAPriceThatChanged(t *testing.T) {
 	bad.ID, bad.Request = strings.Repeat("c", 32), json.RawMessage(`"nonsense"`)
 	odd := q
 	odd.ID, odd.Route = strings.Repeat("d", 32), "elsewhere"
-	for _, q := range []write.Queued{old, bad, odd} {
+	dear := q
+	dear.ID, dear.Route, dear.Request = strings.Repeat("e", 32), "orders", json.RawMessage(
+		`{"customer_id":1,"store":"milano","lines":[{"sku":"A-1","quantity":1,"expected_amount":100}]}`)
+	for _, q := range []write.Queued{old, bad, odd, dear} {
 		if err := s.shop.PlaceQueued(t.Context(), q, 1); err != nil || s.queued("/api/v1/queued/"+q.ID).State != "refused" {
 			t.Errorf("%s is not refused: %v", q.ID, err)
 		}
 	}
 	// The word that the customer's mail goes by.
-	for id, reason := range map[string]string{q.ID: "price", old.ID: "late", bad.ID: "other", odd.ID: "other"} {
+	for id, reason := range map[string]string{q.ID: "price", old.ID: "late", bad.ID: "other", odd.ID: "other", dear.ID: "price"} {
 		if n := s.number(`select count(*) from queued_orders where id = $1 and reason = $2`, id, reason); n != 1 {
 			t.Errorf("%s isn't refused for %s", id, reason)
 		}

@@ -15,7 +15,7 @@ import (
 	"freshet/api"
 )
 
-// OrderRequest is the body of POST /orders. It has no price: what a thing costs is not the client's to say.
+// OrderRequest is the body of POST /orders. It sets no price: what a thing costs is not the client's to say.
 type OrderRequest struct {
 	CustomerID int64       `json:"customer_id"`
 	Store      string      `json:"store"`
@@ -26,6 +26,9 @@ type OrderRequest struct {
 type OrderLine struct {
 	SKU      string `json:"sku"`
 	Quantity int64  `json:"quantity"`
+	// Expected is what the buyer was shown a unit for. The order is refused if a unit costs anything else when it is placed, which may be
+	// long after it was sent.
+	Expected *int64 `json:"expected_amount,omitempty"`
 }
 
 // Order is an order as the API shows it; amounts are minor units of the currency.
@@ -65,6 +68,9 @@ func (r *OrderRequest) check() error {
 		c.match(fmt.Sprintf("lines[%d].sku", i), l.SKU, skuPattern)
 		field := fmt.Sprintf("lines[%d].quantity", i)
 		c.between(field, l.Quantity, 1, maxPerOrder)
+		if l.Expected != nil {
+			c.between(fmt.Sprintf("lines[%d].expected_amount", i), *l.Expected, 0, maxMoney)
+		}
 		if sums[l.SKU] += min(max(l.Quantity, 0), maxPerOrder); sums[l.SKU] > maxPerOrder {
 			c.bad(field, "brings the units of this SKU above %d", maxPerOrder)
 		}
@@ -115,14 +121,12 @@ func (s *Shop) postOrder(c *fiber.Ctx) error {
 	if err := r.check(); err != nil {
 		return err
 	}
+	if err := s.limits.skus(c.UserContext(), r.skus()); err != nil {
+		return err
+	}
 	return s.placeOrQueue(c, placing{
 		route: "orders", customer: r.CustomerID, key: key, request: &r,
-		place: func(ctx context.Context) (answer, string, error) {
-			if err := s.limits.skus(ctx, r.skus()); err != nil {
-				return answer{}, "", err
-			}
-			return s.place(ctx, key, &r)
-		},
+		place:    func(ctx context.Context) (answer, string, error) { return s.place(ctx, key, &r) },
 		location: func(a answer) string { return fmt.Sprintf("/api/v1/orders/%d?customer_id=%d", a.id, r.CustomerID) },
 	})
 }
@@ -224,7 +228,25 @@ func priced(ctx context.Context, tx pgx.Tx, st store, r *OrderRequest, lines []O
 		}
 		items[i] = OrderItem{Line: i + 1, SKU: l.SKU, ProductID: p.product, Quantity: l.Quantity, UnitAmount: *p.amount, Status: "placed"}
 	}
-	return items, c.err()
+	if err := c.err(); err != nil {
+		return nil, err
+	}
+	return items, r.agreed(items)
+}
+
+// agreed compares the prices with those that the buyer was shown.
+func (r *OrderRequest) agreed(items []OrderItem) error {
+	now := make(map[string]int64, len(items))
+	for _, item := range items {
+		now[item.SKU] = item.UnitAmount
+	}
+	for i, l := range r.Lines {
+		if l.Expected != nil && *l.Expected != now[l.SKU] {
+			return api.Errorf(api.Conflict, "A unit of %s costs %d now, not %d.", l.SKU, now[l.SKU], *l.Expected).
+				At(fmt.Sprintf("lines[%d].expected_amount", i)).Because(refusedPrice)
+		}
+	}
+	return nil
 }
 
 func insertOrder(ctx context.Context, tx pgx.Tx, st store, o *Order) error {

@@ -136,8 +136,16 @@ func TestOrderRefusals(t *testing.T) {
 	if _, err := s.pool.Exec(t.Context(), `update prices set list_amount = 2000 where store_id = 1 and sku = 'A-1'`); err != nil {
 		t.Fatal(err)
 	}
+	expecting := func(amount string) string {
+		return strings.Replace(orderOne, `"quantity":1`, `"quantity":1,"expected_amount":`+amount, 1)
+	}
+	for amount, status := range map[string]int{"1999": 409, "-1": 422, `"2000"`: 400} {
+		if r := s.want(s.request("POST", "/api/v1/orders", expecting(amount), "Idempotency-Key", "k"), status); !slices.Contains(r.fields(t), "lines[0].expected_amount") && status != 400 {
+			t.Errorf("an expected amount of %s: %s", amount, r.body)
+		}
+	}
 	var o write.Order
-	s.want(s.request("POST", "/api/v1/orders", orderOne, "Idempotency-Key", "k"), 201).decode(t, &o)
+	s.want(s.request("POST", "/api/v1/orders", expecting("2000"), "Idempotency-Key", "k"), 201).decode(t, &o)
 	if o.Total != 2000 {
 		t.Errorf("total %d, want the list price 2000", o.Total)
 	}
