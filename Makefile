@@ -12,7 +12,7 @@ TEST_SERVERS := FRESHET_DATA=$(TEST_DATA) FRESHET_POSTGRES_PORT=25433 FRESHET_KA
 	FRESHET_ELASTIC_TRANSPORT_PORT=25301 $(BIN) with-servers --
 
 # Packages share the servers: two at a time keep a machine of two cores honest.
-TEST_FLAGS   ?= -race -shuffle=on -count=1 -timeout=25m -p=2
+TEST_FLAGS   ?= -race -shuffle=on -count=1 -timeout=45m -p=2
 FUZZTIME     ?= 30s
 GOLANGCI     ?= $(shell go env GOPATH)/bin/golangci-lint
 
