@@ -60,36 +60,6 @@ func TestWhatKafkaLostIsRebuilt(t *testing.T) {
 	s.mustAgree(ctx, "after views were lost")
 }
 
-// TestALostTopicIsRebuilt deletes topics beneath a pipeline that runs, and then rows while nobody is there to publish it: ingest
-// and the stages say what is gone. After the commands that they name every document is what SQL says.
-func TestALostTopicIsRebuilt(t *testing.T) {
-	ctx := deadline(t, 10*time.Minute)
-	s := newShop(t, 2, 40, 14)
-	for _, p := range s.pipeline() {
-		p.start()
-	}
-	s.follow(ctx)
-	s.exec(ctx, `insert into search_banners (title, image, url) select 'banner ' || i, '/b.png', '/' from generate_series(1, 3) i`)
-	s.mustCatchUp(ctx)
-	s.deleteTopics(ctx, "offers", "prices", "product_texts", "order_items", "search_banners")
-	s.eventually(ctx, "ingest refuses to go on", func() bool { return !s.ingest.running() })
-	if !said(s.ingest.tail(1000), "was deleted and made again", "freshet ingest --resnapshot") {
-		t.Errorf("seed %d: ingest does not say what is gone:\n%s", *seedFlag, s.ingest.tail(10))
-	}
-	lost := []string{"dimension", "catalog", "offer", "order", "recommend"}
-	s.mustStop(ctx, s.fold, lost, "has to be read on from offset", "freshet rebuild --all --rows")
-	s.deleteRows(ctx)
-	s.exec(ctx, "delete from search_banners where title = 'banner 2'")
-	newNemesis(t, s.postgres, *seedFlag, 2).run(ctx, 300)
-	s.ingest.args = []string{"ingest", "--resnapshot"}
-	s.ingest.start()
-	s.mustPass(ctx, "ingest")
-	s.replay(lost, s.fold)
-	s.mustNeedRows(ctx)
-	t.Logf("seed %d: %s", *seedFlag, s.run("rebuild", "--all", "--rows"))
-	s.mustAgree(ctx, "after the rebuild")
-}
-
 // deleteRows deletes what the nemesis deletes too, whatever its seed.
 func (s *shop) deleteRows(ctx context.Context) {
 	s.t.Helper()
@@ -154,7 +124,11 @@ func (s *shop) mustNeedRows(ctx context.Context) {
 // loseRecords deletes all that a topic holds.
 func (s *shop) loseRecords(ctx context.Context, topic string) {
 	s.t.Helper()
-	client := s.admin()
+	client, err := kgo.NewClient(kgo.SeedBrokers(s.brokers...))
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	defer client.Close()
 	ask := kmsg.NewPtrMetadataRequest()
 	name := kmsg.NewMetadataRequestTopic()
 	name.Topic = &topic
@@ -179,38 +153,4 @@ func (s *shop) loseRecords(ctx context.Context, topic string) {
 			s.t.Fatalf("delete the records of %s/%d: %v", topic, p.Partition, err)
 		}
 	}
-}
-
-// deleteTopics deletes the topics of tables.
-func (s *shop) deleteTopics(ctx context.Context, tables ...string) {
-	s.t.Helper()
-	request := kmsg.NewPtrDeleteTopicsRequest()
-	request.TimeoutMillis = 10_000
-	for _, table := range tables {
-		name := change.Topic(s.prefix, "public", table)
-		request.TopicNames = append(request.TopicNames, name)
-		topic := kmsg.NewDeleteTopicsRequestTopic()
-		topic.Topic = &name
-		request.Topics = append(request.Topics, topic)
-	}
-	answer, err := request.RequestWith(ctx, s.admin())
-	if err != nil {
-		s.t.Fatalf("delete topics: %v", err)
-	}
-	for _, topic := range answer.Topics {
-		if err := kerr.ErrorForCode(topic.ErrorCode); err != nil {
-			s.t.Fatalf("delete topics: %v", err)
-		}
-	}
-}
-
-// admin is a client that asks Kafka what kafka-go has no words for.
-func (s *shop) admin() *kgo.Client {
-	s.t.Helper()
-	client, err := kgo.NewClient(kgo.SeedBrokers(s.brokers...))
-	if err != nil {
-		s.t.Fatal(err)
-	}
-	s.t.Cleanup(client.Close)
-	return client
 }
