@@ -67,7 +67,7 @@ func (s *Searcher) fewIn(groups []*searchGroup, results []Result) []*searchGroup
 			most = max(most, results[m.place].Total)
 			partial = partial || results[m.place].Partial
 		}
-		if s.few(g.members[0].plan, &Result{Total: most, Partial: partial}) {
+		if s.few(g.members[0].plan, most, partial) {
 			g.fuzzy = true
 			again = append(again, g)
 		}

@@ -1,6 +1,7 @@
 package search
 
 import (
+	"encoding/json"
 	"fmt"
 	"slices"
 	"testing"
@@ -129,5 +130,43 @@ func TestReferencesBrandsAndTypos(t *testing.T) {
 	}
 	if got := found(t, s, query(func(q *Query) { q.Text, q.StrictText = "lavaza", true })); len(got) != 0 {
 		t.Errorf("a strict search finds %v", got)
+	}
+}
+
+// TestASelectionAllowsNoMisspellings: a text that finds enough is meant as it is typed, however few a facet's value leaves of it.
+// The facet counted those few, by both ways to ask.
+func TestASelectionAllowsNoMisspellings(t *testing.T) {
+	client, prefix := server(t)
+	s := NewSearcher(client, SearcherConfig{Prefix: prefix})
+	coloured := func(colour string) func(*view.Offer) {
+		return func(v *view.Offer) { v.Attributes = json.RawMessage(`{"colour":"` + colour + `"}`) }
+	}
+	index(t, client, prefix, shop(1),
+		offerView(1, 1, "Pomodori rossi", coloured("nero")), offerView(2, 1, "Peperoni rossi", coloured("nero")),
+		offerView(3, 1, "Fagioli rossi", coloured("nero")), offerView(4, 1, "Ravanelli rossi", coloured("verde")),
+		offerView(5, 1, "Cetrioli russi", coloured("verde")),
+	)
+	refined := query(func(q *Query) {
+		q.Text, q.Facets, q.Keywords = "rossi", []string{"colour"}, map[string][]string{"colour": {"verde"}}
+	})
+	r, err := s.Search(t.Context(), refined, shop(1))
+	if err != nil {
+		t.Fatal(err)
+	}
+	page, _, err := s.Page(t.Context(), refined, nil, shop(1))
+	if err != nil {
+		t.Fatal(err)
+	}
+	conditions := query(func(q *Query) {
+		q.Text, q.Where = "rossi", [][]Condition{{{Facet: "colour", Values: []string{"verde"}}}}
+	})
+	both, err := s.SearchAll(t.Context(), []Query{conditions, query(func(q *Query) { q.Text, q.Limit, q.Facets = "rossi", 0, []string{"colour"} })}, shop(1))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, got := range map[string]Result{"a search": r, "a page of a walk": page, "a batch": both[0]} {
+		if len(got.Hits) != 1 || got.Hits[0].Product != 4 || got.Fuzzy {
+			t.Errorf("%s finds %+v (fuzzy %t)", name, got.Hits, got.Fuzzy)
+		}
 	}
 }

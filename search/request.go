@@ -121,6 +121,9 @@ func (p *plan) sort() []object {
 	return append(by, object{"product": "asc"})
 }
 
+// matchedName counts what the text finds before the selections of facets.
+const matchedName = "matched"
+
 func (p *plan) aggregations() object {
 	aggs, shared := object{}, object{}
 	for i := range p.facets {
@@ -135,6 +138,9 @@ func (p *plan) aggregations() object {
 	}
 	if len(shared) > 0 {
 		aggs["shared"] = object{"filter": all(p.others("")), "aggs": shared}
+	}
+	if len(p.selections) > 0 && p.q.hasText() {
+		aggs[matchedName] = object{"filter": all(nil)}
 	}
 	return aggs
 }

@@ -23,6 +23,8 @@ type Result struct {
 	DidYouMean string
 	Banners    []dimension.Banner // to show above, the first one first
 	Took       time.Duration
+
+	matched int64 // before the selections of facets
 }
 
 // Hit is one offer found.
@@ -91,6 +93,13 @@ func (p *plan) result(a *answer, dims *dimension.Set) (Result, error) {
 	r := Result{
 		Total: a.Hits.Total.Value, Partial: a.TimedOut || a.Shards.Failed > 0,
 		Took: time.Duration(a.Took) * time.Millisecond,
+	}
+	if r.matched = r.Total; len(a.Aggregations[matchedName]) > 0 {
+		var all bucket
+		if err := json.Unmarshal(a.Aggregations[matchedName], &all); err != nil {
+			return Result{}, fmt.Errorf("read what the text matches: %w", err)
+		}
+		r.matched = all.Count
 	}
 	r.Hits, r.Banners = p.place(a.cards(p.q.Lang)), p.banners
 	shared, pool, err := a.shared()

@@ -70,7 +70,7 @@ func (s *Searcher) Search(ctx context.Context, q Query, dims *dimension.Set) (Re
 	if err != nil {
 		return Result{}, s.classify(ctx, err)
 	}
-	if !s.few(p, &strict) {
+	if !s.few(p, strict.matched, strict.Partial) {
 		return strict, nil
 	}
 	fuzzy, err := s.ask(deadline, p, dims, true)
@@ -84,9 +84,10 @@ func (s *Searcher) Search(ctx context.Context, q Query, dims *dimension.Set) (Re
 	return fuzzy, nil
 }
 
-// few says whether a text found next to nothing as it was typed, so that misspellings are to be allowed for.
-func (s *Searcher) few(p *plan, strict *Result) bool {
-	return p.q.hasText() && !p.q.StrictText && !strict.Partial && strict.Total < s.cfg.FuzzyBelow && !p.exact(strict.Total)
+// few says whether a text found next to nothing as it was typed, so that misspellings are to be allowed for. matched is what it
+// finds before the selections of facets: one that leaves two of many is no reason to show what its facet didn't count.
+func (s *Searcher) few(p *plan, matched int64, partial bool) bool {
+	return p.q.hasText() && !p.q.StrictText && !partial && matched < s.cfg.FuzzyBelow && !p.exact(matched)
 }
 
 // popularityAt is the popularity, on view.Popularity's scale, of a product that sells its only unit at that time.

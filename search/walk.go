@@ -90,7 +90,7 @@ func (w *walk) begin(ctx context.Context) (Result, Place, error) {
 		return Result{}, at, err
 	}
 	strict, next, err := w.ask(ctx, at)
-	if err != nil || !w.searcher.few(w.plan, &strict) {
+	if err != nil || !w.searcher.few(w.plan, strict.matched, strict.Partial) {
 		return strict, next, err
 	}
 	at.Moment, at.Fuzzy = next.Moment, true
