@@ -58,8 +58,9 @@ func refinedPages(ctx context.Context, t *Target, c *client, shelves []shelf, du
 			taken.add(way, time.Since(begun), err)
 			totals[way] = total
 		}
-		if totals[wayOne] != totals[wayBatch] || totals[wayOne] != totals[wayEach] {
-			report.problem("%s finds %d, InstantSearch %d and %d: does somebody write?", page.path, totals[wayOne], totals[wayBatch], totals[wayEach])
+		// A query that is asked alone doesn't know what its text finds without the filters, and allows for misspellings sooner.
+		if totals[wayOne] != totals[wayBatch] {
+			report.problem("%s finds %d, InstantSearch %d: does somebody write?", page.path, totals[wayOne], totals[wayBatch])
 		}
 	}
 	if len(taken.took) == 0 {
