@@ -31,11 +31,10 @@ func (b *bazaar) adapt(ctx context.Context, report *Report, e engine, duration t
 	}
 	b.t.Note("%s", b.what("asking as an InstantSearch adapter does"))
 	taken, searches := newSamples(), map[string]float64{}
-	name := func(n int, way string) string { return fmt.Sprintf("%d refined: %s", n, way) }
 	for _, n := range refinements {
 		for _, way := range waysToPage {
 			var err error
-			if searches[name(n, way)], err = b.countSearches(ctx, report, index, n, way); err != nil {
+			if searches[wayName(n, way)], err = b.countSearches(ctx, report, index, n, way); err != nil {
 				return err
 			}
 		}
@@ -48,23 +47,35 @@ func (b *bazaar) adapt(ctx context.Context, report *Report, e engine, duration t
 				way := waysToPage[(i+round)%len(waysToPage)]
 				begun := time.Now()
 				_, err := index.page(ctx, way, q, b.dims)
-				taken.add(name(n, way), time.Since(begun), err)
+				taken.add(wayName(n, way), time.Since(begun), err)
 			}
 		}
 	}
 	for _, n := range refinements {
-		base := 0.0
-		for _, way := range waysToPage {
-			row := taken.row(report, b.what("%s", name(n, way)), name(n, way))
-			if way == wayOne {
-				base = row.Figures["p50 ms"]
-			}
-			row.Set("searches a page", searches[name(n, way)])
-			row.Set("times one search", row.Figures["p50 ms"]/max(base, 0.001))
-		}
+		taken.ways(report, n, b.what(""), searches)
 	}
 	taken.complain(report)
 	return ctx.Err()
+}
+
+// wayName is the kind of the samples of a way to pages of n refined facets.
+func wayName(n int, way string) string { return fmt.Sprintf("%d refined: %s", n, way) }
+
+// ways sums up the ways to pages of n refined facets, each beside one search. searches are how many the server made of a page
+// each way, where they were counted.
+func (s *samples) ways(report *Report, n int, what string, searches map[string]float64) {
+	base := 0.0
+	for _, way := range waysToPage {
+		name := wayName(n, way)
+		row := s.row(report, what+name, name)
+		if way == wayOne {
+			base = row.Figures["p50 ms"]
+		}
+		if perPage, counted := searches[name]; counted {
+			row.Set("searches a page", perPage)
+		}
+		row.Set("times one search", row.Figures["p50 ms"]/max(base, 0.001))
+	}
 }
 
 func refined(n int) searcherKind { return searcherKind{selections: n, facets: true} }

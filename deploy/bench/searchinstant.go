@@ -55,7 +55,7 @@ func refinedPages(ctx context.Context, t *Target, c *client, shelves []shelf, du
 			way := waysToPage[(i+round)%len(waysToPage)]
 			begun := time.Now()
 			total, err := page.ask(ctx, c, way)
-			taken.add(way, time.Since(begun), err)
+			taken.add(wayName(refinedFacets, way), time.Since(begun), err)
 			totals[way] = total
 		}
 		// A query that is asked alone doesn't know what its text finds without the filters, and allows for misspellings sooner.
@@ -67,14 +67,7 @@ func refinedPages(ctx context.Context, t *Target, c *client, shelves []shelf, du
 		report.problem("no word finds offers of which %d facets can be refined", refinedFacets)
 		return ctx.Err()
 	}
-	base := 0.0
-	for _, way := range waysToPage {
-		row := taken.row(report, fmt.Sprintf("%d refined: %s", refinedFacets, way), way)
-		if way == wayOne {
-			base = row.Figures["p50 ms"]
-		}
-		row.Set("times one search", row.Figures["p50 ms"]/max(base, 0.001))
-	}
+	taken.ways(report, refinedFacets, "", nil)
 	taken.complain(report)
 	return ctx.Err()
 }

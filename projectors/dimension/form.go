@@ -57,22 +57,28 @@ func (r *Row) note(form string, at change.Position) bool {
 func (s *Set) Formerly(store int64) []string {
 	var all []string
 	for id, forms := range s.forms {
-		now, other := formGone, false
-		if code, ok := strings.CutPrefix(id, "attribute_defs:"); ok {
-			if a, known := s.attributes[code]; known {
-				now = formOf(&a)
-			}
-		} else if other = id != numbered("stores", store); !other {
-			if st, known := s.stores[store]; known {
-				now = formOf(&st)
-			}
+		if strings.HasPrefix(id, "stores:") && id != numbered("stores", store) {
+			continue
 		}
+		now := s.formNow(id, store)
 		for _, f := range forms {
-			if !other && f.Form != now {
+			if f.Form != now {
 				all = append(all, fmt.Sprintf("%s %s %s", id, f.Form, f.Pos))
 			}
 		}
 	}
 	slices.Sort(all)
 	return all
+}
+
+// formNow is the form of the store, or of the attribute that the id is of.
+func (s *Set) formNow(id string, store int64) string {
+	if code, ok := strings.CutPrefix(id, "attribute_defs:"); ok {
+		if a, known := s.attributes[code]; known {
+			return formOf(&a)
+		}
+	} else if st, known := s.stores[store]; known {
+		return formOf(&st)
+	}
+	return formGone
 }

@@ -134,8 +134,24 @@ func shown(product, version int64, title string) view.Offer {
 // document reads one document as it is searchable, not merely stored; ok says whether there is one.
 func (r *rig) document(store, product int64) (doc search.Document, ok bool) {
 	r.t.Helper()
-	body := fmt.Sprintf(`{"query":{"ids":{"values":[%q]}}}`, search.ID(store, product))
-	req, err := http.NewRequestWithContext(r.t.Context(), http.MethodPost, r.address+"/"+search.Alias(r.cfg.Prefix)+"/_search", strings.NewReader(body))
+	var answer struct {
+		Hits struct {
+			Hits []struct {
+				Source search.Document `json:"_source"`
+			}
+		}
+	}
+	r.ask(http.MethodPost, "_search", fmt.Sprintf(`{"query":{"ids":{"values":[%q]}}}`, search.ID(store, product)), &answer)
+	if len(answer.Hits.Hits) == 0 {
+		return doc, false
+	}
+	return answer.Hits.Hits[0].Source, true
+}
+
+// ask sends a request of its own to the live index.
+func (r *rig) ask(method, path, body string, into any) {
+	r.t.Helper()
+	req, err := http.NewRequestWithContext(r.t.Context(), method, r.address+"/"+search.Alias(r.cfg.Prefix)+"/"+path, strings.NewReader(body))
 	if err != nil {
 		r.t.Fatal(err)
 	}
@@ -145,20 +161,9 @@ func (r *rig) document(store, product int64) (doc search.Document, ok bool) {
 		r.t.Fatal(err)
 	}
 	defer res.Body.Close()
-	var answer struct {
-		Hits struct {
-			Hits []struct {
-				Source search.Document `json:"_source"`
-			}
-		}
+	if err := json.NewDecoder(res.Body).Decode(into); err != nil || res.StatusCode != http.StatusOK {
+		r.t.Fatalf("%s %s: %s, %v", method, path, res.Status, err)
 	}
-	if err := json.NewDecoder(res.Body).Decode(&answer); err != nil {
-		r.t.Fatal(err)
-	}
-	if len(answer.Hits.Hits) == 0 {
-		return doc, false
-	}
-	return answer.Hits.Hits[0].Source, true
 }
 
 func (r *rig) handle(records ...projectors.Record) {
