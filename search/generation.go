@@ -126,7 +126,8 @@ func (x *Indices) compare(ctx context.Context, alias string, sample int) (c Comp
 	if err != nil {
 		return c, err
 	}
-	return c, x.compareWith(ctx, &c, live)
+	err = x.compareWith(ctx, &c, live)
+	return c, err
 }
 
 // CompareWith compares documents as they should be with those of the generation beside.

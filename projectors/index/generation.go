@@ -244,7 +244,8 @@ func (r *Rebuild) compare(ctx context.Context, sample int) (search.Comparison, e
 	if err != nil {
 		return c, err
 	}
-	return c, r.indices.CompareWith(ctx, &c, ops)
+	err = r.indices.CompareWith(ctx, &c, ops)
+	return c, err
 }
 
 // ops are what writes the views beside the live generation.
