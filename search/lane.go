@@ -18,13 +18,6 @@ type lane struct {
 	gathering *group // that newcomers join; nil when none gathers
 }
 
-// A lane is busy for half of the time at most, though no group waits longer than maxPause for that: where the server has
-// more to do than it can, more frequent refreshes make every one of them slower.
-const (
-	restShare = 2
-	maxPause  = 500 * time.Millisecond
-)
-
 // group is what several callers write together. Its context ends when none of them is left.
 type group struct {
 	ctx     context.Context
@@ -94,7 +87,7 @@ func (l *lane) run(g *group, do func(context.Context, []Op) ([]OpResult, error))
 	l.mu.Unlock()
 	began := time.Now()
 	g.results, g.err = do(g.ctx, g.ops)
-	l.next = began.Add(max(l.every, min(restShare*time.Since(began), maxPause)))
+	l.next = began.Add(l.every)
 	g.cancel()
 	close(g.done)
 }

@@ -70,7 +70,7 @@ func (s *settings) audit(ctx context.Context, o auditOptions) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, client.Disconnect(context.WithoutCancel(ctx))) }()
-	tracker, err := progress.New(progress.Config{Brokers: s.kafka, Security: s.security, Prefix: s.prefix}, s.logger())
+	tracker, err := s.openTracker(leisure)
 	if err != nil {
 		return err
 	}

@@ -62,7 +62,7 @@ func (s *settings) explain(ctx context.Context, o explainOptions) (err error) {
 	defer func() { err = errors.Join(err, client.Disconnect(context.WithoutCancel(ctx))) }()
 	transport := s.security.Transport("freshet-explain", 0)
 	defer transport.CloseIdleConnections()
-	tracker, err := progress.New(progress.Config{Brokers: s.kafka, Security: s.security, Prefix: s.prefix}, s.logger())
+	tracker, err := s.openTracker(leisure)
 	if err != nil {
 		return err
 	}
@@ -95,6 +95,14 @@ func (s *settings) explainer(db *mongo.Database, transport *kafka.Transport, tra
 		Postgres: s.postgresURL, Prefix: s.prefix, Records: tail.New(brokers), Groups: explain.ClientGroups{Client: brokers},
 		Database: db, Search: elastic, Progress: tracker, Dimensions: dims,
 	}), nil
+}
+
+// leisure is the time between two looks at the progress topic of those who keep no reader waiting.
+const leisure = 200 * time.Millisecond
+
+// openTracker returns a tracker that looks at the progress topic after such a pause, 0 for its default.
+func (s *settings) openTracker(pause time.Duration) (*progress.Tracker, error) {
+	return progress.New(progress.Config{Brokers: s.kafka, Security: s.security, Prefix: s.prefix, Pause: pause}, s.logger())
 }
 
 // tracking calls f once the tracker has heard of all stages, or has waited long enough for those that don't run.

@@ -51,7 +51,7 @@ func (s *settings) rebuildEverything(ctx context.Context, o rebuildOptions) (err
 	if err := s.printf("rebuild %s\n", job.Run); err != nil {
 		return err
 	}
-	tracker, err := progress.New(progress.Config{Brokers: s.kafka, Security: s.security, Prefix: s.prefix}, s.logger())
+	tracker, err := s.openTracker(leisure)
 	if err != nil {
 		return err
 	}

@@ -30,7 +30,6 @@ import (
 	"freshet/projectors/dimension"
 	"freshet/projectors/document"
 	"freshet/projectors/order"
-	"freshet/projectors/progress"
 	"freshet/projectors/rebuild"
 	"freshet/projectors/recommend"
 	"freshet/projectors/replay"
@@ -214,7 +213,7 @@ func (s *settings) serveRead(ctx context.Context, o *serveOptions) error {
 	}
 	defer func() { _ = client.Disconnect(context.WithoutCancel(ctx)) }() // nothing is written here
 	db := client.Database(s.mongoDatabase)
-	tracker, err := progress.New(progress.Config{Brokers: s.kafka, Security: s.security, Prefix: s.prefix}, s.logger())
+	tracker, err := s.openTracker(0)
 	if err != nil {
 		return err
 	}
@@ -346,7 +345,7 @@ func (s *settings) serveAdmin(ctx context.Context, o *serveOptions) error {
 		return err
 	}
 	defer func() { _ = client.Disconnect(context.WithoutCancel(ctx)) }() // all writes are acknowledged by then
-	tracker, err := progress.New(progress.Config{Brokers: s.kafka, Security: s.security, Prefix: s.prefix}, s.logger())
+	tracker, err := s.openTracker(leisure)
 	if err != nil {
 		return err
 	}

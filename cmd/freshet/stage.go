@@ -14,7 +14,6 @@ import (
 	"freshet/ingest/change"
 	"freshet/projectors"
 	"freshet/projectors/control"
-	"freshet/projectors/progress"
 )
 
 // stageOptions are the settings of stage alone.
@@ -167,7 +166,7 @@ func (s *settings) listStages(ctx context.Context, o stageOptions) (err error) {
 	if err != nil {
 		return err
 	}
-	tracker, err := progress.New(progress.Config{Brokers: s.kafka, Security: s.security, Prefix: s.prefix}, s.logger())
+	tracker, err := s.openTracker(leisure)
 	if err != nil {
 		return err
 	}
