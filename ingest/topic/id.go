@@ -6,6 +6,7 @@ import (
 	"encoding/binary"
 	"fmt"
 	"io"
+	"time"
 
 	"github.com/segmentio/kafka-go"
 	"github.com/segmentio/kafka-go/protocol"
@@ -15,6 +16,7 @@ import (
 const (
 	// idVersion is the first version of a Metadata request whose answer has the topics' ids. Brokers have it since Kafka 2.8.
 	idVersion = 10
+	idTimeout = 15 * time.Second
 	// maxAnswer bounds what a broker may claim its answer takes.
 	maxAnswer = 64 << 20
 )
@@ -22,6 +24,11 @@ const (
 // IDs returns the ids of topics as Kafka's tools print them. They tell a topic from one that had its name and was deleted:
 // offsets of the two have nothing in common. A broker that knows no ids leaves them out; a topic that is not there is an error.
 func IDs(ctx context.Context, client *kafka.Client, names ...string) (map[string]string, error) {
+	if len(names) == 0 { // which asks for all topics there are
+		return nil, nil
+	}
+	ctx, cancel := context.WithTimeout(ctx, idTimeout)
+	defer cancel()
 	known, err := hasIDs(ctx, client)
 	if err != nil || !known {
 		return nil, err
@@ -46,6 +53,28 @@ func IDs(ctx context.Context, client *kafka.Client, names ...string) (map[string
 		}
 	}
 	return ids, nil
+}
+
+// During returns the ids that the topics have while f asks for their offsets, so that these are known to be of one topic each. One
+// that is made again meanwhile is an error; the next attempt finds it made.
+func During(ctx context.Context, client *kafka.Client, names []string, f func() error) (map[string]string, error) {
+	before, err := IDs(ctx, client, names...)
+	if err != nil {
+		return nil, err
+	}
+	if err := f(); err != nil {
+		return nil, err
+	}
+	after, err := IDs(ctx, client, names...)
+	if err != nil {
+		return nil, err
+	}
+	for name, id := range before {
+		if after[name] != id {
+			return nil, fmt.Errorf("topic %s was made again just now", name)
+		}
+	}
+	return before, nil
 }
 
 // hasIDs says whether the brokers take the request: they close the connection on one that they don't know.
