@@ -15,6 +15,7 @@ import (
 	"freshet/ingest"
 	"freshet/ingest/broker"
 	"freshet/ingest/change"
+	"freshet/ingest/topic"
 )
 
 // fakeRig is a rig on three brokers that fail on demand.
@@ -178,6 +179,41 @@ func TestTopicMadeAgain(t *testing.T) {
 				t.Errorf("%d rows after the repair", len(rows))
 			}
 		})
+	}
+}
+
+// TestEmptyTopicMadeAgain: nothing is lost with a topic that held nothing, so ingest goes on, and announces where the new one ends as
+// the new one's.
+func TestEmptyTopicMadeAgain(t *testing.T) {
+	t.Parallel()
+	r := newRig(t, counters, `insert into products select i, 0 from generate_series(1, 20) i`)
+	r.start()
+	r.settle()
+	name := change.Topic(r.prefix, "public", "prices")
+	ids := func() string {
+		t.Helper()
+		found, err := topic.IDs(t.Context(), r.client, name, change.Topic(r.prefix, "public", "products"))
+		if err != nil || found[name] == "" {
+			t.Fatal(found, err)
+		}
+		return found[name]
+	}
+	old := ids()
+	r.deleteTopic(name)
+	r.createTopic(name)
+	made := ids()
+	if made == old {
+		t.Fatalf("the topic still has the id %s", old)
+	}
+	r.until("progress speaks of the new topic", func() bool {
+		r.exec(`insert into products select max(id) + 1, 1 from products`)
+		p := r.settle()
+		return p.IDs[name] == made && p.Ends[name] != nil
+	})
+	r.exec(`insert into prices values (1, 1, 1)`)
+	r.settle()
+	if rows := fold(r.events("prices")); rows[`{"id":1}`] == "" {
+		t.Errorf("the new topic holds %v", rows)
 	}
 }
 

@@ -4,9 +4,13 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
+	"slices"
 	"time"
 
 	"github.com/segmentio/kafka-go"
+
+	"freshet/ingest/topic"
 )
 
 // A topic that is deleted and made again takes with it what was published, and nothing but its offsets tells. So the
@@ -22,22 +26,22 @@ const (
 )
 
 // verifyTopics refuses topics that end before what was published, by the stored position or by this process' own knowledge.
-// It returns the ends.
-func (s *session) verifyTopics(ctx context.Context, stored *position) (map[string][]int64, error) {
+// It returns the ends, and the topics' ids.
+func (s *session) verifyTopics(ctx context.Context, stored *position) (ends map[string][]int64, ids map[string]string, err error) {
 	deadline := time.Now().Add(endsPatience)
 	for {
-		ends, err := s.tableEnds(ctx, s.tables)
+		ends, ids, err = s.tableEnds(ctx, s.tables)
 		if err != nil || stored == nil {
-			return ends, err
+			return ends, ids, err
 		}
 		if err = shrunk(stored.Ends, ends); err == nil && s.published.generation == stored.Generation {
 			err = shrunk(s.published.ends, ends)
 		}
 		if err == nil || time.Now().After(deadline) {
-			return ends, err
+			return ends, ids, err
 		}
 		if !sleep(ctx, 200*time.Millisecond) {
-			return nil, ctx.Err()
+			return nil, nil, ctx.Err()
 		}
 	}
 }
@@ -46,7 +50,7 @@ func (s *session) verifyTopics(ctx context.Context, stored *position) (map[strin
 func (s *session) watchTopics(ctx context.Context, p *publisher) error {
 	for sleep(ctx, watchEvery) {
 		err := s.lookAtTopics(ctx, p)
-		if !isUnknown(err) && !errors.As(err, new(*RefusedError)) {
+		if !isLoss(err) {
 			if err != nil && ctx.Err() == nil {
 				s.log.Warn("can't look at the topics", "error", err)
 			}
@@ -55,11 +59,18 @@ func (s *session) watchTopics(ctx context.Context, p *publisher) error {
 		if !sleep(ctx, endsPatience) {
 			break
 		}
-		if again := s.lookAtTopics(ctx, p); isUnknown(again) || errors.As(again, new(*RefusedError)) {
+		if again := s.lookAtTopics(ctx, p); isLoss(again) {
 			return again
 		}
 	}
 	return nil
+}
+
+// errAnother says that a topic was made again while it held nothing: nothing is lost, but the next session has to learn its id.
+var errAnother = errors.New("it was deleted and made again while it held nothing")
+
+func isLoss(err error) bool {
+	return isUnknown(err) || errors.As(err, new(*RefusedError)) || errors.Is(err, errAnother)
 }
 
 // lookAtTopics compares where the topics end with what Kafka has acknowledged before.
@@ -75,7 +86,23 @@ func (s *session) lookAtTopics(ctx context.Context, p *publisher) error {
 	if err != nil {
 		return err
 	}
-	return shrunk(known, now)
+	if err := shrunk(known, now); err != nil {
+		return err
+	}
+	ids, err := topic.IDs(ctx, s.client, slices.Collect(maps.Keys(known))...)
+	if err != nil {
+		return err
+	}
+	for name, id := range ids {
+		switch {
+		case p.id(name) == "" || p.id(name) == id:
+		case slices.Max(known[name]) == 0:
+			return fmt.Errorf("topic %s: %w", name, errAnother)
+		default:
+			return &RefusedError{Reason: fmt.Sprintf("topic %s was deleted and made again", name), Repair: repairResnapshot}
+		}
+	}
+	return nil
 }
 
 func (s *session) listEnds(ctx context.Context, request map[string][]kafka.OffsetRequest) (map[string][]int64, error) {
@@ -136,6 +163,13 @@ func (p *publisher) offsets() map[string][]int64 {
 	return ends
 }
 
+// id returns the id that a topic had when the session began to publish to it.
+func (p *publisher) id(topic string) string {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.ids[topic]
+}
+
 // verifyBase refuses an acknowledgement that puts a batch before what the partition held already.
 func (p *publisher) verifyBase(part *partition, base int64) error {
 	p.mu.Lock()
@@ -146,11 +180,12 @@ func (p *publisher) verifyBase(part *partition, base int64) error {
 	return nil
 }
 
-// ends returns the offsets that partitions have reached: all of them, or those that moved since the last call.
-func (p *publisher) ends(all bool) (ends map[string][]int64, s state) {
+// ends returns the offsets that partitions have reached, and the ids of their topics: all of them, or those that moved since the
+// last call.
+func (p *publisher) ends(all bool) (ends map[string][]int64, ids map[string]string, s state) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	ends = map[string][]int64{}
+	ends, ids = map[string][]int64{}, map[string]string{}
 	for name, parts := range p.topics {
 		for _, part := range parts {
 			if !all && !part.moved {
@@ -158,12 +193,15 @@ func (p *publisher) ends(all bool) (ends map[string][]int64, s state) {
 			}
 			if ends[name] == nil {
 				ends[name] = unmoved(len(parts))
+				if id := p.ids[name]; id != "" {
+					ids[name] = id
+				}
 			}
 			ends[name][part.id] = part.next
 			part.moved = false
 		}
 	}
-	return ends, p.stateLocked()
+	return ends, ids, p.stateLocked()
 }
 
 func unmoved(n int) []int64 {

@@ -159,12 +159,12 @@ func (g *progress) run(ctx context.Context) error {
 
 func (g *progress) publish(ctx context.Context) error {
 	full := time.Since(g.full) >= fullEvery
-	ends, s := g.publisher.ends(full)
+	ends, ids, s := g.publisher.ends(full)
 	if s.durable <= g.last {
 		return nil
 	}
 	key, value, err := change.Progress{
-		Stage: "ingest", LSN: s.durable, Time: time.UnixMicro(s.time).UTC(), Full: full, Ends: ends,
+		Stage: "ingest", LSN: s.durable, Time: time.UnixMicro(s.time).UTC(), Full: full, Ends: ends, IDs: ids,
 	}.Encode()
 	if err != nil {
 		return err

@@ -29,7 +29,7 @@ func TestPositionCutOffKeepsItsMarks(t *testing.T) {
 	t.Cleanup(transport.CloseIdleConnections)
 	client := &kafka.Client{Addr: kafka.TCP(brokers...), Transport: transport, Timeout: 20 * time.Second}
 	store := positionStore{client, change.PositionTopic(prefix)}
-	p := newPublisher(t.Context(), &config, client, m, map[string][]int64{change.DeadLetterTopic(prefix): {0}})
+	p := newPublisher(t.Context(), &config, client, m, map[string][]int64{change.DeadLetterTopic(prefix): {0}}, nil)
 	k := newKeeper(store, p, position{State: snapshotting, Generation: 1, Slot: prefix, Remaining: []string{"public.products"}})
 
 	tx := p.begin()

@@ -27,7 +27,8 @@ type publisher struct {
 
 	mu        sync.Mutex
 	topics    map[string][]*partition
-	dirty     []*partition // have records and no send in flight
+	ids       map[string]string // Kafka's, of those topics
+	dirty     []*partition      // have records and no send in flight
 	buffered  int64
 	queue     []*transaction // in order of commit, not yet durable
 	marks     []func(*position)
@@ -57,24 +58,27 @@ const maxRequests = 24
 // kickBytes is how much a partition gathers before it is sent without waiting for the reader to run dry.
 const kickBytes = 64 << 10
 
-func newPublisher(ctx context.Context, config *Config, client *kafka.Client, m *metrics, ends map[string][]int64) *publisher {
+func newPublisher(ctx context.Context, config *Config, client *kafka.Client, m *metrics, ends map[string][]int64, ids map[string]string) *publisher {
 	p := &publisher{
 		config: config, client: client, metrics: m, ctx: ctx,
 		slots: make(chan struct{}, maxRequests), space: make(chan struct{}, 1),
-		topics: map[string][]*partition{}, changed: make(chan struct{}),
+		topics: map[string][]*partition{}, ids: map[string]string{}, changed: make(chan struct{}),
 	}
-	p.addTopics(ends)
+	p.addTopics(ends, ids)
 	p.dead = p.partitions(change.DeadLetterTopic(config.Prefix))[0]
 	return p
 }
 
-// addTopics makes topics known, with the offset each partition ends at.
-func (p *publisher) addTopics(ends map[string][]int64) {
+// addTopics makes topics known, with the offset each partition ends at, and the topics' ids.
+func (p *publisher) addTopics(ends map[string][]int64, ids map[string]string) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	for name, offsets := range ends {
 		if p.topics[name] != nil {
 			continue
+		}
+		if id := ids[name]; id != "" {
+			p.ids[name] = id
 		}
 		for i, next := range offsets {
 			p.topics[name] = append(p.topics[name], &partition{topic: name, id: i, next: next})

@@ -5,6 +5,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
+	"slices"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -146,11 +148,11 @@ func (s *session) run(ctx context.Context, choice decision, stored *position) er
 	if choice != startStreaming {
 		known = nil // every row is published again
 	}
-	ends, err := s.verifyTopics(ctx, known)
+	ends, ids, err := s.verifyTopics(ctx, known)
 	if err != nil {
 		return err
 	}
-	p := newPublisher(sending, &s.config, s.client, s.metrics, ends)
+	p := newPublisher(sending, &s.config, s.client, s.metrics, ends, ids)
 	defer p.sends.Wait()
 	defer stop() // before the wait: sends that still retry must end
 	e := s.newEmitter(p)
@@ -250,8 +252,8 @@ func ignoreCancel(err error) error {
 	return err
 }
 
-// tableEnds reads where every partition of the tables' topics and of those beside them ends.
-func (s *session) tableEnds(ctx context.Context, tables []publishedTable) (map[string][]int64, error) {
+// tableEnds reads where every partition of the tables' topics and of those beside them ends, and the topics' ids.
+func (s *session) tableEnds(ctx context.Context, tables []publishedTable) (ends map[string][]int64, ids map[string]string, err error) {
 	request := map[string][]kafka.OffsetRequest{change.DeadLetterTopic(s.config.Prefix): {kafka.LastOffsetOf(0)}}
 	for _, side := range s.config.sideTopics() {
 		request[side.Name] = []kafka.OffsetRequest{kafka.LastOffsetOf(0)}
@@ -262,10 +264,14 @@ func (s *session) tableEnds(ctx context.Context, tables []publishedTable) (map[s
 			request[spec.Name] = append(request[spec.Name], kafka.LastOffsetOf(i))
 		}
 		if spec.Partitions == 0 {
-			return nil, fmt.Errorf("topic %s has no partitions", spec.Name)
+			return nil, nil, fmt.Errorf("topic %s has no partitions", spec.Name)
 		}
 	}
-	return s.listEnds(ctx, request)
+	ids, err = topic.During(ctx, s.client, slices.Collect(maps.Keys(request)), func() (err error) {
+		ends, err = s.listEnds(ctx, request)
+		return err
+	})
+	return ends, ids, err
 }
 
 // ensureTable makes the topic of a table that came while streaming.
@@ -273,11 +279,11 @@ func (s *session) ensureTable(ctx context.Context, p *publisher, schema, name st
 	if err := topic.Ensure(ctx, s.config.cluster(), []topic.Spec{s.config.spec(schema, name)}); err != nil {
 		return err
 	}
-	ends, err := s.tableEnds(ctx, []publishedTable{{Schema: schema, Name: name}})
+	ends, ids, err := s.tableEnds(ctx, []publishedTable{{Schema: schema, Name: name}})
 	if err != nil {
 		return err
 	}
-	p.addTopics(ends)
+	p.addTopics(ends, ids)
 	return nil
 }
 

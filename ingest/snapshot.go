@@ -78,7 +78,7 @@ func names(tables []publishedTable) []string {
 
 // sweepAfter orders a sweep of the tables whose topics hold something already: rows that went while no slot watched.
 func (s *session) sweepAfter(ctx context.Context, generation int, consistent change.LSN) (orders, error) {
-	ends, err := s.tableEnds(ctx, s.tables)
+	ends, _, err := s.tableEnds(ctx, s.tables)
 	if err != nil {
 		return nil, err
 	}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"sync"
 	"time"
@@ -39,6 +40,7 @@ type lastAnnounced struct {
 	at   time.Time
 	full time.Time
 	ends map[string][]int64
+	ids  map[string]string
 }
 
 func newAnnouncer(producer *Producer, topic string, interval time.Duration) *announcer {
@@ -122,15 +124,17 @@ func (a *announcer) batch(now time.Time) (batch []change.Progress, next time.Dur
 	return batch, next
 }
 
-// delta returns the record to publish, without the ends that did not move since the partition's previous one.
+// delta returns the record to publish, without the ends that did not move since the partition's previous one. Of a topic that was
+// made again all ends have moved.
 func (l *lastAnnounced) delta(p change.Progress, now time.Time) change.Progress {
-	all := p.Ends
-	if p.Full = now.Sub(l.full) >= fullInterval; p.Full {
+	ends, ids := p.Ends, p.IDs
+	if p.Full = now.Sub(l.full) >= fullInterval || !maps.Equal(ids, l.ids); p.Full {
 		l.full = now
 	} else {
-		p.Ends = movedEnds(l.ends, all)
+		p.Ends, p.IDs = movedEnds(l.ends, ends), maps.Clone(ids)
+		maps.DeleteFunc(p.IDs, func(topic, _ string) bool { return p.Ends[topic] == nil })
 	}
-	l.at, l.lsn, l.ends = now, p.LSN, all
+	l.at, l.lsn, l.ends, l.ids = now, p.LSN, ends, ids
 	return p
 }
 

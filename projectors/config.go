@@ -46,7 +46,8 @@ type Config struct {
 	RetryMin, RetryMax time.Duration
 
 	// GoneAfter is how long the broker may not know a topic that is read before it counts as deleted, default 15 s. Less takes a
-	// topic whose broker is coming up for deleted; more, and one that is made again meanwhile is read on in its midst.
+	// topic whose broker is coming up for deleted; more, and one that is made again meanwhile may be read on in its midst
+	// until announced ends tell that it is another.
 	GoneAfter time.Duration
 
 	// Hurry is how long bulk makes room after a hot record, default 10 s: those who change one price a minute want it shown

@@ -28,12 +28,16 @@ type OffsetRangeError struct {
 	Offset      int64  // to be read next
 	First, Next int64  // what the topic holds: from First up to but without Next; -1 when that could not be learnt
 	Deleted     bool   // the topic is not there at all
+	Remade      bool   // it is another topic of that name
 	Repair      string // command that makes the read model right again
 }
 
 func (e *OffsetRangeError) Error() string {
 	why := fmt.Sprintf("but holds %d to %d: retention has overtaken the stage, or the topic was made anew; nothing was skipped. To repair:", e.First, e.Next)
-	if e.Deleted {
+	switch {
+	case e.Remade:
+		why = fmt.Sprintf("but the topic was made anew; nothing was skipped (it holds %d to %d). To repair:", e.First, e.Next)
+	case e.Deleted:
 		why = "but the topic is gone. To repair: `freshet ingest --resnapshot` makes it again if it is a table's, others make theirs when they start; then"
 	}
 	return fmt.Sprintf("stage %s: %s/%d has to be read on from offset %d, %s `freshet stage replay %s --since beginning`, start the process again, then `%s`",
@@ -237,7 +241,7 @@ func (f *fetcher) absorb(ctx context.Context, cursors []*cursor, answer *fetch.R
 // take appends the records of one topic and moves its cursor.
 func (f *fetcher) take(ctx context.Context, c *cursor, p *fetch.ResponsePartition, batch []Record) ([]Record, error) {
 	if code := kafka.Error(p.ErrorCode); errors.Is(code, kafka.OffsetOutOfRange) {
-		return batch, f.outOfRange(ctx, c)
+		return batch, f.outOfRange(ctx, c.topic, f.partition, c.offset)
 	} else if p.ErrorCode != 0 {
 		return batch, fmt.Errorf("fetch %s/%d@%d: %w", c.topic, f.partition, c.offset, code)
 	}
@@ -304,20 +308,20 @@ func closeBytes(b kafka.Bytes) error {
 }
 
 // outOfRange finds out what the topic holds, for the error's reader; that it can't be learnt is no reason to go on.
-func (f *fetcher) outOfRange(ctx context.Context, c *cursor) error {
-	gone := &OffsetRangeError{Stage: f.stage.Name, Topic: c.topic, Partition: f.partition, Offset: c.offset, First: -1, Next: -1, Repair: f.stage.Repair}
-	counts, _, err := countPartitions(ctx, f.client, []string{c.topic})
-	if err != nil || f.partition >= counts[c.topic] {
+func (g *generation) outOfRange(ctx context.Context, topic string, partition int, offset int64) error {
+	gone := &OffsetRangeError{Stage: g.stage.Name, Topic: topic, Partition: partition, Offset: offset, First: -1, Next: -1, Repair: g.stage.Repair}
+	counts, _, err := countPartitions(ctx, g.client, []string{topic})
+	if err != nil || partition >= counts[topic] {
 		return errors.Join(gone, err)
 	}
-	first, err := listOffsets(ctx, f.client, c.topic, counts[c.topic], kafka.FirstOffset)
+	first, err := listOffsets(ctx, g.client, topic, counts[topic], kafka.FirstOffset)
 	if err != nil {
 		return errors.Join(gone, err)
 	}
-	next, err := listOffsets(ctx, f.client, c.topic, counts[c.topic], kafka.LastOffset)
+	next, err := listOffsets(ctx, g.client, topic, counts[topic], kafka.LastOffset)
 	if err != nil {
 		return errors.Join(gone, err)
 	}
-	gone.First, gone.Next = first[f.partition], next[f.partition]
+	gone.First, gone.Next = first[partition], next[partition]
 	return gone
 }

@@ -13,6 +13,7 @@ import (
 	"github.com/segmentio/kafka-go"
 
 	"freshet/ingest/failpoint"
+	"freshet/ingest/topic"
 )
 
 // errDrained is the cause of a handler's context that ends because the batch took too long after the generation's end.
@@ -25,7 +26,8 @@ type generation struct {
 	stage    *Stage
 	assigned *kafka.Generation
 	logger   *slog.Logger
-	width    int // partitions of the stage
+	width    int               // partitions of the stage
+	ids      map[string]string // of the topics that it reads, as far as Kafka tells
 	workers  []*worker
 
 	done chan struct{} // closed when run has returned
@@ -63,7 +65,7 @@ func (g *generation) run(parent, intake context.Context) {
 		})
 	}
 	helpers.Go(func() { g.commitLoop(intake) })
-	helpers.Go(func() { g.watchCuts(intake) })
+	helpers.Go(func() { g.watchCuts(intake, stop) })
 	helpers.Go(func() { g.watchReplay(intake, stop) })
 	<-intake.Done()
 	workers.Wait()
@@ -139,6 +141,9 @@ func (g *generation) tryPrepare(ctx context.Context) error {
 	}
 	if g.width, err = width(g.stage, counts); err != nil {
 		return &assignmentError{err}
+	}
+	if g.ids, err = topic.IDs(ctx, g.client, g.stage.Topics...); err != nil {
+		return err
 	}
 	if err := g.producer.Refresh(ctx, g.stage.Outputs...); err != nil {
 		return err
@@ -241,13 +246,17 @@ func (g *generation) commit() {
 }
 
 // watchCuts offers each new cut of the upstream stages to the workers: a partition without records advances too.
-func (g *generation) watchCuts(ctx context.Context) {
+func (g *generation) watchCuts(ctx context.Context, end func()) {
 	if len(g.stage.Upstream) == 0 {
 		return
 	}
-	for {
+	for again := (remade{generation: g}); ; {
 		changed := g.tracker.Changed()
 		if cut, ok := g.tracker.Cut(g.stage.Upstream, g.stage.Topics); ok {
+			if again.found(ctx, cut) {
+				end()
+				return
+			}
 			for _, w := range g.workers {
 				w.ledger.offer(cut)
 				w.announce()

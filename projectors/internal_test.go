@@ -1,6 +1,8 @@
 package projectors
 
 import (
+	"errors"
+	"log/slog"
 	"slices"
 	"testing"
 	"time"
@@ -8,7 +10,10 @@ import (
 	"github.com/segmentio/kafka-go"
 	"pgregory.net/rapid"
 
+	"freshet/deploy/stack/stacktest"
+	"freshet/ingest/broker"
 	"freshet/ingest/change"
+	"freshet/ingest/topic"
 	"freshet/projectors/progress"
 )
 
@@ -17,7 +22,7 @@ import (
 func TestLedgerPassesWhatIsFinished(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		topics := []string{"a", "b"}
-		l := newLedger(1)
+		l := newLedger(1, nil)
 		for _, topic := range topics {
 			l.own(topic, 0)
 		}
@@ -66,6 +71,82 @@ func TestLedgerPassesWhatIsFinished(t *testing.T) {
 			t.Fatalf("all is finished, and %s of %s was taken", last, lsn)
 		}
 	})
+}
+
+// TestLedgerWaitsForItsOwnTopic: ends of a topic that is no more are never reached, however far the one made again grows, and hold
+// nothing up behind them.
+func TestLedgerWaitsForItsOwnTopic(t *testing.T) {
+	l := newLedger(0, map[string]string{"in": "new"})
+	l.own("in", 0)
+	cut := func(lsn change.LSN, id string, end int64) progress.Cut {
+		return progress.Cut{LSN: lsn, Ends: map[string][]int64{"in": {end}}, IDs: map[string]string{"in": id}}
+	}
+	passes := func(want change.LSN) {
+		t.Helper()
+		if cut, ok := l.take(); ok != (want != 0) || cut.LSN != want {
+			t.Errorf("passed %s, %t, want %s", cut.LSN, ok, want)
+		}
+	}
+	l.offer(cut(10, "old", 5))
+	l.finish([]Record{{Topic: "in", Offset: 6}})
+	passes(0)
+	l.offer(cut(10, "new", 9)) // announced again, by one who knows
+	passes(0)
+	l.offer(cut(11, "old", 2))
+	l.offer(cut(12, "new", 7))
+	passes(12)
+	l.offer(cut(13, "old", 0))
+	passes(0)
+	l.offer(cut(14, "", 7)) // the old form
+	passes(14)
+}
+
+// TestATopicIsAnotherThanItWas: a stage that has read of the old one stops, one that has not begins with the new one, and one that is
+// told of another by mistake goes on.
+func TestATopicIsAnotherThanItWas(t *testing.T) {
+	brokers, prefix := stacktest.Kafka(t)
+	name := prefix + ".in"
+	if err := topic.Ensure(t.Context(), broker.Cluster{Addresses: brokers}, []topic.Spec{{Name: name, Partitions: 1, Retention: time.Hour}}); err != nil {
+		t.Fatal(err)
+	}
+	r, err := NewRuntime(Config{Brokers: brokers, Prefix: prefix}, slog.New(slog.NewTextHandler(t.Output(), nil)), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(r.transport.CloseIdleConnections)
+	ids, err := topic.IDs(t.Context(), r.client, name)
+	if err != nil {
+		t.Fatal(err)
+	}
+	tests := map[string]struct {
+		began string // id of the topic when the generation began
+		at    int64
+		said  string // id that others speak of
+		found bool
+		fatal bool
+	}{
+		"nothing is said":    {ids[name], 3, "", false, false},
+		"the same is said":   {ids[name], 3, ids[name], false, false},
+		"a stale word":       {ids[name], 3, "another", false, false},
+		"nothing was read":   {"old", 0, ids[name], true, false},
+		"some of it was":     {"old", 3, ids[name], true, true},
+		"both words are old": {"old", 3, "old", false, false},
+	}
+	for what, test := range tests {
+		t.Run(what, func(t *testing.T) {
+			g := newGeneration(r, &Stage{Name: "s", Topics: []string{name}}, nil, r.logger)
+			g.ids = map[string]string{name: test.began}
+			w := newWorker(g, 0)
+			w.own(name, test.at)
+			g.workers = []*worker{w}
+			again := remade{generation: g}
+			found := again.found(t.Context(), progress.Cut{IDs: map[string]string{name: test.said}})
+			var gone *OffsetRangeError
+			if fatal := errors.As(g.fatal, &gone); found != test.found || fatal != test.fatal || (fatal && !gone.Remade) {
+				t.Errorf("found %t, fatal %v", found, g.fatal)
+			}
+		})
+	}
 }
 
 // TestDeltasAddUp: whoever merges the announcer's records knows at each LSN at least the ends that were handed over.

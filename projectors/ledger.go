@@ -1,6 +1,7 @@
 package projectors
 
 import (
+	"maps"
 	"slices"
 	"sync"
 
@@ -15,17 +16,18 @@ const maxPending = 64
 // passed yet. Its worker, the committer and the watcher of cuts use it at the same time.
 type ledger struct {
 	partition int
+	ids       map[string]string // of the topics whose offsets these are, as far as Kafka has told
 
 	mu      sync.Mutex
 	next    map[string]int64 // finished up to here
 	stored  map[string]int64 // committed up to here
 	end     map[string]int64 // of the topic, as of the last fetch
-	pending []progress.Cut   // ascending by LSN; the ends never fall
+	pending []progress.Cut   // ascending by LSN; the ends of one topic never fall
 	passed  *progress.Cut    // newest passed and not yet taken
 }
 
-func newLedger(partition int) *ledger {
-	return &ledger{partition: partition, next: make(map[string]int64), stored: make(map[string]int64), end: make(map[string]int64)}
+func newLedger(partition int, ids map[string]string) *ledger {
+	return &ledger{partition: partition, ids: ids, next: make(map[string]int64), stored: make(map[string]int64), end: make(map[string]int64)}
 }
 
 func (l *ledger) own(topic string, offset int64) {
@@ -48,10 +50,10 @@ func (l *ledger) offer(cut progress.Cut) {
 	defer l.mu.Unlock()
 	if n := len(l.pending); n > 0 {
 		last := &l.pending[n-1]
-		if cut.LSN <= last.LSN {
+		if cut.LSN < last.LSN || (cut.LSN == last.LSN && maps.Equal(cut.IDs, last.IDs)) {
 			return
 		}
-		if l.sameEnds(cut, *last) {
+		if cut.LSN == last.LSN || l.sameEnds(cut, *last) {
 			*last = cut
 			l.pass()
 			return
@@ -77,7 +79,7 @@ func (l *ledger) thin() {
 
 func (l *ledger) sameEnds(a, b progress.Cut) bool {
 	for topic := range l.next {
-		if l.endIn(a, topic) != l.endIn(b, topic) {
+		if a.IDs[topic] != b.IDs[topic] || l.endIn(a, topic) != l.endIn(b, topic) {
 			return false
 		}
 	}
@@ -92,11 +94,12 @@ func (l *ledger) endIn(cut progress.Cut, topic string) int64 {
 	return -1
 }
 
-// pass takes the cuts that all our topics have reached off the list. Callers hold mu.
+// pass takes the newest cut that all our topics have reached off the list, and those before it: what is covered by a cut is
+// covered by the next, also where the first is of a topic that is no more and will never be reached. Callers hold mu.
 func (l *ledger) pass() {
-	done := 0
-	for done < len(l.pending) && l.reached(l.pending[done]) {
-		done++
+	done := len(l.pending)
+	for done > 0 && !l.reached(l.pending[done-1]) {
+		done--
 	}
 	if done > 0 {
 		cut := l.pending[done-1]
@@ -107,11 +110,18 @@ func (l *ledger) pass() {
 
 func (l *ledger) reached(cut progress.Cut) bool {
 	for topic, next := range l.next {
-		if next < l.endIn(cut, topic) {
+		if foreign(cut, topic, l.ids) || next < l.endIn(cut, topic) {
 			return false
 		}
 	}
 	return true
+}
+
+// foreign says whether the cut speaks of another topic of that name than the one whose id is given: it was deleted, and one of
+// the two is the one made again.
+func foreign(cut progress.Cut, topic string, ids map[string]string) bool {
+	asked, ours := cut.IDs[topic], ids[topic]
+	return asked != "" && ours != "" && asked != ours
 }
 
 // take returns the newest cut passed since the last call.
@@ -141,6 +151,13 @@ func (l *ledger) lag() (n int64) {
 		n += max(0, l.end[topic]-next)
 	}
 	return n
+}
+
+// at returns what is to be finished next of a topic, 0 of one that is not ours.
+func (l *ledger) at(topic string) int64 {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.next[topic]
 }
 
 // uncommitted calls f for each topic with finished records that are not committed.

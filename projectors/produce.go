@@ -24,7 +24,7 @@ func (p *Producer) publish(ctx context.Context, part *part) error {
 	case l.turn <- struct{}{}:
 		defer func() { <-l.turn }()
 	case <-ctx.Done():
-		return fmt.Errorf("publish to %s/%d: %w", l.topic, l.partition, context.Cause(ctx))
+		return fmt.Errorf("publish to %s/%d: %w", l.name, l.partition, context.Cause(ctx))
 	}
 	for first := 0; first < len(part.messages); {
 		last, bytes := first, 0
@@ -45,8 +45,9 @@ func (p *Producer) send(ctx context.Context, part *part, first, last int) error 
 	l := part.lane
 	pause := newBackoff(produceRetryMin, produceRetryMax)
 	for {
+		id, _ := l.known()
 		answer, err := p.client.Produce(ctx, &kafka.ProduceRequest{
-			Topic: l.topic, Partition: l.partition, RequiredAcks: kafka.RequireAll, Compression: p.compression,
+			Topic: l.name, Partition: l.partition, RequiredAcks: kafka.RequireAll, Compression: p.compression,
 			Records: kafka.NewRecordReader(records(part.messages[first:last])...),
 		})
 		if err == nil {
@@ -54,19 +55,18 @@ func (p *Producer) send(ctx context.Context, part *part, first, last int) error 
 		}
 		switch {
 		case err == nil:
-			l.raise(answer.BaseOffset + int64(last-first))
-			return nil
+			return p.landed(ctx, l, id, answer.BaseOffset, answer.BaseOffset+int64(last-first))
 		case errors.Is(err, kafka.MessageSizeTooLarge) || errors.Is(err, kafka.RecordListTooLarge):
 			return p.halve(ctx, part, first, last)
 		}
 		if p.retries != nil {
-			p.retries.WithLabelValues(l.topic).Inc()
+			p.retries.WithLabelValues(l.name).Inc()
 		}
 		if pause.loud() && ctx.Err() == nil {
-			p.logger.Warn("publishing failed, sending the same batch again", "topic", l.topic, "partition", l.partition, "records", last-first, "error", err)
+			p.logger.Warn("publishing failed, sending the same batch again", "topic", l.name, "partition", l.partition, "records", last-first, "error", err)
 		}
 		if !pause.wait(ctx) {
-			return fmt.Errorf("publish to %s/%d: %w: last error: %w", l.topic, l.partition, context.Cause(ctx), err)
+			return fmt.Errorf("publish to %s/%d: %w: last error: %w", l.name, l.partition, context.Cause(ctx), err)
 		}
 	}
 }

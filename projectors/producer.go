@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"slices"
 	"sync"
 	"time"
 
@@ -66,24 +67,31 @@ type Producer struct {
 	retries     *prometheus.CounterVec
 
 	mu     sync.Mutex
-	topics map[string][]*lane
+	topics map[string]*target
+}
+
+// target is a topic that is published to.
+type target struct {
+	name  string
+	lanes []*lane
+
+	mu   sync.Mutex
+	id   string  // of the topic whose ends these are, "" where Kafka was not asked or knows none
+	ends []int64 // next offset of each partition as far as we know, -1 before we know any
 }
 
 // lane is one partition. Its turn is held while a batch is in flight.
 type lane struct {
-	topic     string
+	*target
 	partition int
 	turn      chan struct{}
-
-	mu  sync.Mutex
-	end int64 // next offset as far as we know, -1 before we know any
 }
 
 // NewProducer returns a producer; retries, which may be nil, counts the repeated batches by topic.
 func NewProducer(config ProducerConfig, logger *slog.Logger, retries *prometheus.CounterVec) (*Producer, error) {
 	setDefault(&config.MaxRecordBytes, 900<<10)
 	setDefault(&config.Compression, "none")
-	p := &Producer{maxBytes: config.MaxRecordBytes, logger: logger, retries: retries, topics: make(map[string][]*lane)}
+	p := &Producer{maxBytes: config.MaxRecordBytes, logger: logger, retries: retries, topics: make(map[string]*target)}
 	switch config.Compression {
 	case "none":
 	case "lz4":
@@ -139,10 +147,12 @@ func (p *Producer) Publish(ctx context.Context, messages []Message) (map[string]
 		return nil, err
 	}
 	for _, part := range parts {
-		for len(ends[part.lane.topic]) < part.of {
-			ends[part.lane.topic] = append(ends[part.lane.topic], -1)
+		l := part.lane
+		if ends[l.name] == nil {
+			ends[l.name] = slices.Repeat([]int64{-1}, len(l.lanes))
 		}
-		ends[part.lane.topic][part.lane.partition] = part.lane.known()
+		_, all := l.known()
+		ends[l.name][l.partition] = all[l.partition]
 	}
 	return ends, nil
 }
@@ -163,7 +173,6 @@ func (p *Producer) checkSizes(messages []Message) error {
 // part is the messages of one call for one partition, in their order.
 type part struct {
 	lane     *lane
-	of       int // partitions of the topic
 	messages []Message
 	indexes  []int // of the messages in the call
 }
@@ -172,13 +181,13 @@ func (p *Producer) split(ctx context.Context, messages []Message) ([]*part, erro
 	var parts []*part
 	byLane := make(map[*lane]*part)
 	for i, m := range messages {
-		lanes, err := p.lanes(ctx, m.Topic)
+		t, err := p.target(ctx, m.Topic)
 		if err != nil {
 			return nil, err
 		}
-		l := lanes[change.Partition(m.Key, len(lanes))]
+		l := t.lanes[change.Partition(m.Key, len(t.lanes))]
 		if byLane[l] == nil {
-			byLane[l] = &part{lane: l, of: len(lanes)}
+			byLane[l] = &part{lane: l}
 			parts = append(parts, byLane[l])
 		}
 		byLane[l].messages = append(byLane[l].messages, m)
@@ -187,14 +196,13 @@ func (p *Producer) split(ctx context.Context, messages []Message) ([]*part, erro
 	return parts, nil
 }
 
-// lanes returns the topic's partitions, whose count is fixed when the topic is made; it waits for a topic that is not
-// there yet.
-func (p *Producer) lanes(ctx context.Context, topic string) ([]*lane, error) {
+// target returns a topic, whose count of partitions is fixed when it is made; it waits for one that is not there yet.
+func (p *Producer) target(ctx context.Context, topic string) (*target, error) {
 	p.mu.Lock()
-	lanes := p.topics[topic]
+	t := p.topics[topic]
 	p.mu.Unlock()
-	if lanes != nil {
-		return lanes, nil
+	if t != nil {
+		return t, nil
 	}
 	counts, err := waitTopics(ctx, p.client, p.logger, []string{topic})
 	if err != nil {
@@ -203,51 +211,11 @@ func (p *Producer) lanes(ctx context.Context, topic string) ([]*lane, error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if p.topics[topic] == nil {
-		for i := range counts[topic] {
-			p.topics[topic] = append(p.topics[topic], &lane{topic: topic, partition: i, turn: make(chan struct{}, 1), end: -1})
+		t = &target{name: topic, ends: slices.Repeat([]int64{-1}, counts[topic])}
+		for i := range t.ends {
+			t.lanes = append(t.lanes, &lane{target: t, partition: i, turn: make(chan struct{}, 1)})
 		}
+		p.topics[topic] = t
 	}
 	return p.topics[topic], nil
-}
-
-func (l *lane) known() int64 {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.end
-}
-
-func (l *lane) raise(end int64) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	l.end = max(l.end, end)
-}
-
-// Ends returns the next offset of each partition of the topic as far as this producer knows, -1 where it does not.
-func (p *Producer) Ends(topic string) []int64 {
-	p.mu.Lock()
-	lanes := p.topics[topic]
-	p.mu.Unlock()
-	ends := make([]int64, len(lanes))
-	for i, l := range lanes {
-		ends[i] = l.known()
-	}
-	return ends
-}
-
-// Refresh asks the brokers where the topics end, so that Ends covers what others have published before.
-func (p *Producer) Refresh(ctx context.Context, topics ...string) error {
-	for _, topic := range topics {
-		lanes, err := p.lanes(ctx, topic)
-		if err != nil {
-			return err
-		}
-		ends, err := listOffsets(ctx, p.client, topic, len(lanes), kafka.LastOffset)
-		if err != nil {
-			return err
-		}
-		for i, l := range lanes {
-			l.raise(ends[i])
-		}
-	}
-	return nil
 }

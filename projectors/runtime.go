@@ -96,6 +96,7 @@ func (r *Runtime) Run(ctx context.Context, stages ...Stage) error {
 	aside, cancel := context.WithCancel(context.WithoutCancel(ctx))
 	var side sync.WaitGroup
 	side.Go(func() { r.announcer.run(aside) })
+	side.Go(func() { r.producer.watch(aside) })
 	side.Go(func() {
 		if err := r.tracker.Run(aside); err != nil {
 			r.logger.Error("the progress tracker stopped", "error", err)

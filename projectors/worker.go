@@ -33,7 +33,7 @@ type worker struct {
 
 func newWorker(g *generation, partition int) *worker {
 	return &worker{
-		generation: g, partition: partition, label: strconv.Itoa(partition), ledger: newLedger(partition), queue: newQueue(g.stage.Overtake),
+		generation: g, partition: partition, label: strconv.Itoa(partition), ledger: newLedger(partition, g.ids), queue: newQueue(g.stage.Overtake),
 	}
 }
 
@@ -226,13 +226,16 @@ func (w *worker) announce() {
 	if !ok {
 		return
 	}
-	ends := make(map[string][]int64, len(w.stage.Outputs))
-	for _, topic := range w.stage.Outputs {
-		ends[topic] = w.producer.Ends(topic)
+	p := change.Progress{
+		Stage: w.stage.Name, Partition: w.partition, Partitions: w.width, LSN: cut.LSN, Time: cut.Time,
+		Ends: make(map[string][]int64, len(w.stage.Outputs)), IDs: make(map[string]string, len(w.stage.Outputs)),
 	}
-	w.announcer.put(change.Progress{
-		Stage: w.stage.Name, Partition: w.partition, Partitions: w.width, LSN: cut.LSN, Time: cut.Time, Ends: ends,
-	})
+	for _, topic := range w.stage.Outputs {
+		if p.IDs[topic], p.Ends[topic] = w.producer.Ends(topic); p.IDs[topic] == "" {
+			delete(p.IDs, topic)
+		}
+	}
+	w.announcer.put(p)
 	w.metrics.watermarkLSN.WithLabelValues(w.stage.Name, w.label).Set(float64(cut.LSN))
 	w.metrics.watermarkSeconds.WithLabelValues(w.stage.Name, w.label).Set(float64(cut.Time.UnixMicro()) / 1e6)
 }

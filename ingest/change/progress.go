@@ -13,6 +13,9 @@ import (
 //
 // Ends may leave out partitions that did not move since the same stage's previous record; a record with Full set names
 // every one.
+//
+// Offsets are those of one topic. When it is deleted and made again under its name, IDs tells which of the two is meant:
+// whoever reads another topic than that has nothing to do with the end.
 type Progress struct {
 	Stage     string `json:"stage"`     // "ingest", "offer", "catalog", "tree", "index" …
 	Partition int    `json:"partition"` // of the stage's inputs; 0 for ingest
@@ -22,6 +25,7 @@ type Progress struct {
 	Time       time.Time          `json:"time"` // commit time of the newest transaction at or before LSN, or the server's clock when idle
 	Full       bool               `json:"full,omitempty"`
 	Ends       map[string][]int64 `json:"ends,omitempty"` // topic -> next offset per partition; -1 where it did not move
+	IDs        map[string]string  `json:"ids,omitempty"`  // topic -> Kafka's id of it, of those in Ends whose id is known
 }
 
 // Encode returns the record's key (stage and partition) and value.

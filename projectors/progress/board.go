@@ -16,6 +16,7 @@ type Cut struct {
 	LSN  change.LSN
 	Time time.Time
 	Ends map[string][]int64 // topic -> next offset per partition; -1 where nothing need be waited for
+	IDs  map[string]string  // topic -> id of the one that the ends are of, where it is known: no other can pass them
 }
 
 // Watermark is how far a stage has come in all its partitions.
@@ -30,12 +31,21 @@ type report struct {
 	full  bool // a record that names every end was heard, so Ends is complete
 	lsn   change.LSN
 	time  time.Time
-	ends  map[string][]int64
+	ends  map[string]ends
+}
+
+// ends is where a topic ended, as far as it was announced: the topic of this id.
+type ends struct {
+	id   string     // "" where the announcer did not know it
+	lsn  change.LSN // the newest that was announced with this id
+	next []int64
 }
 
 // board merges progress records. Every merge takes the greater value, so records may repeat, and two announcers of one
 // partition (the old owner and the new one) may interleave: a greater end is always safe to wait for, a greater LSN was
-// true when it was announced and is true for ever.
+// true when it was announced and is true for ever. Ends of topics that differ have no greater one: what was announced of the
+// greater LSN counts, and of two of the same the one that came later. An announcer that does not know yet that its topic was
+// made again holds cuts up, until it does; it makes none too early.
 type board struct {
 	stages map[string][]report
 }
@@ -64,10 +74,18 @@ func (r *report) merge(p change.Progress) bool {
 		r.lsn, r.time = p.LSN, p.Time
 	}
 	if r.ends == nil {
-		r.ends = make(map[string][]int64, len(p.Ends))
+		r.ends = make(map[string]ends, len(p.Ends))
 	}
-	for topic, ends := range p.Ends {
-		r.ends[topic] = raise(r.ends[topic], ends)
+	for topic, next := range p.Ends {
+		old, known := r.ends[topic]
+		switch id := p.IDs[topic]; {
+		case !known || old.id == id:
+			r.ends[topic] = ends{id, max(old.lsn, p.LSN), raise(old.next, next)}
+		case p.LSN >= old.lsn:
+			r.ends[topic] = ends{id, p.LSN, raise(nil, next)}
+			// What it leaves out it has told in a record of before, which we may not have heard.
+			r.full = p.Full
+		}
 	}
 	return moved
 }
@@ -96,7 +114,7 @@ func (b *board) forget() {
 // cut returns what has to be consumed of the topics to have seen everything that all of the upstream stages have
 // finished. Its LSN is the least of theirs; its ends are the greatest: the newest ends cover every earlier LSN.
 func (b *board) cut(upstream, topics []string) (Cut, bool) {
-	cut := Cut{Ends: make(map[string][]int64, len(topics))}
+	cut := Cut{Ends: make(map[string][]int64, len(topics)), IDs: make(map[string]string, len(topics))}
 	first := true
 	for _, stage := range upstream {
 		reports := b.stages[stage]
@@ -112,13 +130,28 @@ func (b *board) cut(upstream, topics []string) (Cut, bool) {
 				cut.LSN, cut.Time, first = r.lsn, r.time, false
 			}
 			for _, topic := range topics {
-				if ends, ok := r.ends[topic]; ok {
-					cut.Ends[topic] = raise(cut.Ends[topic], ends)
+				if !cut.demand(topic, r.ends[topic]) {
+					return Cut{}, false
 				}
 			}
 		}
 	}
 	return cut, !first
+}
+
+// demand adds what a report says of a topic. It says false where others have spoken of another topic of that name: until
+// they agree, nobody can have read what all of them have published.
+func (c *Cut) demand(topic string, e ends) bool {
+	if e.id != "" {
+		if id := c.IDs[topic]; id != "" && id != e.id {
+			return false
+		}
+		c.IDs[topic] = e.id
+	}
+	if e.next != nil {
+		c.Ends[topic] = raise(c.Ends[topic], e.next)
+	}
+	return true
 }
 
 // watermark returns the least of the stage's partitions, false until every one was heard.
