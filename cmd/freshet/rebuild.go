@@ -40,7 +40,8 @@ compares all documents of the store with what SQL says, mends what differs, and 
 Before that it does so with what is of no store: dimensions, products that none offers, recommendations.
 With --rows every row is first published again by ingest, and a delete for each that the topics know and
 the tables have no more, so that the product, offer and order documents are folded anew. A run that was broken off goes on where it was,
-with the same command or in the admin process; --status shows how far it is, --stop ends it before the
+with the same command or in the admin process; servers that are away are asked again for two minutes.
+--status shows how far it is, --stop ends it before the
 next store. It fails if a document is wrong and can't be mended.`,
 		Example: "  freshet rebuild milano-centro --wait\n  freshet rebuild --all --rows --rate 5000 --budget 0.5\n  freshet rebuild --status",
 		GroupID: "data",

@@ -49,13 +49,15 @@ type Runner struct {
 	work   Work
 	log    *slog.Logger
 	holder string
+	// patience is how long it may stand still for what may pass.
+	patience time.Duration
 	// Tell is told of each step, where it is set.
 	Tell func(Job) error
 }
 
 // NewRunner returns a runner.
 func NewRunner(board *Board, work Work, log *slog.Logger) *Runner {
-	return &Runner{board: board, work: work, log: log, holder: randomID(), Tell: func(Job) error { return nil }}
+	return &Runner{board: board, work: work, log: log, holder: randomID(), patience: patience, Tell: func(Job) error { return nil }}
 }
 
 // Run carries out whatever is asked for until the context ends. What fails is noted in the job and tried again.
@@ -88,17 +90,37 @@ func (r *Runner) release(ctx context.Context, problem error) {
 	})
 }
 
-// Follow carries a run out, or waits while another process does, until it has ended.
+// Follow carries a run out, or waits while another process does, until it has ended. What may pass is tried again, until the
+// job has stood still for too long.
 func (r *Runner) Follow(ctx context.Context, run string) (Job, error) {
+	var still standstill
 	for {
 		job, err := r.board.Job(ctx)
-		if err != nil || job.Run != run || job.State != Running {
-			return job, err
+		if err == nil && (job.Run != run || job.State != Running) {
+			return job, nil
 		}
-		if job, err = r.perform(ctx); !errors.Is(err, errTaken) {
-			return job, err
+		stands := job
+		if err == nil {
+			job, err = r.perform(ctx)
 		}
-		if !pause(ctx, poll) {
+		wait := poll
+		switch {
+		case err == nil:
+			return job, nil
+		case errors.Is(err, errTaken):
+		case !passing(err) || ctx.Err() != nil:
+			return job, err
+		default:
+			if now, lookErr := r.board.Job(ctx); lookErr == nil {
+				stands = now
+			}
+			var since time.Duration
+			if since, wait = still.lasts(stands, time.Now()); since > r.patience {
+				return job, err
+			}
+			r.log.Warn("the rebuild does not go on, it is tried again", "error", err.Error())
+		}
+		if !pause(ctx, wait) {
 			return job, context.Cause(ctx)
 		}
 	}

@@ -4,12 +4,18 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"log/slog"
+	"net"
+	"os"
 	"slices"
 	"sync"
+	"syscall"
 	"testing"
 	"time"
 
+	"github.com/jackc/pgx/v5/pgconn"
+	"github.com/segmentio/kafka-go"
 	"go.mongodb.org/mongo-driver/v2/mongo"
 	"go.mongodb.org/mongo-driver/v2/mongo/options"
 
@@ -138,6 +144,74 @@ func TestItGoesOnWhereItWas(t *testing.T) {
 	}
 	if want := []string{"make 5", "look 5", "make 9", "look 9"}; !slices.Equal(s.done, want) {
 		t.Errorf("did %v, want %v", s.done, want)
+	}
+}
+
+// TestWhatPassesIsTriedAgain fails each step twice with what passes: nobody has to ask again, and nothing is done twice for it but
+// what had failed.
+func TestWhatPassesIsTriedAgain(t *testing.T) {
+	b := newBoard(t)
+	refused := &net.OpError{Op: "dial", Net: "tcp", Err: os.NewSyscallError("connect", syscall.ECONNREFUSED)}
+	passing := []error{
+		fmt.Errorf("ask: %w", refused), fmt.Errorf("list offsets: %w", kafka.LeaderNotAvailable), fmt.Errorf("wait: %w", context.DeadlineExceeded),
+		&net.OpError{Op: "read", Net: "tcp", Err: os.NewSyscallError("read", syscall.ECONNRESET)}, fmt.Errorf("fetch: %w", io.ErrUnexpectedEOF),
+		&pgconn.PgError{Code: "57P03"},
+	}
+	failed := map[string]int{}
+	s := &shop{stores: []int64{3, 5}, fail: func(what string) error {
+		if failed[what]++; failed[what] <= 2 {
+			n := failed["all"]
+			failed["all"]++
+			return passing[n%len(passing)]
+		}
+		return nil
+	}}
+	got, err := s.runner(b).Follow(t.Context(), begin(t, b, Order{Rows: true, Rate: 7, Budget: 1}).Run)
+	if err != nil || got.State != Done || got.Problem != "" {
+		t.Fatalf("%+v, %v", got, err)
+	}
+	if want := []string{"rows 7", "look 0", "make 3", "make 3", "make 3", "look 3", "make 5", "make 5", "make 5", "look 5"}; !slices.Equal(s.done, want) {
+		t.Errorf("did %v, want %v", s.done, want)
+	}
+}
+
+// TestWhatDoesNotPassIsTold: after a time of standing still.
+func TestWhatDoesNotPassIsTold(t *testing.T) {
+	b := newBoard(t)
+	tries := 0
+	s := &shop{stores: []int64{3}, fail: func(what string) error {
+		if what == "make 3" {
+			tries++
+			return kafka.LeaderNotAvailable
+		}
+		return nil
+	}}
+	r := s.runner(b)
+	r.patience = 500 * time.Millisecond
+	if got, err := r.Follow(t.Context(), begin(t, b, Order{Budget: 1}).Run); !errors.Is(err, kafka.LeaderNotAvailable) || tries < 2 {
+		t.Fatalf("%+v after %d attempts: %v", got, tries, err)
+	}
+}
+
+// TestStandstill: what comes on has time again.
+func TestStandstill(t *testing.T) {
+	var s standstill
+	began := time.Now()
+	steps := []struct {
+		job         Job
+		at          time.Duration
+		since, wait time.Duration
+	}{
+		{Job{}, 0, 0, retryMin},
+		{Job{}, time.Minute, time.Minute, 2 * retryMin},
+		{Job{RestDone: true}, 2 * time.Minute, 0, retryMin},
+		{Job{RestDone: true}, 3 * time.Minute, time.Minute, 2 * retryMin},
+		{Job{RestDone: true, Cursor: 3}, 4 * time.Minute, 0, retryMin},
+	}
+	for i, step := range steps {
+		if since, wait := s.lasts(step.job, began.Add(step.at)); since != step.since || wait != step.wait {
+			t.Errorf("step %d: stands for %s, waits %s", i, since, wait)
+		}
 	}
 }
 
