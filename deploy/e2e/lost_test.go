@@ -7,6 +7,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/segmentio/kafka-go"
 	"github.com/twmb/franz-go/pkg/kerr"
 	"github.com/twmb/franz-go/pkg/kgo"
 	"github.com/twmb/franz-go/pkg/kmsg"
@@ -58,6 +59,49 @@ func TestWhatKafkaLostIsRebuilt(t *testing.T) {
 	s.replay([]string{"tree", "index"}, s.tree, s.index)
 	t.Logf("seed %d: %s", *seedFlag, s.run("rebuild", "--all"))
 	s.mustAgree(ctx, "after views were lost")
+}
+
+// TestALostTopicIsRebuilt deletes topics beneath a pipeline that runs, and then rows while nobody is there to publish it: ingest
+// and the stages say what is gone. Of the new topics, which hold a small part of what the old ones held, all is read and
+// nothing waited for that only those had; after the commands that are named every document is what SQL says.
+func TestALostTopicIsRebuilt(t *testing.T) {
+	ctx := deadline(t, 10*time.Minute)
+	s := newShop(t, 2, 40, 14)
+	for _, p := range s.pipeline() {
+		p.start()
+	}
+	s.follow(ctx)
+	s.exec(ctx, `insert into search_banners (title, image, url) select 'banner ' || i, '/b.png', '/' from generate_series(1, 3) i`)
+	s.mustCatchUp(ctx) // what changes before there is a slot is in the snapshot, once
+	for range 30 {
+		s.exec(ctx, `with o as (update offers set boost = boost), p as (update prices set amount = amount), t as (update product_texts set slug = slug),
+			i as (update order_items set status = status) update search_banners set place = place`)
+	}
+	s.mustCatchUp(ctx)
+	tables := []string{"offers", "prices", "product_texts", "order_items", "search_banners"}
+	held := s.held(ctx, tables...)
+	s.deleteTopics(ctx, tables...)
+	s.eventually(ctx, "ingest refuses to go on", func() bool { return !s.ingest.running() })
+	if !said(s.ingest.tail(1000), "was deleted and made again", "freshet ingest --resnapshot") {
+		t.Errorf("seed %d: ingest does not say what is gone:\n%s", *seedFlag, s.ingest.tail(10))
+	}
+	lost := []string{"dimension", "catalog", "offer", "order", "recommend"}
+	s.mustStop(ctx, s.fold, lost, "has to be read on from offset", "freshet rebuild --all --rows")
+	s.deleteRows(ctx)
+	s.exec(ctx, "delete from search_banners where title = 'banner 2'")
+	newNemesis(t, s.postgres, *seedFlag, 2).run(ctx, 300)
+	s.ingest.args = []string{"ingest", "--resnapshot"}
+	s.ingest.start()
+	s.mustPass(ctx, "ingest")
+	s.replay(lost, s.fold)
+	s.mustNeedRows(ctx)
+	for i, n := range s.held(ctx, tables...) {
+		if n >= held[i]/2 {
+			t.Errorf("seed %d: the topic of %s holds %d records, and held %d: nothing is shown", *seedFlag, tables[i], n, held[i])
+		}
+	}
+	t.Logf("seed %d: %s", *seedFlag, s.run("rebuild", "--all", "--rows"))
+	s.mustAgree(ctx, "after the rebuild")
 }
 
 // deleteRows deletes what the nemesis deletes too, whatever its seed.
@@ -124,11 +168,7 @@ func (s *shop) mustNeedRows(ctx context.Context) {
 // loseRecords deletes all that a topic holds.
 func (s *shop) loseRecords(ctx context.Context, topic string) {
 	s.t.Helper()
-	client, err := kgo.NewClient(kgo.SeedBrokers(s.brokers...))
-	if err != nil {
-		s.t.Fatal(err)
-	}
-	defer client.Close()
+	client := s.admin()
 	ask := kmsg.NewPtrMetadataRequest()
 	name := kmsg.NewMetadataRequestTopic()
 	name.Topic = &topic
@@ -153,4 +193,69 @@ func (s *shop) loseRecords(ctx context.Context, topic string) {
 			s.t.Fatalf("delete the records of %s/%d: %v", topic, p.Partition, err)
 		}
 	}
+}
+
+// held counts the records on the topics of tables.
+func (s *shop) held(ctx context.Context, tables ...string) (counts []int64) {
+	s.t.Helper()
+	transport := &kafka.Transport{}
+	defer transport.CloseIdleConnections()
+	client := &kafka.Client{Addr: kafka.TCP(s.brokers...), Transport: transport, Timeout: 20 * time.Second}
+	for _, table := range tables {
+		name, n := change.Topic(s.prefix, "public", table), int64(0)
+		known, err := client.Metadata(ctx, &kafka.MetadataRequest{Topics: []string{name}})
+		if err != nil {
+			s.t.Fatalf("look up %s: %v", name, err)
+		}
+		var ask []kafka.OffsetRequest
+		for _, p := range known.Topics[0].Partitions {
+			ask = append(ask, kafka.LastOffsetOf(p.ID))
+		}
+		answer, err := client.ListOffsets(ctx, &kafka.ListOffsetsRequest{Topics: map[string][]kafka.OffsetRequest{name: ask}})
+		if err != nil {
+			s.t.Fatalf("list offsets of %s: %v", name, err)
+		}
+		for _, p := range answer.Topics[name] {
+			if p.Error != nil {
+				s.t.Fatalf("list offsets of %s: %v", name, p.Error)
+			}
+			n += p.LastOffset
+		}
+		counts = append(counts, n)
+	}
+	return counts
+}
+
+// deleteTopics deletes the topics of tables.
+func (s *shop) deleteTopics(ctx context.Context, tables ...string) {
+	s.t.Helper()
+	request := kmsg.NewPtrDeleteTopicsRequest()
+	request.TimeoutMillis = 10_000
+	for _, table := range tables {
+		name := change.Topic(s.prefix, "public", table)
+		request.TopicNames = append(request.TopicNames, name)
+		topic := kmsg.NewDeleteTopicsRequestTopic()
+		topic.Topic = &name
+		request.Topics = append(request.Topics, topic)
+	}
+	answer, err := request.RequestWith(ctx, s.admin())
+	if err != nil {
+		s.t.Fatalf("delete topics: %v", err)
+	}
+	for _, topic := range answer.Topics {
+		if err := kerr.ErrorForCode(topic.ErrorCode); err != nil {
+			s.t.Fatalf("delete topics: %v", err)
+		}
+	}
+}
+
+// admin is a client that asks Kafka what kafka-go has no words for.
+func (s *shop) admin() *kgo.Client {
+	s.t.Helper()
+	client, err := kgo.NewClient(kgo.SeedBrokers(s.brokers...))
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	s.t.Cleanup(client.Close)
+	return client
 }
