@@ -265,7 +265,7 @@ func newShop(t *testing.T) *shop {
 	})}
 }
 
-func serve(t *testing.T, cfg read.Config) *api.Server {
+func serve(t testing.TB, cfg read.Config) *api.Server {
 	t.Helper()
 	log := slog.New(slog.DiscardHandler)
 	cfg.Log = log

@@ -60,7 +60,7 @@ func open(t *testing.T, uri string, patience time.Duration) *mongo.Client {
 	return client
 }
 
-func insert(t *testing.T, db *mongo.Database, collection string, docs ...any) {
+func insert(t testing.TB, db *mongo.Database, collection string, docs ...any) {
 	t.Helper()
 	if _, err := db.Collection(collection).InsertMany(t.Context(), docs); err != nil {
 		t.Fatal(err)
@@ -68,16 +68,10 @@ func insert(t *testing.T, db *mongo.Database, collection string, docs ...any) {
 }
 
 // rows are the world's dimensions as their projector stores them.
-func rows(t *testing.T, w *world) []any {
+func rows(t testing.TB, w *world) []any {
 	t.Helper()
 	docs := []any{bson.D{{Key: "_id", Value: "_version"}, {Key: "n", Value: int64(3)}}}
-	add := func(id string, row any) {
-		raw, err := json.Marshal(row)
-		if err != nil {
-			t.Fatal(err)
-		}
-		docs = append(docs, bson.D{{Key: "_id", Value: id}, {Key: "row", Value: json.RawMessage(raw)}})
-	}
+	add := func(id string, row any) { docs = append(docs, dimensionRow(t, id, row)) }
 	for _, st := range w.dims.Stores() {
 		add(fmt.Sprint("stores:", st.ID), st)
 	}
@@ -90,6 +84,15 @@ func rows(t *testing.T, w *world) []any {
 		add("attribute_defs:"+a.Code, a)
 	}
 	return docs
+}
+
+func dimensionRow(t testing.TB, id string, row any) bson.D {
+	t.Helper()
+	raw, err := json.Marshal(row)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return bson.D{{Key: "_id", Value: id}, {Key: "row", Value: json.RawMessage(raw)}}
 }
 
 func index(t *testing.T, client *search.Client, prefix string, w *world) {
