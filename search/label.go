@@ -1,12 +1,5 @@
 package search
 
-import (
-	"cmp"
-	"encoding/json"
-
-	"freshet/projectors/dimension"
-)
-
 // labels are the names, in the languages, of what the registry doesn't name: the facets of every store, and yes and no.
 var labels = map[string]map[string]string{
 	FacetCategory: {"it": "Categoria", "fr": "Catégorie", "de": "Kategorie", "es": "Categoría", "en": "Category"},
@@ -15,13 +8,4 @@ var labels = map[string]map[string]string{
 	FacetStock:    {"it": "Disponibile", "fr": "Disponible", "de": "Lieferbar", "es": "Disponible", "en": "In stock"},
 	"true":        {"it": "Sì", "fr": "Oui", "de": "Ja", "es": "Sí", "en": "Yes"},
 	"false":       {"it": "No", "fr": "Non", "de": "Nein", "es": "No", "en": "No"},
-}
-
-// label reads an attribute's label: in the language, else in English, else its code.
-func label(a dimension.Attribute, lang string) string {
-	var labels map[string]string
-	if json.Unmarshal([]byte(a.Labels), &labels) != nil {
-		return a.Code // the column holds what a person wrote; one that is no map of strings has no label
-	}
-	return cmp.Or(labels[lang], labels["en"], a.Code)
 }

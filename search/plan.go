@@ -135,7 +135,7 @@ func resolve(code string, q *Query, store dimension.Store, dims *dimension.Set) 
 	if !ok || !a.Facet {
 		return facet{}, invalid("facets", "%q is no facet", code)
 	}
-	f := facet{code: code, kind: Kind(a.Kind), field: numberField(a), label: label(a, q.Lang), bounds: a.Bounds}
+	f := facet{code: code, kind: Kind(a.Kind), field: numberField(a), label: dims.Label(code, q.Lang), bounds: a.Bounds}
 	if a.Kind != kindNumber {
 		f.field, f.prefix = pairField(a), pair(code, "")
 	}

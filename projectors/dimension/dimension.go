@@ -6,7 +6,10 @@
 // whole: an immutable value; Cache keeps a fresh one.
 package dimension
 
-import "time"
+import (
+	"encoding/json"
+	"time"
+)
 
 // Store is a row of stores.
 type Store struct {
@@ -61,6 +64,15 @@ type Attribute struct {
 	Labels      string  `json:"labels"` // JSON object: language to label
 	// Bounds are where the ranges of a number's facet end and begin, ascending; nil for a facet without ranges.
 	Bounds []float64 `json:"bounds"`
+}
+
+// labels are by language. The column holds what a person wrote; one that is no map of strings has none.
+func (a *Attribute) labels() map[string]string {
+	var labels map[string]string
+	if json.Unmarshal([]byte(a.Labels), &labels) != nil {
+		return nil
+	}
+	return labels
 }
 
 // Synonyms is a row of search_synonyms: terms that mean the same, in one store or in all.

@@ -42,6 +42,7 @@ type Set struct {
 	sellers    map[int64]Seller
 	attributes map[string]Attribute
 	registry   []Attribute
+	labels     map[string]map[string]string // by attribute and language
 	brandList  []Brand
 	synonyms   []Synonyms
 	rules      []Rule
@@ -83,6 +84,7 @@ func NewSet(version int64, rows Rows) *Set {
 
 		attributes: byKey(rows.Attributes, func(a Attribute) string { return a.Code }),
 		registry:   sorted(rows.Attributes, func(a Attribute) string { return a.Code }),
+		labels:     make(map[string]map[string]string, len(rows.Attributes)),
 		storeList:  sorted(rows.Stores, func(s Store) int64 { return s.ID }),
 		brandList:  sorted(rows.Brands, func(b Brand) int64 { return b.ID }),
 		synonyms:   sorted(rows.Synonyms, func(s Synonyms) int64 { return s.ID }),
@@ -90,6 +92,9 @@ func NewSet(version int64, rows Rows) *Set {
 		facets:     make(map[facetsKey]Facets, len(rows.Facets)),
 		forms:      rows.Forms,
 		banners:    sorted(rows.Banners, func(b Banner) int64 { return b.ID }),
+	}
+	for _, a := range s.registry {
+		s.labels[a.Code] = a.labels()
 	}
 	for _, st := range s.storeList {
 		s.stores[st.ID] = st
@@ -195,6 +200,12 @@ func (s *Set) Seller(id int64) (Seller, bool) { v, ok := s.sellers[id]; return v
 
 // Attribute returns an attribute's definition by its code.
 func (s *Set) Attribute(code string) (Attribute, bool) { a, ok := s.attributes[code]; return a, ok }
+
+// Label is what an attribute is called: in the language, else in English, else by its code.
+func (s *Set) Label(code, lang string) string {
+	labels := s.labels[code]
+	return cmp.Or(labels[lang], labels["en"], code)
+}
 
 // Attributes returns all attribute definitions by code.
 func (s *Set) Attributes() []Attribute { return s.registry }
