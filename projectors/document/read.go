@@ -2,9 +2,11 @@ package document
 
 import (
 	"context"
+	"errors"
 	"fmt"
 
 	"go.mongodb.org/mongo-driver/v2/bson"
+	"go.mongodb.org/mongo-driver/v2/mongo"
 	"go.mongodb.org/mongo-driver/v2/mongo/options"
 )
 
@@ -23,6 +25,22 @@ func (c *Collection[K, T]) Load(ctx context.Context, ids []K) (map[K]*T, error) 
 		return nil, fmt.Errorf("load %d documents of %s: %w", len(ids), c.mongo.Name(), err)
 	}
 	return docs, nil
+}
+
+// Get returns the document of this id, nil if there is none.
+func (c *Collection[K, T]) Get(ctx context.Context, id K) (*T, error) {
+	raw, err := c.mongo.FindOne(ctx, bson.D{{Key: "_id", Value: id}}).Raw()
+	if errors.Is(err, mongo.ErrNoDocuments) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, fmt.Errorf("read document %v of %s: %w", id, c.mongo.Name(), err)
+	}
+	doc := new(T)
+	if err := bson.Unmarshal(raw, doc); err != nil {
+		return nil, fmt.Errorf("decode document %v of %s: %w", id, c.mongo.Name(), err)
+	}
+	return doc, nil
 }
 
 // Revisions returns the revisions of the documents of these ids that exist.
@@ -98,7 +116,8 @@ func (c *Collection[K, T]) each(ctx context.Context, filter bson.D, find *option
 	defer func() { _ = cursor.Close(context.WithoutCancel(ctx)) }() // the server forgets an idle cursor by itself
 	for cursor.Next(ctx) {
 		doc := new(T)
-		if err := cursor.Decode(doc); err != nil {
+		// Not by the cursor, whose decoder reads through a buffer of its own for each document.
+		if err := bson.Unmarshal(cursor.Current, doc); err != nil {
 			return fmt.Errorf("decode: %w", err)
 		}
 		if err := fn(doc); err != nil {
