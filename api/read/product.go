@@ -37,16 +37,15 @@ func NewDocuments(db *mongo.Database) *Documents {
 // Product returns the documents of a product in a store, nil for one that there isn't. The offer is read first: without
 // one there is no page.
 func (d *Documents) Product(ctx context.Context, store, product int64) (*catalog.Product, *offer.Offer, error) {
-	id := offer.ID(store, product)
-	offers, err := d.offers.Load(ctx, []string{id})
-	if err != nil || offers[id] == nil {
+	o, err := d.offers.Get(ctx, offer.ID(store, product))
+	if err != nil || o == nil {
 		return nil, nil, err
 	}
-	products, err := d.products.Load(ctx, []int64{product})
+	p, err := d.products.Get(ctx, product)
 	if err != nil {
 		return nil, nil, err
 	}
-	return products[product], offers[id], nil
+	return p, o, nil
 }
 
 // ProductPage is the page of a product in a store; amounts are minor units of the store's currency.
@@ -152,20 +151,30 @@ func (s *Shop) product(ctx context.Context, r *request) (response, error) {
 // own within milliseconds. So the cards are made of the documents that are there now, in two more reads whatever the number of
 // pairs. A page that shows no pairs pays for none of it, which is why they are asked for (docs/adr/0035).
 func (s *Shop) beside(ctx context.Context, r *request, st dimension.Store, lang string, id int64, limit int) (v view.Offer, pairs []Pair, err error) {
+	if limit == 0 {
+		v, err = s.view(ctx, st.ID, id)
+		return v, nil, err
+	}
 	g, ctx := errgroup.WithContext(ctx)
-	g.Go(func() error {
-		p, o, err := s.cfg.Products.Product(ctx, st.ID, id)
-		v = view.Join(p, o)
+	g.Go(func() (err error) {
+		v, err = s.view(ctx, st.ID, id)
 		return err
 	})
-	if limit > 0 {
-		g.Go(func() (err error) {
-			pairs, err = s.pairs(ctx, r.dims, st, lang, id, limit)
-			return err
-		})
-	}
+	g.Go(func() (err error) {
+		pairs, err = s.pairs(ctx, r.dims, st, lang, id, limit)
+		return err
+	})
 	err = g.Wait()
 	return v, pairs, err
+}
+
+// view joins the documents of a product in a store.
+func (s *Shop) view(ctx context.Context, store, product int64) (view.Offer, error) {
+	p, o, err := s.cfg.Products.Product(ctx, store, product)
+	if err != nil {
+		return view.Offer{}, err
+	}
+	return view.Join(p, o), nil
 }
 
 // productPage makes the page of a view. Names and labels are resolved here and not folded into the documents, so that a
@@ -250,7 +259,7 @@ func attributes(v *view.Offer, lang string, dims *dimension.Set) ([]Attribute, e
 		if !ok || string(value) == "null" {
 			continue
 		}
-		a := Attribute{Code: code, Label: label(def, lang), Value: value}
+		a := Attribute{Code: code, Label: dims.Label(code, lang), Value: value}
 		if def.Unit != nil {
 			a.Unit = *def.Unit
 		}
@@ -258,20 +267,6 @@ func attributes(v *view.Offer, lang string, dims *dimension.Set) ([]Attribute, e
 	}
 	slices.SortFunc(list, func(a, b Attribute) int { return strings.Compare(a.Code, b.Code) })
 	return list, nil
-}
-
-// label is the attribute's in the language, failing that in English, failing that its code.
-func label(def dimension.Attribute, lang string) string {
-	var labels map[string]string
-	if json.Unmarshal([]byte(def.Labels), &labels) != nil {
-		return def.Code
-	}
-	for _, l := range []string{lang, "en"} {
-		if labels[l] != "" {
-			return labels[l]
-		}
-	}
-	return def.Code
 }
 
 // breadcrumbs are the paths to the product's categories that stand in the store's tree and are shown.

@@ -39,7 +39,8 @@ import (
 // Pages are the documents of the category tree, part by part; tree.Store has them.
 type Pages interface {
 	Home(ctx context.Context, store int64, lang string, part int) (tree.Home, error)
-	Node(ctx context.Context, store, category int64, lang string, part int) (tree.Node, error)
+	HomeText(ctx context.Context, store int64, lang string, part int) (tree.HomeText, error)
+	NodeText(ctx context.Context, store, category int64, lang string, part int) (tree.NodeText, error)
 }
 
 // Products are the two documents of a product page, nil where there is none; Documents has them.
@@ -211,7 +212,7 @@ type request struct {
 
 // response is a document and its language, "" for none in particular.
 type response struct {
-	document any
+	document any // a text, or what is encoded as JSON
 	lang     string
 }
 
@@ -268,9 +269,13 @@ func param(c *fiber.Ctx, name string) string {
 }
 
 func send(c *fiber.Ctx, who caller, r response) error {
-	body, err := api.Encode(r.document)
-	if err != nil {
-		return err
+	body, ready := r.document.(text)
+	if !ready {
+		encoded, err := api.Encode(r.document)
+		if err != nil {
+			return err
+		}
+		body = encoded
 	}
 	tag := etag(body)
 	c.Set(fiber.HeaderETag, tag)

@@ -15,6 +15,8 @@ import (
 	"testing"
 	"time"
 
+	"go.mongodb.org/mongo-driver/v2/bson"
+
 	"freshet/api"
 	"freshet/api/apitest"
 	"freshet/api/auth"
@@ -60,15 +62,34 @@ func (w *world) Home(_ context.Context, store int64, lang string, part int) (tre
 	return h, nil
 }
 
-func (w *world) Node(_ context.Context, store, category int64, lang string, part int) (tree.Node, error) {
+func (w *world) HomeText(ctx context.Context, store int64, lang string, part int) (text tree.HomeText, err error) {
+	h, err := w.Home(ctx, store, lang, part)
+	if err != nil {
+		return text, err
+	}
+	err = stored(h, &text)
+	return text, err
+}
+
+func (w *world) NodeText(_ context.Context, store, category int64, lang string, part int) (text tree.NodeText, err error) {
 	n, ok := w.nodes[tree.PartID(tree.NodeID(store, category, lang), part)]
 	if w.fault != nil {
-		return n, w.fault
+		return text, w.fault
 	}
 	if !ok {
-		return n, fmt.Errorf("page: %w", tree.ErrNotFound)
+		return text, fmt.Errorf("page: %w", tree.ErrNotFound)
 	}
-	return n, nil
+	err = stored(n, &text)
+	return text, err
+}
+
+// stored reads a page as it would be stored.
+func stored(page bson.Marshaler, text bson.Unmarshaler) error {
+	raw, err := page.MarshalBSON()
+	if err != nil {
+		return err
+	}
+	return text.UnmarshalBSON(raw)
 }
 
 func (w *world) Product(_ context.Context, store, product int64) (*catalog.Product, *offer.Offer, error) {

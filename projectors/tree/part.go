@@ -2,7 +2,6 @@ package tree
 
 import (
 	"context"
-	"encoding/json"
 	"fmt"
 	"slices"
 )
@@ -30,7 +29,7 @@ func divide[P page](first, more P, entries []entry[P], limit int) (parts []P, le
 	whole := limit - nextSize - len(blank.Page)
 	part, room, listed := first, limit-nextSize-len(head.Page), 0
 	for _, e := range entries {
-		raw, err := json.Marshal(e.value)
+		raw, err := encode(e.value)
 		if err != nil {
 			return nil, 0, fmt.Errorf("encode an entry of page %s: %w", blank.ID, err)
 		}

@@ -1,6 +1,7 @@
 package tree
 
 import (
+	"bytes"
 	"encoding/json"
 	"fmt"
 
@@ -65,12 +66,21 @@ func (h Home) blank() sheet {
 // filled is the sheet of a page.
 func filled(p page) (sheet, error) {
 	s := p.blank()
-	raw, err := json.Marshal(p.content())
+	raw, err := encode(p.content())
 	if err != nil {
 		return sheet{}, fmt.Errorf("encode page %s: %w", s.ID, err)
 	}
 	s.Page = string(raw)
 	return s, nil
+}
+
+// encode writes JSON without HTML escapes, as the API answers it.
+func encode(v any) ([]byte, error) {
+	var b bytes.Buffer
+	enc := json.NewEncoder(&b)
+	enc.SetEscapeHTML(false)
+	err := enc.Encode(v)
+	return bytes.TrimSuffix(b.Bytes(), []byte("\n")), err
 }
 
 // MarshalBSON implements bson.Marshaler.

@@ -41,39 +41,44 @@ func NewStore(db *mongo.Database, grouped bool) *Store {
 }
 
 // Home returns a part of a store's home page in a language, counted from 1, by one read of its _id.
-func (s *Store) Home(ctx context.Context, store int64, lang string, part int) (Home, error) {
-	var h Home
-	id := PartID(HomeID(store, lang), part)
-	err := find(ctx, s.homes, id, &h)
-	if err == nil && h.Deleted {
-		err = ErrNotFound
-	}
-	if err != nil {
-		return Home{}, fmt.Errorf("home page %s: %w", id, err)
-	}
-	return h, nil
+func (s *Store) Home(ctx context.Context, store int64, lang string, part int) (h Home, err error) {
+	err = find(ctx, s.homes, PartID(HomeID(store, lang), part), &h, &h.Deleted)
+	return h, err
 }
 
 // Node returns a part of a category's page in a store and a language, counted from 1, by one read of its _id.
-func (s *Store) Node(ctx context.Context, store, category int64, lang string, part int) (Node, error) {
-	var n Node
-	id := PartID(NodeID(store, category, lang), part)
-	err := find(ctx, s.nodes, id, &n)
-	if err == nil && n.Deleted {
+func (s *Store) Node(ctx context.Context, store, category int64, lang string, part int) (n Node, err error) {
+	err = find(ctx, s.nodes, PartID(NodeID(store, category, lang), part), &n, &n.Deleted)
+	return n, err
+}
+
+// HomeText is Home for who passes it on.
+func (s *Store) HomeText(ctx context.Context, store int64, lang string, part int) (h HomeText, err error) {
+	err = find(ctx, s.homes, PartID(HomeID(store, lang), part), &h, &h.Deleted)
+	return h, err
+}
+
+// NodeText is Node for who passes it on.
+func (s *Store) NodeText(ctx context.Context, store, category int64, lang string, part int) (n NodeText, err error) {
+	err = find(ctx, s.nodes, PartID(NodeID(store, category, lang), part), &n, &n.Deleted)
+	return n, err
+}
+
+func find(ctx context.Context, c *mongo.Collection, id string, page bson.Unmarshaler, deleted *bool) error {
+	raw, err := c.FindOne(ctx, bson.D{{Key: "_id", Value: id}}).Raw()
+	if errors.Is(err, mongo.ErrNoDocuments) {
+		err = ErrNotFound
+	}
+	if err == nil {
+		err = page.UnmarshalBSON(raw)
+	}
+	if err == nil && *deleted {
 		err = ErrNotFound
 	}
 	if err != nil {
-		return Node{}, fmt.Errorf("category page %s: %w", id, err)
+		return fmt.Errorf("page %s of %s: %w", id, c.Name(), err)
 	}
-	return n, nil
-}
-
-func find(ctx context.Context, c *mongo.Collection, id string, doc any) error {
-	err := c.FindOne(ctx, bson.D{{Key: "_id", Value: id}}).Decode(doc)
-	if errors.Is(err, mongo.ErrNoDocuments) {
-		return ErrNotFound
-	}
-	return err
+	return nil
 }
 
 // collection returns where the page of a key is kept.

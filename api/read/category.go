@@ -1,0 +1,146 @@
+package read
+
+import (
+	"context"
+	"strconv"
+
+	"freshet/api"
+	"freshet/projectors/dimension"
+	"freshet/projectors/tree"
+)
+
+// The pages of the category tree are stored as the JSON that they are answered in. What is resolved when read is put around
+// it, and the lists in it are passed on as they are.
+
+func (s *Shop) home(ctx context.Context, r *request) (response, error) {
+	st, lang, err := r.front(r.store)
+	if err != nil {
+		return response{}, err
+	}
+	if err := r.query.end(); err != nil {
+		return response{}, err
+	}
+	part, err := r.number()
+	if err != nil {
+		return response{}, err
+	}
+	h, err := s.cfg.Pages.HomeText(ctx, st.ID, lang, part)
+	if err != nil {
+		return response{}, err
+	}
+	page := newObject(len(h.Categories))
+	page.value("store", ref(st))
+	page.value("lang", lang)
+	page.text("categories", h.Categories)
+	page.next("/api/v1/stores/"+st.Code+"/home", lang, h.Next)
+	return page.answer(lang)
+}
+
+func (s *Shop) category(ctx context.Context, r *request) (response, error) {
+	n, err := s.node(ctx, r)
+	if err != nil {
+		return response{}, err
+	}
+	page := n.begin()
+	page.text("slug", n.Slug)
+	page.text("name", n.Name)
+	page.text("breadcrumbs", n.Breadcrumbs)
+	page.text("children", n.Children)
+	page.text("count", n.Count)
+	return n.finish(page, r.dims)
+}
+
+func (s *Shop) categoryPart(ctx context.Context, r *request) (response, error) {
+	n, err := s.node(ctx, r)
+	if err != nil {
+		return response{}, err
+	}
+	page := n.begin()
+	page.text("children", n.Children)
+	return n.finish(page, r.dims)
+}
+
+// node is a part of a category's page, and whose it is.
+type node struct {
+	tree.NodeText
+	store dimension.Store
+	id    int64
+	lang  string
+}
+
+// node reads the part of a category's page that the path names.
+func (s *Shop) node(ctx context.Context, r *request) (n node, err error) {
+	if n.store, n.lang, err = r.front(r.store); err != nil {
+		return n, err
+	}
+	if err := r.query.end(); err != nil {
+		return n, err
+	}
+	part, err := r.number()
+	if err != nil {
+		return n, err
+	}
+	var ok bool
+	if n.id, ok = category(r.dims, n.store, r.item); !ok {
+		return n, api.Errorf(api.NotFound, "The store has no category %q.", cut(r.item))
+	}
+	n.NodeText, err = s.cfg.Pages.NodeText(ctx, n.store.ID, n.id, n.lang, part)
+	return n, err
+}
+
+// begin writes what every part says first, finish what it says last.
+func (n *node) begin() *object {
+	size := len(n.Breadcrumbs) + len(n.Children) + len(n.Cards)
+	for _, f := range n.Facets {
+		size += len(f.Values) + 128
+	}
+	page := newObject(size)
+	page.value("store", ref(n.store))
+	page.value("lang", n.lang)
+	page.value("id", n.id)
+	return page
+}
+
+func (n *node) finish(page *object, dims *dimension.Set) (response, error) {
+	page.text("cards", n.Cards)
+	page.list("facets", func() {
+		for i := range n.Facets {
+			page.facet(&n.Facets[i], n.lang, dims)
+		}
+	})
+	page.next("/api/v1/stores/"+n.store.Code+"/categories/"+strconv.FormatInt(n.id, 10), n.lang, n.Next)
+	return page.answer(n.lang)
+}
+
+// facet writes a facet, labelled in the language. One of an attribute that the registry no longer has is gone with the next version of
+// the page, and left out until then.
+func (o *object) facet(f *tree.FacetText, lang string, dims *dimension.Set) {
+	def, ok := dims.Attribute(f.Code)
+	if !ok {
+		return
+	}
+	o.element(func() {
+		o.value("code", f.Code)
+		o.value("label", dims.Label(f.Code, lang))
+		if def.Unit != nil && *def.Unit != "" {
+			o.value("unit", *def.Unit)
+		}
+		o.text("values", f.Values)
+		if len(f.Bounds) == 2 {
+			o.text("min", f.Bounds[0])
+			o.text("max", f.Bounds[1])
+		}
+	})
+}
+
+// number is the part that the path names, which is behind the first, or the first.
+func (r *request) number() (int, error) {
+	if r.part == "" {
+		return 1, nil
+	}
+	part, err := strconv.Atoi(r.part)
+	if err != nil || part < 2 {
+		return 0, api.Errorf(api.NotFound, "There is no part %q: the first is the page itself, and each names the next.", cut(r.part))
+	}
+	return part, nil
+}
