@@ -154,7 +154,7 @@ func (s *settings) childEnvironment(cmd *cobra.Command, health string) []string 
 	for name, token := range s.tokens {
 		values[name] = token
 	}
-	for _, name := range []string{"HOME", "PATH", "TMPDIR", "SSL_CERT_FILE", "SSL_CERT_DIR", "GOMAXPROCS", "GOMEMLIMIT"} {
+	for _, name := range []string{"HOME", "PATH", "TMPDIR", "SSL_CERT_FILE", "SSL_CERT_DIR", "GOMAXPROCS", "GOMEMLIMIT", "GOGC"} {
 		if value := s.env[name]; value != "" {
 			values[name] = value
 		}

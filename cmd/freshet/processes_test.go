@@ -30,10 +30,10 @@ func childOf(t *testing.T, env []string, args ...string) []string {
 }
 
 func TestProcessesGetTheSettings(t *testing.T) {
-	child := childOf(t, []string{"FRESHET_PREFIX=a", "FRESHET_PROCESS=/x/up", "FRESHET_KAFKA_PORT=1", "HOME=/h", "EDITOR=vi", "FRESHET_TEST_LONG=1"},
+	child := childOf(t, []string{"FRESHET_PREFIX=a", "FRESHET_PROCESS=/x/up", "FRESHET_KAFKA_PORT=1", "HOME=/h", "GOGC=50", "EDITOR=vi", "FRESHET_TEST_LONG=1"},
 		"--prefix", "b", "--mongo-url", "mongodb://h/d")
 	for _, want := range []string{
-		"FRESHET_PREFIX=b", "FRESHET_KAFKA=127.0.0.1:1", "FRESHET_MONGO_URL=mongodb://h/d", "HOME=/h",
+		"FRESHET_PREFIX=b", "FRESHET_KAFKA=127.0.0.1:1", "FRESHET_MONGO_URL=mongodb://h/d", "HOME=/h", "GOGC=50",
 		"FRESHET_POSTGRES_URL=postgres://postgres@127.0.0.1:5433/shop", "FRESHET_HEALTH=127.0.0.1:8470",
 	} {
 		if !slices.Contains(child, want) {
