@@ -31,7 +31,7 @@ import (
 // products.
 func BenchmarkPages(b *testing.B) {
 	address := browsed(b)
-	home := []string{"home?lang=it"}
+	home, asked := []string{"home?lang=it"}, []string{"home"}
 	var nodes, products []string
 	for i := range benchPages {
 		nodes = append(nodes, fmt.Sprintf("categories/%d?lang=it", i+1))
@@ -40,7 +40,7 @@ func BenchmarkPages(b *testing.B) {
 	for _, kind := range []struct {
 		name  string
 		paths []string
-	}{{"home", home}, {"category", nodes}, {"product", products}, {"mix", mixed(home, nodes, products)}} {
+	}{{"home", home}, {"home of a browser's language", asked}, {"category", nodes}, {"product", products}, {"mix", mixed(home, nodes, products)}} {
 		b.Run(kind.name, func(b *testing.B) { benchmarkPages(b, address, kind.paths) })
 	}
 }
@@ -113,7 +113,7 @@ func dial(ctx context.Context, address string) (*reader, error) {
 
 // get returns the size of the answer's body.
 func (r *reader) get(path string) (size int, err error) {
-	if _, err := fmt.Fprintf(r.conn, "GET %s HTTP/1.1\r\nHost: shop.example\r\nUser-Agent: bench\r\nAccept-Language: it\r\n\r\n", path); err != nil {
+	if _, err := fmt.Fprintf(r.conn, "GET %s HTTP/1.1\r\nHost: shop.example\r\nUser-Agent: bench\r\nAccept-Language: it-IT,it;q=0.9,en-US;q=0.8,en;q=0.7\r\n\r\n", path); err != nil {
 		return 0, err
 	}
 	status, err := r.in.ReadSlice('\n')

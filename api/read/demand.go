@@ -57,7 +57,7 @@ func (s *Shop) clicked(_ context.Context, r *request) (response, error) {
 	if !ok || !st.Active || len(st.Languages) == 0 {
 		return response{}, api.Errorf(api.NotFound, "There is no store %q.", cut(r.store))
 	}
-	lang, err := choose(st.Languages, body.Lang, body.Lang != "", r.accept)
+	lang, err := r.matchers.choose(st.Languages, body.Lang, body.Lang != "", r.accept)
 	switch {
 	case err != nil:
 		return response{}, err

@@ -231,14 +231,22 @@ func variant(v *view.Variant, now time.Time) (Variant, error) {
 // images lists the pictures. The schema wants an array and no more, and any SQL may have written it: an entry that is no
 // picture is left out, since the page is worth showing without it.
 func images(raw json.RawMessage) []Image {
-	var entries []json.RawMessage
-	if len(raw) == 0 || json.Unmarshal(raw, &entries) != nil {
-		return []Image{}
+	var list []Image
+	if json.Unmarshal(raw, &list) != nil {
+		list = pictures(raw)
 	}
-	list := make([]Image, 0, len(entries))
+	return slices.DeleteFunc(append([]Image{}, list...), func(one Image) bool { return one.URL == "" })
+}
+
+// pictures are the entries that can be decoded, of a list in which some can't.
+func pictures(raw json.RawMessage) (list []Image) {
+	var entries []json.RawMessage
+	if json.Unmarshal(raw, &entries) != nil {
+		return nil
+	}
 	for _, entry := range entries {
 		var one Image
-		if json.Unmarshal(entry, &one) == nil && one.URL != "" {
+		if json.Unmarshal(entry, &one) == nil {
 			list = append(list, one)
 		}
 	}

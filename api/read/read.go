@@ -20,6 +20,7 @@ import (
 	"time"
 
 	"github.com/gofiber/fiber/v2"
+	"golang.org/x/text/language"
 
 	"freshet/api"
 	"freshet/api/auth"
@@ -106,6 +107,8 @@ type Shop struct {
 	cursors cursors
 	popular popularLists
 	client  func(*fiber.Ctx) string // the address of who asks
+
+	matchers matchers
 }
 
 // New returns a Shop; Run keeps its dimensions fresh.
@@ -121,7 +124,8 @@ func New(cfg Config) *Shop {
 	}
 	return &Shop{
 		cfg: cfg, clock: clock{progress: cfg.Progress, dims: cfg.Dimensions, wait: max(cfg.Wait, 0)}, cursors: newCursors(cfg.CursorKey),
-		popular: popularLists{lists: map[front]popularList{}},
+		popular:  popularLists{lists: map[front]popularList{}},
+		matchers: matchers{made: map[string]language.Matcher{}},
 	}
 }
 
@@ -208,6 +212,8 @@ type request struct {
 	accept string // Accept-Language
 	client tally.Client
 	dims   *dimension.Set
+
+	matchers *matchers // of Accept-Language
 }
 
 // response is a document and its language, "" for none in particular.
@@ -251,7 +257,7 @@ func (s *Shop) answer(c *fiber.Ctx, stages []string, who caller, f handler) erro
 	answer, err := f(ctx, &request{
 		query: q, store: c.Params("store"), item: cmp.Or(c.Params("category"), c.Params("product"), c.Params("order")), who: who,
 		index: param(c, "index"), facet: param(c, "facet"), part: param(c, "part"), body: bytes.Clone(c.Body()),
-		accept: c.Get(fiber.HeaderAcceptLanguage), client: tally.Client{Address: s.client(c), Agent: c.Get(fiber.HeaderUserAgent)}, dims: s.cfg.Dimensions.Get(),
+		accept: c.Get(fiber.HeaderAcceptLanguage), client: tally.Client{Address: s.client(c), Agent: c.Get(fiber.HeaderUserAgent)}, dims: s.cfg.Dimensions.Get(), matchers: &s.matchers,
 	})
 	if err != nil {
 		return s.explain(err)

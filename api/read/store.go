@@ -77,7 +77,7 @@ func (r *request) front(name string) (dimension.Store, string, error) {
 		return dimension.Store{}, "", api.Errorf(api.NotFound, "There is no store %q.", cut(name))
 	}
 	lang, given := r.query.one("lang")
-	lang, err := choose(st.Languages, lang, given, r.accept)
+	lang, err := r.matchers.choose(st.Languages, lang, given, r.accept)
 	return st, lang, err
 }
 
