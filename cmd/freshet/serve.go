@@ -197,9 +197,8 @@ func (s *settings) openMongo(name string) (*mongo.Client, error) {
 	return client, nil
 }
 
-// readHeapPercent is how far the heap of serve read grows before it is collected, in percent of what is in use. That is a few
-// tens of megabytes, the dimensions, and each page leaves some 50 KB behind: by Go's 100 a busy server collects every few
-// hundred pages.
+// readHeapPercent is how far the heap of serve read grows before it is collected, in percent of what is in use: little, beside
+// the 45 KB that each page leaves behind. By Go's 100 a busy server collects all the time to stay small.
 const readHeapPercent = 400
 
 func (s *settings) serveRead(ctx context.Context, o *serveOptions) error {
