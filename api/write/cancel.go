@@ -101,13 +101,13 @@ func cancel(ctx context.Context, tx pgx.Tx, who caller, r *CancelRequest) (*Orde
 
 // cancelUnpaid ends an order that only held its stock. What its payment comes to is given back.
 func (o *orderRow) cancelUnpaid(ctx context.Context, tx pgx.Tx, held []hold) error {
-	if err := letGo(ctx, tx, o, held, "released", "the order was cancelled"); err != nil {
+	b := &pgx.Batch{}
+	o.letGo(b, held, "released", "the order was cancelled")
+	o.cancelLines(b, "cancelled")
+	if err := o.decide(ctx, tx, b); err != nil {
 		return err
 	}
-	if err := o.cancelLines(ctx, tx, "cancelled"); err != nil {
-		return err
-	}
-	return settle(ctx, tx, o)
+	return o.write(ctx, tx, b)
 }
 
 // cancelSold puts units that were sold and not yet sent back, by reversing the movements that sold them, and gives the
@@ -138,14 +138,17 @@ func (o *orderRow) cancelSold(ctx context.Context, tx pgx.Tx, who caller, r *Can
 	if err := tx.QueryRow(ctx, `select count(*) from order_items where order_id = $1 and status <> 'cancelled'`, o.id).Scan(&left); err != nil {
 		return fmt.Errorf("count the lines of order %d: %w", o.id, err)
 	}
-	back := &sum
+	b, back := &pgx.Batch{}, &sum
 	if left == 0 {
 		back = nil
-		err = o.become(ctx, tx, "cancelled")
-	} else if err = o.become(ctx, tx, o.status); err == nil {
-		err = o.follow(ctx, tx) // what is left may all be on its way
+		o.become(b, "cancelled")
+	} else {
+		o.become(b, o.status)
 	}
-	if err != nil {
+	if err := o.write(ctx, tx, b); err != nil {
+		return err
+	}
+	if err := o.follow(ctx, tx); err != nil { // what is left may all be on its way
 		return err
 	}
 	if r.Refund == "none" {

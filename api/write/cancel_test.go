@@ -2,7 +2,9 @@ package write_test
 
 import (
 	"fmt"
+	"net/http"
 	"testing"
+	"time"
 
 	"freshet/api/auth"
 	"freshet/api/write"
@@ -37,18 +39,46 @@ func TestCancelBeforeTheMoneyCame(t *testing.T) {
 // TestCancelWhileTheMoneyIsTaken cancels between authorization and capture: whichever wins, nobody pays for nothing.
 func TestCancelWhileTheMoneyIsTaken(t *testing.T) {
 	s := newShop(t)
-	o := s.buy(s.anna(), "k", "succeed")
+	// Nobody hears the answer, so the authorization is told by an event, and the capture lies there for anyone.
+	o := s.buy(s.anna(), "k", "timeout")
 	if found, err := s.shop.PayNext(t.Context()); !found || err != nil {
 		t.Fatalf("authorize: %v %v", found, err)
 	}
+	s.sandbox.Deliver(t.Context(), time.Now())
 	if o := s.order(o.ID, s.anna()); o.Payments[0].State != payment.Authorized || o.ExpiresAt != nil {
 		t.Fatalf("authorized: %+v", o)
 	}
 	s.want(s.request("POST", "/api/v1/cancel", cancelBody(o.ID, ""), s.anna()...), 200)
 	s.work()
-	p := s.provider(o.ID)
+	s.paidForNothing(o.ID)
+}
+
+// TestCancelWhileAWorkerTakesTheMoney cancels when the money is taken, and the worker hasn't said so yet.
+func TestCancelWhileAWorkerTakesTheMoney(t *testing.T) {
+	s := newShop(t)
+	o := s.buy(s.anna(), "k", "succeed")
+	s.onTask = func(r *http.Request) bool {
+		if r.URL.Path != "/capture" {
+			return false
+		}
+		if r, err := s.try("POST", "/api/v1/cancel", cancelBody(o.ID, ""), s.anna()...); err != nil || r.status != 200 {
+			t.Errorf("cancel: %v %s", err, r.body)
+		}
+		return false
+	}
+	s.work()
+	if p := s.provider(o.ID); p.Captured != 1 {
+		t.Errorf("the provider says %+v", p)
+	}
+	s.paidForNothing(o.ID)
+}
+
+// paidForNothing fails when the provider keeps money for a cancelled order.
+func (s *shop) paidForNothing(order int64) {
+	s.t.Helper()
+	p := s.provider(order)
 	if p.Captured == 1 && p.Refunded != p.Amount || p.Captured == 0 && p.State != payment.Voided {
-		t.Errorf("the provider says of a cancelled order %+v", p)
+		s.t.Errorf("the provider says of a cancelled order %+v", p)
 	}
 	s.audit()
 }

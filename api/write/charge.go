@@ -93,11 +93,7 @@ func (s *Shop) payAgain(ctx context.Context, tx pgx.Tx, id, customer int64, meth
 	if !o.open() || o.due {
 		return OrderPayment{}, api.Errorf(api.Conflict, "Order %d doesn't wait for a payment.", id)
 	}
-	all, err := payments(ctx, tx, id)
-	if err != nil {
-		return OrderPayment{}, err
-	}
-	if slices.ContainsFunc(all, (*paymentRow).alive) {
+	if slices.ContainsFunc(o.payments, (*paymentRow).alive) {
 		return OrderPayment{}, api.Errorf(api.Conflict, "Another payment of order %d is under way.", id)
 	}
 	var currency string

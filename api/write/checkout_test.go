@@ -306,13 +306,51 @@ func TestKilledAtWork(t *testing.T) {
 	s := newShop(t)
 	o := s.buy(s.anna(), "k", "succeed")
 	dying, die := context.WithCancel(t.Context())
-	s.onTask = func(*http.Request) { die() } // the provider does it; nobody hears of it
+	s.onTask = func(*http.Request) bool { die(); return true } // the provider does it; nobody hears of it
 	if _, err := s.shop.PayNext(dying); err == nil {
 		t.Fatal("the worker lived")
 	}
 	s.onTask = nil
 	if found, err := s.shop.PayNext(t.Context()); found || err != nil {
 		t.Errorf("the task of a worker that may still be at it was taken: %v %v", found, err)
+	}
+	s.exec(`update payment_tasks set due_at = now() where state = 'due'`)
+	s.work()
+	if o := s.order(o.ID, s.anna()); o.Status != "paid" {
+		t.Errorf("the order is %+v", o)
+	}
+	if p := s.provider(o.ID); p.Authorized != 1 || p.Captured != 1 {
+		t.Errorf("the provider says %+v", p)
+	}
+	s.audit()
+}
+
+// TestKilledBetweenTheTasks lets a worker die that holds the capture of what it has got authorized: the task is there, is
+// that worker's for the time of the lease, and then another's.
+func TestKilledBetweenTheTasks(t *testing.T) {
+	s := newShop(t)
+	o := s.buy(s.anna(), "k", "succeed")
+	dying, die := context.WithCancel(t.Context())
+	s.onTask = func(r *http.Request) bool {
+		if r.URL.Path != "/capture" {
+			return false
+		}
+		die()
+		return true
+	}
+	if _, err := s.shop.PayNext(dying); err == nil {
+		t.Fatal("the worker lived")
+	}
+	s.onTask = nil
+	if o := s.order(o.ID, s.anna()); o.Payments[0].State != payment.Authorized || o.ExpiresAt != nil {
+		t.Errorf("between the tasks the order is %+v", o)
+	}
+	if found, err := s.shop.PayNext(t.Context()); found || err != nil {
+		t.Errorf("the task of a worker that may still be at it was taken: %v %v", found, err)
+	}
+	if n := s.number(`select count(*) from payment_tasks where kind = 'capture' and state = 'due' and fence = 1
+		and due_at between now() and now() + interval '30 seconds'`); n != 1 {
+		t.Errorf("%d captures lie with the dead worker, want 1", n)
 	}
 	s.exec(`update payment_tasks set due_at = now() where state = 'due'`)
 	s.work()

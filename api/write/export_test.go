@@ -2,7 +2,7 @@ package write
 
 import "context"
 
-// PayNext and ExpireOrders are single steps of Run, so that a test decides when each happens.
+// PayNext and ExpireOrders are steps of Run, so that a test decides when each happens.
 func (s *Shop) PayNext(ctx context.Context) (bool, error) { return s.payNext(ctx) }
 
 // ExpireOrders is a single step of Run.

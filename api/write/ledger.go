@@ -50,16 +50,21 @@ func move(ctx context.Context, tx pgx.Tx, storeID int64, moves []movement) (shor
 
 // record writes movements that move has carried out to the ledger.
 func record(ctx context.Context, tx pgx.Tx, storeID int64, actor string, moves []movement) error {
-	const insert = `insert into stock_movements (store_id, sku, product_id, kind, quantity, order_id, reverses, reason, actor)
-		values ($1, $2, $3, $4, $5, $6, $7, $8, $9) returning id`
 	batch := &pgx.Batch{}
-	for i := range moves {
-		m := &moves[i]
-		batch.Queue(insert, storeID, m.sku, m.product, m.kind, m.quantity, m.order, m.reverses, m.reason, actor).
-			QueryRow(func(row pgx.Row) error { return row.Scan(&m.id) })
-	}
+	queueMoves(batch, storeID, actor, moves)
 	if err := tx.SendBatch(ctx, batch).Close(); err != nil {
 		return fmt.Errorf("write the ledger of store %d: %w", storeID, err)
 	}
 	return nil
+}
+
+// queueMoves is record for those who write other things with it.
+func queueMoves(b *pgx.Batch, storeID int64, actor string, moves []movement) {
+	const insert = `insert into stock_movements (store_id, sku, product_id, kind, quantity, order_id, reverses, reason, actor)
+		values ($1, $2, $3, $4, $5, $6, $7, $8, $9) returning id`
+	for i := range moves {
+		m := &moves[i]
+		b.Queue(insert, storeID, m.sku, m.product, m.kind, m.quantity, m.order, m.reverses, m.reason, actor).
+			QueryRow(func(row pgx.Row) error { return row.Scan(&m.id) })
+	}
 }

@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
+	"sync"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -24,54 +26,75 @@ type provider interface {
 // lease is how long a worker has for a task before another may take it. It is longer than a provider may take to answer.
 const lease = "30 seconds"
 
+// payers is how many payment tasks are under way at once. Most of them wait for the provider, and hold nothing meanwhile.
+const payers = 64
+
+// settlersShare is which part of the connections payers use at once to write down what they heard: payments wait for
+// one another, and don't keep others from buying.
+const settlersShare = 4
+
 // claimed is a task in a worker's hands.
 type claimed struct {
-	id, payment, fence int64
-	kind               payment.Kind
-	refund             *int64
-	task               payment.Task
+	id, payment, order, fence int64
+	kind                      payment.Kind
+	refund                    *int64
+	task                      payment.Task
 }
 
 // key names the task to the provider; it is the same at every attempt.
 func (t *claimed) key() string { return fmt.Sprintf("task_%s_%d", t.task.Reference, t.id) }
 
-// claim takes the task that is due longest, nil when none is. Refunds and voids of one payment may be with two workers at
-// once; what they do to the payment is joined.
-func (s *Shop) claim(ctx context.Context) (*claimed, error) {
+// claim takes up to n tasks, those that are due longest. Refunds and voids of one payment may be with two workers at once;
+// what they do to the payment is joined.
+func (s *Shop) claim(ctx context.Context, n int) ([]*claimed, error) {
 	const query = `with next as (
-			select id from payment_tasks where state = 'due' and due_at <= now() order by due_at limit 1 for update skip locked)
+			select id from payment_tasks where state = 'due' and due_at <= now() order by due_at limit $2 for update skip locked)
 		update payment_tasks t set fence = fence + 1, due_at = now() + $1::interval from next, payments p
 		where t.id = next.id and p.id = t.payment_id
-		returning t.id, t.payment_id, t.fence, t.kind, t.refund_id, coalesce(t.method, ''), coalesce(p.reference, ''),
+		returning t.id, t.payment_id, p.order_id, t.fence, t.kind, t.refund_id, coalesce(t.method, ''), coalesce(p.reference, ''),
 			coalesce((select r.amount from refunds r where r.id = t.refund_id), p.amount), p.currency`
-	t := &claimed{}
-	err := s.pool.QueryRow(ctx, query, lease).Scan(&t.id, &t.payment, &t.fence, &t.kind, &t.refund,
-		&t.task.Method, &t.task.Reference, &t.task.Amount, &t.task.Currency)
-	if errors.Is(err, pgx.ErrNoRows) {
-		return nil, nil
-	}
+	rows, err := s.pool.Query(ctx, query, lease, n)
 	if err != nil {
-		return nil, fmt.Errorf("take a payment task: %w", err)
+		return nil, fmt.Errorf("take payment tasks: %w", err)
 	}
-	t.task.Key = t.key()
-	return t, nil
+	tasks, err := pgx.CollectRows(rows, func(row pgx.CollectableRow) (*claimed, error) {
+		t := &claimed{}
+		err := row.Scan(&t.id, &t.payment, &t.order, &t.fence, &t.kind, &t.refund,
+			&t.task.Method, &t.task.Reference, &t.task.Amount, &t.task.Currency)
+		t.task.Key = t.key()
+		return t, err
+	})
+	if err != nil {
+		return nil, fmt.Errorf("take payment tasks: %w", err)
+	}
+	return tasks, nil
 }
 
-// payNext does one task and says whether there was one.
+// payNext does one task and what follows from it, and says whether there was one.
 func (s *Shop) payNext(ctx context.Context) (bool, error) {
-	t, err := s.claim(ctx)
-	if err != nil || t == nil {
+	tasks, err := s.claim(ctx, 1)
+	if err != nil || len(tasks) == 0 {
 		return false, err
 	}
-	a, err := s.provider.Do(ctx, t.kind, t.task)
-	if err != nil {
-		s.log.Warn("payment task", "task", t.task.Key, "kind", t.kind, "error", err.Error())
-		return true, s.postpone(ctx, t, err.Error())
+	return true, s.pursue(ctx, tasks[0])
+}
+
+// pursue does the task, and the one that it brings into the worker's hands.
+func (s *Shop) pursue(ctx context.Context, t *claimed) error {
+	for t != nil {
+		a, err := s.provider.Do(ctx, t.kind, t.task)
+		if err != nil {
+			s.log.Warn("payment task", "task", t.task.Key, "kind", t.kind, "error", err.Error())
+			return s.postpone(ctx, t, err.Error())
+		}
+		if a.State == payment.Pending {
+			return s.postpone(ctx, t, "the provider will tell")
+		}
+		if t, err = s.heard(ctx, t, a.State); err != nil {
+			return err
+		}
 	}
-	if a.State == payment.Pending {
-		return true, s.postpone(ctx, t, "the provider will tell")
-	}
-	return true, s.heard(ctx, t, a.State)
+	return nil
 }
 
 // postpone lets the task come again, later each time. One that another worker has taken since is that one's.
@@ -84,33 +107,42 @@ func (s *Shop) postpone(ctx context.Context, t *claimed, why string) error {
 	return nil
 }
 
-// heard writes down what the provider says. That is a fact, whoever asked: a worker whose lease ran out still tells it.
-func (s *Shop) heard(ctx context.Context, t *claimed, state payment.State) error {
-	_, err := s.transact(ctx, func(tx pgx.Tx) error {
-		o, err := lockOrderOf(ctx, tx, t.payment)
+// heard writes down what the provider says. That is a fact, whoever asked: a worker whose lease ran out still tells it. It
+// returns the capture of what was authorized, which is the same worker's: a customer waits for one queue, not for two.
+func (s *Shop) heard(ctx context.Context, t *claimed, state payment.State) (next *claimed, err error) {
+	select {
+	case s.settling <- struct{}{}:
+		defer func() { <-s.settling }()
+	case <-ctx.Done():
+		return nil, ctx.Err()
+	}
+	var capture int64
+	err = s.transactUnread(ctx, func(tx pgx.Tx) error {
+		o, err := lockOrderOf(ctx, tx, t.payment, t.order)
 		if err != nil {
 			return err
 		}
-		fact := fact{payment: t.payment, state: state, refund: t.refund}
-		if err := fact.learn(ctx, tx, o); err != nil {
+		o.worker = t.payment
+		b := &pgx.Batch{}
+		if err := (fact{payment: t.payment, state: state, refund: t.refund}).learn(ctx, tx, o, b); err != nil {
 			return err
 		}
 		// The fence keeps an old worker from finishing what a newer one is still at.
-		const done = `update payment_tasks set state = 'done', method = null, error = null where id = $1 and fence = $2 and state = 'due'`
-		if _, err := tx.Exec(ctx, done, t.id, t.fence); err != nil {
-			return fmt.Errorf("finish %s: %w", t.task.Key, err)
-		}
-		return nil
+		b.Queue(`update payment_tasks set state = 'done', method = null, error = null where id = $1 and fence = $2 and state = 'due'`, t.id, t.fence)
+		err = o.write(ctx, tx, b)
+		capture = o.capture
+		return err
 	})
-	return err
+	if err != nil || capture == 0 {
+		return nil, err
+	}
+	next = &claimed{id: capture, payment: t.payment, order: t.order, fence: 1, kind: payment.Capture, task: t.task}
+	next.task.Method, next.task.Key = "", next.key()
+	return next, nil
 }
 
 // lockOrderOf locks the order of a payment.
-func lockOrderOf(ctx context.Context, tx pgx.Tx, id int64) (*orderRow, error) {
-	var order int64
-	if err := tx.QueryRow(ctx, `select order_id from payments where id = $1`, id).Scan(&order); err != nil {
-		return nil, fmt.Errorf("find the order of payment %d: %w", id, err)
-	}
+func lockOrderOf(ctx context.Context, tx pgx.Tx, id, order int64) (*orderRow, error) {
 	o, err := lockOrder(ctx, tx, order)
 	if err == nil && o == nil {
 		return nil, fmt.Errorf("order %d of payment %d is gone", order, id)
@@ -125,25 +157,27 @@ type fact struct {
 	refund  *int64 // the refund that it is about
 }
 
-// learn joins the fact to what is known of the payment of the locked order, and does what follows from it.
-func (f fact) learn(ctx context.Context, tx pgx.Tx, o *orderRow) error {
+// learn joins the fact to what is known of the payment of the locked order, and queues what follows from it. What follows
+// from what is known already was done by whoever learnt it, in the same transaction.
+func (f fact) learn(ctx context.Context, tx pgx.Tx, o *orderRow, b *pgx.Batch) error {
 	if f.refund != nil {
-		return f.learnRefund(ctx, tx, o)
+		return f.learnRefund(ctx, tx, o, b)
 	}
-	var known payment.State
-	if err := tx.QueryRow(ctx, `select state from payments where id = $1`, f.payment).Scan(&known); err != nil {
-		return fmt.Errorf("read payment %d: %w", f.payment, err)
+	i := slices.IndexFunc(o.payments, func(p *paymentRow) bool { return p.ID == f.payment })
+	if i < 0 {
+		return fmt.Errorf("payment %d isn't one of order %d", f.payment, o.id)
 	}
-	if next := known.Join(f.state); next != known {
-		if _, err := tx.Exec(ctx, `update payments set state = $2, version = version + 1 where id = $1`, f.payment, next); err != nil {
-			return fmt.Errorf("make payment %d %s: %w", f.payment, next, err)
-		}
+	p := o.payments[i]
+	next := p.State.Join(f.state)
+	if next == p.State {
+		return nil
 	}
-	return settle(ctx, tx, o)
+	p.State, p.changed = next, true
+	return o.decide(ctx, tx, b)
 }
 
 // learnRefund counts a refund that was done, once: it goes from pending to done, and back never.
-func (f fact) learnRefund(ctx context.Context, tx pgx.Tx, o *orderRow) error {
+func (f fact) learnRefund(ctx context.Context, tx pgx.Tx, o *orderRow, b *pgx.Batch) error {
 	state := "done"
 	if f.state != payment.Refunded {
 		state = "failed"
@@ -164,10 +198,13 @@ func (f fact) learnRefund(ctx context.Context, tx pgx.Tx, o *orderRow) error {
 	if _, err := tx.Exec(ctx, update, f.payment, amount); err != nil {
 		return fmt.Errorf("count refund %d of payment %d: %w", *f.refund, f.payment, err)
 	}
+	if err := o.readPayments(ctx, tx); err != nil {
+		return err
+	}
 	if err := o.refunded(ctx, tx, *f.refund); err != nil {
 		return err
 	}
-	return settle(ctx, tx, o)
+	return o.decide(ctx, tx, b)
 }
 
 // poke tells the payer that there is something to do, so that a customer waits for the provider and not for a clock.
@@ -178,24 +215,42 @@ func (s *Shop) poke() {
 	}
 }
 
-// pay does payment tasks until ctx ends: when poked, and every second, since others write tasks too.
+// pay does payment tasks until ctx ends: when poked, and every second, since others write tasks too. It takes as many as
+// there are payers free, so that one statement claims all that is due.
 func (s *Shop) pay(ctx context.Context) error {
 	tick := time.NewTicker(time.Second)
 	defer tick.Stop()
+	busy, left := make(chan struct{}, payers), make(chan struct{}, 1)
+	var under sync.WaitGroup
+	defer under.Wait()
 	for {
-		did, err := s.payNext(ctx)
-		switch {
-		case ctx.Err() != nil:
-			return nil
-		case err != nil:
-			s.log.Error("payment task", "error", err.Error())
-		case did:
-			continue
+		free := payers - len(busy) // of the others none comes, they only leave
+		tasks, err := s.claim(ctx, free)
+		if err != nil && ctx.Err() == nil {
+			s.log.Error("payment tasks", "error", err.Error())
+		}
+		for _, t := range tasks {
+			busy <- struct{}{}
+			under.Go(func() {
+				if err := s.pursue(ctx, t); err != nil && ctx.Err() == nil {
+					s.log.Error("payment task", "task", t.task.Key, "error", err.Error())
+				}
+				<-busy
+				select {
+				case left <- struct{}{}:
+				default:
+				}
+			})
+		}
+		var room chan struct{}
+		if len(tasks) == free { // more may be due than there were payers for
+			room = left
 		}
 		select {
 		case <-ctx.Done():
 			return nil
 		case <-s.work:
+		case <-room:
 		case <-tick.C:
 		}
 	}

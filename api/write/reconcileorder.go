@@ -90,7 +90,9 @@ func dropHolds(ctx context.Context, tx pgx.Tx, order *orderRow, o ReconcileOptio
 	if err != nil {
 		return err
 	}
-	return order.end(ctx, tx, held, "released", o.Reason, false)
+	b := &pgx.Batch{}
+	order.letGo(b, held, "released", o.Reason)
+	return order.write(ctx, tx, b)
 }
 
 // payBy finds the payment that should pay the order: the first whose money was taken and not given back.

@@ -94,17 +94,17 @@ func holds(ctx context.Context, tx pgx.Tx, order int64) ([]hold, error) {
 }
 
 // keep turns the order's holds into sales.
-func keep(ctx context.Context, tx pgx.Tx, o *orderRow, held []hold) error {
-	return o.end(ctx, tx, held, "committed", "paid", true)
+func (o *orderRow) keep(b *pgx.Batch, held []hold) {
+	o.end(b, held, "committed", "paid", true)
 }
 
 // letGo gives the order's holds back to whoever wants them; state says why: released or expired.
-func letGo(ctx context.Context, tx pgx.Tx, o *orderRow, held []hold, state, reason string) error {
-	return o.end(ctx, tx, held, state, reason, false)
+func (o *orderRow) letGo(b *pgx.Batch, held []hold, state, reason string) {
+	o.end(b, held, state, reason, false)
 }
 
-func (o *orderRow) end(ctx context.Context, tx pgx.Tx, held []hold, state, reason string, sold bool) error {
-	batch, moves := &pgx.Batch{}, []movement{}
+func (o *orderRow) end(b *pgx.Batch, held []hold, state, reason string, sold bool) {
+	moves := []movement{}
 	for _, h := range held {
 		taken := int64(0)
 		moves = append(moves, movement{sku: h.SKU, product: h.ProductID, quantity: h.Quantity, kind: "release", order: &o.id, reason: &reason})
@@ -112,12 +112,9 @@ func (o *orderRow) end(ctx context.Context, tx pgx.Tx, held []hold, state, reaso
 			taken = h.Quantity
 			moves = append(moves, movement{sku: h.SKU, product: h.ProductID, quantity: -h.Quantity, kind: "sale", order: &o.id})
 		}
-		batch.Queue(`update reservations set state = $2 where id = $1`, h.ID, state)
-		batch.Queue(`update inventory set reserved = reserved - $3, on_hand = on_hand - $4, version = version + 1
+		b.Queue(`update reservations set state = $2 where id = $1`, h.ID, state)
+		b.Queue(`update inventory set reserved = reserved - $3, on_hand = on_hand - $4, version = version + 1
 			where store_id = $1 and sku = $2`, o.store, h.SKU, h.Quantity, taken)
 	}
-	if err := tx.SendBatch(ctx, batch).Close(); err != nil {
-		return fmt.Errorf("end the holds of order %d: %w", o.id, err)
-	}
-	return record(ctx, tx, o.store, "checkout", moves)
+	queueMoves(b, o.store, "checkout", moves)
 }

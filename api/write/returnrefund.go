@@ -86,5 +86,7 @@ func (o *orderRow) refunded(ctx context.Context, tx pgx.Tx, id int64) error {
 	if !all {
 		return nil
 	}
-	return o.become(ctx, tx, "refunded")
+	b := &pgx.Batch{}
+	o.become(b, "refunded")
+	return o.write(ctx, tx, b)
 }

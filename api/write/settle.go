@@ -20,23 +20,34 @@ type orderRow struct {
 	expires             *time.Time
 	due                 bool // its time has run out
 	lines               int64
+	payments            []*paymentRow
+	// A worker goes on with the capture of the payment that it has got authorized: that task is its from the start.
+	worker  int64 // the payment
+	capture int64 // the task, 0 until it is written
 }
 
 // lockOrder locks the order; nil when there is none.
 func lockOrder(ctx context.Context, tx pgx.Tx, id int64) (*orderRow, error) {
-	if err := tx.QueryRow(ctx, `select id from orders where id = $1 for no key update`, id).Scan(&id); err != nil {
-		if errors.Is(err, pgx.ErrNoRows) {
-			return nil, nil
-		}
-		return nil, fmt.Errorf("lock order %d: %w", id, err)
-	}
-	// Read by a second statement, after the wait for the lock, and by the clock of after the wait too.
+	// Read by further statements, after the wait for the lock, and by the clock of after the wait too. They are sent together,
+	// and each begins, and sees what was committed until then, when the one before it has ended.
 	const query = `select store_id, customer_id, status, total, expires_at, coalesce(expires_at <= clock_timestamp(), false),
 		(select count(*) from order_items where order_id = $1) from orders where id = $1`
 	o := &orderRow{id: id}
-	err := tx.QueryRow(ctx, query, id).Scan(&o.store, &o.customer, &o.status, &o.total, &o.expires, &o.due, &o.lines)
+	batch := &pgx.Batch{}
+	batch.Queue(`select id from orders where id = $1 for no key update`, id)
+	batch.Queue(query, id).QueryRow(func(row pgx.Row) error {
+		return row.Scan(&o.store, &o.customer, &o.status, &o.total, &o.expires, &o.due, &o.lines)
+	})
+	batch.Queue(paymentsOf, id).Query(func(rows pgx.Rows) (err error) {
+		o.payments, err = pgx.CollectRows(rows, pgx.RowToAddrOfStructByPos[paymentRow])
+		return err
+	})
+	err := tx.SendBatch(ctx, batch).Close()
+	if errors.Is(err, pgx.ErrNoRows) {
+		return nil, nil
+	}
 	if err != nil {
-		return nil, fmt.Errorf("read order %d: %w", id, err)
+		return nil, fmt.Errorf("lock order %d: %w", id, err)
 	}
 	return o, nil
 }
@@ -45,12 +56,16 @@ func lockOrder(ctx context.Context, tx pgx.Tx, id int64) (*orderRow, error) {
 func (o *orderRow) open() bool { return o.status == "placed" }
 
 // become gives the order its next status.
-func (o *orderRow) become(ctx context.Context, tx pgx.Tx, status string) error {
-	const update = `update orders set status = $2, expires_at = null, version = version + 1 where id = $1`
-	if _, err := tx.Exec(ctx, update, o.id, status); err != nil {
-		return fmt.Errorf("make order %d %s: %w", o.id, status, err)
-	}
+func (o *orderRow) become(b *pgx.Batch, status string) {
+	b.Queue(`update orders set status = $2, expires_at = null, version = version + 1 where id = $1`, o.id, status)
 	o.status, o.expires, o.due = status, nil, false
+}
+
+// write carries out what is queued, in its order and in one round trip.
+func (o *orderRow) write(ctx context.Context, tx pgx.Tx, b *pgx.Batch) error {
+	if err := tx.SendBatch(ctx, b).Close(); err != nil {
+		return fmt.Errorf("write what becomes of order %d: %w", o.id, err)
+	}
 	return nil
 }
 
@@ -60,149 +75,153 @@ type paymentRow struct {
 	State            payment.State
 	Amount, Refunded int64
 	Pays             bool
+	changed          bool // since it was read
 }
 
 // alive says whether the payment may yet bring money, or has.
 func (p *paymentRow) alive() bool { return p.State != payment.Failed && p.State != payment.Voided }
 
-func payments(ctx context.Context, tx pgx.Tx, order int64) ([]*paymentRow, error) {
-	rows, err := tx.Query(ctx, `select id, state, amount, refunded, pays from payments where order_id = $1 order by id`, order)
-	if err != nil {
-		return nil, fmt.Errorf("read the payments of order %d: %w", order, err)
+// save writes what has changed of the payment, once: each time is a record that projectors fold.
+func (p *paymentRow) save(b *pgx.Batch) {
+	if p.changed {
+		b.Queue(`update payments set state = $2, pays = $3, version = version + 1 where id = $1`, p.ID, p.State, p.Pays)
+		p.changed = false
 	}
-	found, err := pgx.CollectRows(rows, pgx.RowToAddrOfStructByPos[paymentRow])
-	if err != nil {
-		return nil, fmt.Errorf("read the payments of order %d: %w", order, err)
-	}
-	return found, nil
 }
 
-// settle brings a locked order to what is known of its payments and of the time. It derives everything from the rows, so
-// it may be called after any change and any number of times: what there is to do it does once. Of two that come at once,
-// say the time running out and the money coming in, the lock lets one be first, and the other finds the order decided.
+const paymentsOf = `select id, state, amount, refunded, pays from payments where order_id = $1 order by id`
+
+// readPayments reads the order's payments again.
+func (o *orderRow) readPayments(ctx context.Context, tx pgx.Tx) error {
+	rows, err := tx.Query(ctx, paymentsOf, o.id)
+	if err != nil {
+		return fmt.Errorf("read the payments of order %d: %w", o.id, err)
+	}
+	if o.payments, err = pgx.CollectRows(rows, pgx.RowToAddrOfStructByPos[paymentRow]); err != nil {
+		return fmt.Errorf("read the payments of order %d: %w", o.id, err)
+	}
+	return nil
+}
+
+// settle brings a locked order to what is known of its payments and of the time, and writes that.
 func settle(ctx context.Context, tx pgx.Tx, o *orderRow) error {
-	held, err := holds(ctx, tx, o.id)
-	if err != nil {
+	b := &pgx.Batch{}
+	if err := o.decide(ctx, tx, b); err != nil {
 		return err
 	}
-	if err := o.expire(ctx, tx, held); err != nil {
-		return err
+	return o.write(ctx, tx, b)
+}
+
+// decide queues what follows from what is known of the order's payments and of the time. It derives everything from the
+// rows, so it may be called after any change and any number of times: what there is to do it does once. Of two that come at
+// once, say the time running out and the money coming in, the lock lets one be first, and the other finds the order decided.
+func (o *orderRow) decide(ctx context.Context, tx pgx.Tx, b *pgx.Batch) (err error) {
+	var held []hold
+	if o.open() { // any other has none left to decide about
+		if held, err = holds(ctx, tx, o.id); err != nil {
+			return err
+		}
 	}
-	paid, err := payments(ctx, tx, o.id)
-	if err != nil {
-		return err
-	}
-	for _, p := range paid {
+	o.expire(b, held)
+	for _, p := range o.payments {
 		if o.open() {
-			if err := o.advance(ctx, tx, p, held, paid); err != nil {
-				return err
-			}
+			o.advance(b, p, held)
 		}
 		// Not else: an order that the payment has just ended owes it an answer, too.
 		if !o.open() && !p.Pays {
-			if err := o.giveBack(ctx, tx, p); err != nil {
-				return err
-			}
+			o.giveBack(b, p)
 		}
+		p.save(b)
 	}
 	return nil
 }
 
 // expire ends an order whose time has run out, or that lost a hold which ran out.
-func (o *orderRow) expire(ctx context.Context, tx pgx.Tx, held []hold) error {
+func (o *orderRow) expire(b *pgx.Batch, held []hold) {
 	if !o.open() || o.expires == nil || !o.due && int64(len(held)) == o.lines {
-		return nil
+		return
 	}
-	if err := letGo(ctx, tx, o, held, "expired", "the order ran out"); err != nil {
-		return err
-	}
-	return o.cancelLines(ctx, tx, "expired")
+	o.letGo(b, held, "expired", "the order ran out")
+	o.cancelLines(b, "expired")
 }
 
-func (o *orderRow) cancelLines(ctx context.Context, tx pgx.Tx, status string) error {
-	if _, err := tx.Exec(ctx, `update order_items set status = 'cancelled' where order_id = $1 and status = 'placed'`, o.id); err != nil {
-		return fmt.Errorf("cancel the lines of order %d: %w", o.id, err)
-	}
-	return o.become(ctx, tx, status)
+func (o *orderRow) cancelLines(b *pgx.Batch, status string) {
+	b.Queue(`update order_items set status = 'cancelled' where order_id = $1 and status = 'placed'`, o.id)
+	o.become(b, status)
 }
 
 // advance takes an open order on to where the payment is.
-func (o *orderRow) advance(ctx context.Context, tx pgx.Tx, p *paymentRow, held []hold, all []*paymentRow) error {
+func (o *orderRow) advance(b *pgx.Batch, p *paymentRow, held []hold) {
 	switch p.State {
 	case payment.Authorized:
-		if err := o.pin(ctx, tx); err != nil {
-			return err
-		}
-		return ask(ctx, tx, p.ID, payment.Capture)
+		o.pin(b)
+		o.ask(b, p.ID, payment.Capture)
 	case payment.Captured:
-		if err := keep(ctx, tx, o, held); err != nil {
-			return err
-		}
-		if _, err := tx.Exec(ctx, `update payments set pays = true, version = version + 1 where id = $1`, p.ID); err != nil {
-			return fmt.Errorf("let payment %d pay order %d: %w", p.ID, o.id, err)
-		}
-		p.Pays = true
-		return o.become(ctx, tx, "paid")
+		p.Pays, p.changed = true, true
+		p.save(b)
+		o.keep(b, held)
+		o.become(b, "paid")
 	case payment.Failed, payment.Voided:
-		if o.expires != nil || slices.ContainsFunc(all, (*paymentRow).alive) {
-			return nil // another card may be tried until the time runs out, or has been
+		if o.expires != nil || slices.ContainsFunc(o.payments, (*paymentRow).alive) {
+			return // another card may be tried until the time runs out, or has been
 		}
 		// The money was set aside, and then it could not be taken.
-		if err := letGo(ctx, tx, o, held, "released", "the payment failed"); err != nil {
-			return err
-		}
-		return o.cancelLines(ctx, tx, "cancelled")
+		o.letGo(b, held, "released", "the payment failed")
+		o.cancelLines(b, "cancelled")
 	}
-	return nil
 }
 
 // pin takes the time limit off the order and its holds: from when the money is set aside until it is known whether it was
 // taken, the goods are the customer's.
-func (o *orderRow) pin(ctx context.Context, tx pgx.Tx) error {
+func (o *orderRow) pin(b *pgx.Batch) {
 	if o.expires == nil {
-		return nil
+		return
 	}
-	if _, err := tx.Exec(ctx, `update reservations set expires_at = 'infinity' where order_id = $1 and state = 'active'`, o.id); err != nil {
-		return fmt.Errorf("pin the holds of order %d: %w", o.id, err)
-	}
-	if _, err := tx.Exec(ctx, `update orders set expires_at = null, version = version + 1 where id = $1`, o.id); err != nil {
-		return fmt.Errorf("pin order %d: %w", o.id, err)
-	}
+	b.Queue(`update reservations set expires_at = 'infinity' where order_id = $1 and state = 'active'`, o.id)
+	b.Queue(`update orders set expires_at = null, version = version + 1 where id = $1`, o.id)
 	o.expires, o.due = nil, false
-	return nil
 }
 
 // giveBack undoes a payment that doesn't pay the order. It decides by the order's row, never by what some attempt has come
 // to: an attempt that failed beside one that succeeded has nothing to undo.
-func (o *orderRow) giveBack(ctx context.Context, tx pgx.Tx, p *paymentRow) error {
+func (o *orderRow) giveBack(b *pgx.Batch, p *paymentRow) {
 	switch p.State {
 	case payment.Pending, payment.Authorized:
-		return ask(ctx, tx, p.ID, payment.Void)
+		o.ask(b, p.ID, payment.Void)
 	case payment.Captured:
-		return refund(ctx, tx, o.id, p.ID, nil, nil, "the order isn't there any more")
+		b.Queue(askRefund, o.id, p.ID, nil, nil, "the order isn't there any more")
 	}
-	return nil
 }
 
-// ask writes down that the provider is to be asked, once per payment and kind.
-func ask(ctx context.Context, tx pgx.Tx, id int64, kind payment.Kind) error {
-	const insert = `insert into payment_tasks (payment_id, kind) values ($1, $2) on conflict do nothing`
-	if _, err := tx.Exec(ctx, insert, id, kind); err != nil {
-		return fmt.Errorf("ask for the %s of payment %d: %w", kind, id, err)
+// ask writes down that the provider is to be asked, once per payment and kind. What a worker asks for that it goes on with
+// is in its hands as if it had been claimed: when it is killed before, another takes the task after the lease.
+func (o *orderRow) ask(b *pgx.Batch, id int64, kind payment.Kind) {
+	if kind != payment.Capture || id != o.worker {
+		b.Queue(`insert into payment_tasks (payment_id, kind) values ($1, $2) on conflict do nothing`, id, kind)
+		return
 	}
-	return nil
+	const insert = `insert into payment_tasks (payment_id, kind, fence, due_at) values ($1, $2, 1, now() + $3::interval)
+		on conflict do nothing returning id`
+	b.Queue(insert, id, kind, lease).QueryRow(func(row pgx.Row) error {
+		if err := row.Scan(&o.capture); !errors.Is(err, pgx.ErrNoRows) {
+			return err
+		}
+		return nil
+	})
 }
+
+// askRefund does nothing when there is less left of the payment than is to be given back.
+const askRefund = `with left_over as (
+		select p.amount - coalesce((select sum(amount)::bigint from refunds where payment_id = $2 and state <> 'failed'), 0) as amount
+		from payments p where p.id = $2),
+	made as (insert into refunds (order_id, payment_id, return_id, amount, reason)
+		select $1, $2, $4, coalesce($3, l.amount), $5 from left_over l where l.amount > 0 and coalesce($3, l.amount) <= l.amount returning id)
+	insert into payment_tasks (payment_id, kind, refund_id) select $2, 'refund', id from made`
 
 // refund writes down that an amount is to be given back, or all that is left of the payment when amount is nil. The
 // caller has the order locked; more than was taken is never asked for.
 func refund(ctx context.Context, tx pgx.Tx, order, id int64, amount, returned *int64, reason string) error {
-	const insert = `with left_over as (
-			select p.amount - coalesce((select sum(amount)::bigint from refunds where payment_id = $2 and state <> 'failed'), 0) as amount
-			from payments p where p.id = $2),
-		made as (insert into refunds (order_id, payment_id, return_id, amount, reason)
-			select $1, $2, $4, coalesce($3, l.amount), $5 from left_over l where l.amount > 0 and coalesce($3, l.amount) <= l.amount returning id)
-		insert into payment_tasks (payment_id, kind, refund_id) select $2, 'refund', id from made`
-	tag, err := tx.Exec(ctx, insert, order, id, amount, returned, reason)
+	tag, err := tx.Exec(ctx, askRefund, order, id, amount, returned, reason)
 	if err != nil {
 		return fmt.Errorf("ask for a refund of payment %d: %w", id, err)
 	}

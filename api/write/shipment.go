@@ -90,7 +90,7 @@ func lockKnownOrder(ctx context.Context, tx pgx.Tx, id int64) (*orderRow, error)
 }
 
 func (o *orderRow) ship(ctx context.Context, tx pgx.Tx, r *ShipmentRequest, eta *time.Time) (*Shipment, error) {
-	if err := o.mayShip(ctx, tx); err != nil {
+	if err := o.mayShip(); err != nil {
 		return nil, err
 	}
 	const insert = `insert into shipments (order_id, carrier, tracking, eta) values ($1, $2, $3, $4)
@@ -117,12 +117,8 @@ func (o *orderRow) ship(ctx context.Context, tx pgx.Tx, r *ShipmentRequest, eta 
 
 // mayShip wants goods to be sold before they go. An order without payments is one that a system of the shop has placed,
 // which sold them at once.
-func (o *orderRow) mayShip(ctx context.Context, tx pgx.Tx) error {
-	paid, err := payments(ctx, tx, o.id)
-	if err != nil {
-		return err
-	}
-	if o.status == "paid" || o.open() && o.expires == nil && len(paid) == 0 {
+func (o *orderRow) mayShip() error {
+	if o.status == "paid" || o.open() && o.expires == nil && len(o.payments) == 0 {
 		return nil
 	}
 	return api.Errorf(api.Conflict, "Order %d is %s: nothing of it is to be sent.", o.id, o.status)
@@ -151,7 +147,9 @@ func (o *orderRow) follow(ctx context.Context, tx pgx.Tx) error {
 	if next == o.status {
 		return nil
 	}
-	return o.become(ctx, tx, next)
+	b := &pgx.Batch{}
+	o.become(b, next)
+	return o.write(ctx, tx, b)
 }
 
 func scanShipment(row pgx.CollectableRow) (Shipment, error) {

@@ -62,8 +62,8 @@ type shop struct {
 	shop    *write.Shop
 	sandbox *sandbox.Sandbox
 	issuer  *auth.Issuer
-	tokens  [2]string           // of the customers 1 and 2
-	onTask  func(*http.Request) // called after the provider has done a task, before it answers
+	tokens  [2]string                         // of the customers 1 and 2
+	onTask  func(*http.Request) (hangUp bool) // called after the provider has done a task, before it answers
 }
 
 type sandboxPayment = sandbox.Payment
@@ -139,8 +139,7 @@ func (s *shop) play() *payment.Remote {
 	})
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		s.sandbox.ServeHTTP(w, r)
-		if s.onTask != nil {
-			s.onTask(r)
+		if s.onTask != nil && s.onTask(r) {
 			panic(http.ErrAbortHandler)
 		}
 	}))

@@ -10,17 +10,12 @@ import (
 	"golang.org/x/sync/errgroup"
 )
 
-// payers is how many payment tasks are under way at once.
-const payers = 4
-
 // Run does what no request does, until ctx ends: it asks the payment provider, lets orders and carts expire, and forgets
 // old idempotency keys and sessions. Several processes may run it beside each other. Time is the database's alone.
 func (s *Shop) Run(ctx context.Context) error {
 	g, ctx := errgroup.WithContext(ctx)
 	if s.provider != nil {
-		for range payers {
-			g.Go(func() error { return s.pay(ctx) })
-		}
+		g.Go(func() error { return s.pay(ctx) })
 	}
 	g.Go(func() error { return s.sweep(ctx, time.Second, "orders", s.expireOrders) })
 	g.Go(func() error { return s.sweep(ctx, time.Minute, "carts", s.expireCarts) })
@@ -77,7 +72,7 @@ func (s *Shop) expireOrders(ctx context.Context) (found bool, err error) {
 // expireOrder ends the order, unless another transaction has it in hand: to that it is left.
 func (s *Shop) expireOrder(ctx context.Context, id int64) error {
 	const query = `select id from orders where id = $1 and status = 'placed' and expires_at <= now() for no key update skip locked`
-	_, err := s.transact(ctx, func(tx pgx.Tx) error {
+	err := s.transactUnread(ctx, func(tx pgx.Tx) error {
 		tag, err := tx.Exec(ctx, query, id)
 		if err != nil || tag.RowsAffected() == 0 {
 			return err

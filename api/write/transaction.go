@@ -27,19 +27,35 @@ func (s *Shop) transact(ctx context.Context, f func(tx pgx.Tx) error) (position 
 		return "", translate(fmt.Errorf("take a connection: %w", err))
 	}
 	defer conn.Release()
-	for attempt := 1; ; attempt++ {
-		err = pgx.BeginFunc(ctx, conn, f)
-		if !retryable(err) || attempt == attempts {
-			break
-		}
-		if err := pause(ctx, attempt); err != nil {
-			return "", translate(err)
-		}
-	}
-	if err != nil {
-		return "", translate(err)
+	if err := transactOn(ctx, conn, f); err != nil {
+		return "", err
 	}
 	return s.position(ctx, conn), nil
+}
+
+// transactUnread is transact for changes that nobody follows with a read: it asks for no position.
+func (s *Shop) transactUnread(ctx context.Context, f func(tx pgx.Tx) error) error {
+	conn, err := s.pool.Acquire(ctx)
+	if err != nil {
+		return translate(fmt.Errorf("take a connection: %w", err))
+	}
+	defer conn.Release()
+	return transactOn(ctx, conn, f)
+}
+
+func transactOn(ctx context.Context, conn *pgxpool.Conn, f func(tx pgx.Tx) error) error {
+	for attempt := 1; ; attempt++ {
+		err := pgx.BeginFunc(ctx, conn, f)
+		if err == nil {
+			return nil
+		}
+		if !retryable(err) || attempt == attempts {
+			return translate(err)
+		}
+		if err := pause(ctx, attempt); err != nil {
+			return translate(err)
+		}
+	}
 }
 
 // position reads the log's insert position, which is at or after the commit record only when it is read after the commit:

@@ -10,6 +10,7 @@ import (
 
 	"github.com/gofiber/fiber/v2"
 	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
 
 	"freshet/api"
 	"freshet/api/write/payment"
@@ -35,23 +36,18 @@ func (s *Shop) postPaymentEvent(c *fiber.Ctx) error {
 	}
 	var noted PaymentNoted
 	var refused string
-	position, err := s.transact(c.UserContext(), func(tx pgx.Tx) (err error) {
-		noted.Counted, refused, err = s.note(c.UserContext(), tx, e)
-		return err
-	})
-	if err != nil {
-		return err
+	if noted.Counted, refused, err = s.note(c.UserContext(), e); err != nil {
+		return translate(err)
 	}
 	if refused != "" {
 		s.log.Error("payment event refused", "provider", s.provider.Name(), "event", e.ID, "reference", e.Reference, "reason", refused)
 		return api.Errorf(api.Unprocessable, "%s", refused)
 	}
-	s.poke()
 	a, err := made(http.StatusOK, 0, noted)
 	if err != nil {
 		return err
 	}
-	return reply(c, a, position, "")
+	return reply(c, a, "", "")
 }
 
 // readEvent is lenient about members it doesn't know: a provider may add some.
@@ -70,45 +66,99 @@ func readEvent(body []byte) (payment.Event, error) {
 	return e, c.err()
 }
 
-// note writes the event down and, the first time, does what follows from it. An event that can't be true is written down
-// with the reason and counts for nothing.
-func (s *Shop) note(ctx context.Context, tx pgx.Tx, e payment.Event) (counted bool, refused string, err error) {
-	var id, amount int64
-	var currency string
-	const query = `select id, amount, currency from payments where provider = $1 and reference = $2`
-	err = tx.QueryRow(ctx, query, s.provider.Name(), e.Reference).Scan(&id, &amount, &currency)
+// toldOf is the payment that an event is about.
+type toldOf struct {
+	id, order, amount int64
+	currency          string
+	state             payment.State
+}
+
+func (s *Shop) toldOf(ctx context.Context, reference string) (*toldOf, error) {
+	const query = `select id, order_id, amount, currency, state from payments where provider = $1 and reference = $2`
+	p := &toldOf{}
+	err := s.pool.QueryRow(ctx, query, s.provider.Name(), reference).Scan(&p.id, &p.order, &p.amount, &p.currency, &p.state)
 	if errors.Is(err, pgx.ErrNoRows) {
-		return false, "", api.Errorf(api.NotFound, "There is no payment with this reference.").At("reference")
+		return nil, api.Errorf(api.NotFound, "There is no payment with this reference.").At("reference")
 	}
 	if err != nil {
-		return false, "", fmt.Errorf("find payment %.64q: %w", e.Reference, err)
+		return nil, fmt.Errorf("find payment %.64q: %w", reference, err)
 	}
-	o, err := lockOrderOf(ctx, tx, id)
+	return p, nil
+}
+
+// note writes the event down and, the first time, does what follows from it. An event that can't be true is written down
+// with the reason and counts for nothing. Most say what the answer to a task has said before: of those there is nothing
+// more to do, and since what is known of a payment only rises, no lock is needed to see that.
+func (s *Shop) note(ctx context.Context, e payment.Event) (counted bool, refused string, err error) {
+	p, err := s.toldOf(ctx, e.Reference)
 	if err != nil {
 		return false, "", err
 	}
-	f := fact{payment: id, state: e.State}
+	if e.State != payment.Refunded {
+		refused = p.refuses(e)
+		if refused != "" || p.state.Join(e.State) == p.state {
+			fresh, err := s.writeEvent(ctx, s.pool, p, e, refused)
+			return fresh && refused == "", refused, err
+		}
+	}
+	err = s.transactUnread(ctx, func(tx pgx.Tx) (err error) {
+		counted, refused, err = s.follow(ctx, tx, p, e)
+		return err
+	})
+	if counted {
+		s.poke()
+	}
+	return counted, refused, err
+}
+
+// follow writes an event down that may be news, and does what follows from it.
+func (s *Shop) follow(ctx context.Context, tx pgx.Tx, p *toldOf, e payment.Event) (counted bool, refused string, err error) {
+	o, err := lockOrderOf(ctx, tx, p.id, p.order)
+	if err != nil {
+		return false, "", err
+	}
+	f, about := fact{payment: p.id, state: e.State}, *p
 	if e.State == payment.Refunded {
-		if f.refund, amount, err = refundOf(ctx, tx, id, e.Key); err != nil {
+		if f.refund, about.amount, err = refundOf(ctx, tx, p.id, e.Key); err != nil {
 			return false, "", err
 		}
-		if f.refund == nil {
+		if refused = about.refuses(e); f.refund == nil {
 			refused = "Nobody here asked for this refund."
 		}
 	}
-	if refused == "" && (e.Amount != amount || e.Currency != currency) {
-		refused = fmt.Sprintf("The payment is over %d %s.", amount, currency)
+	fresh, err := s.writeEvent(ctx, tx, p, e, refused)
+	if err != nil || !fresh || refused != "" {
+		return false, refused, err
 	}
+	b := &pgx.Batch{}
+	if err := f.learn(ctx, tx, o, b); err != nil {
+		return false, "", err
+	}
+	return true, "", o.write(ctx, tx, b)
+}
+
+// refuses says why the event can't be true, "" for when it can.
+func (p *toldOf) refuses(e payment.Event) string {
+	if e.Amount == p.amount && e.Currency == p.currency {
+		return ""
+	}
+	return fmt.Sprintf("The payment is over %d %s.", p.amount, p.currency)
+}
+
+// execer is a transaction, or a pool for a statement that is one by itself.
+type execer interface {
+	Exec(ctx context.Context, sql string, args ...any) (pgconn.CommandTag, error)
+}
+
+// writeEvent says whether the event is one that wasn't written down before.
+func (s *Shop) writeEvent(ctx context.Context, db execer, p *toldOf, e payment.Event, refused string) (fresh bool, err error) {
 	const insert = `insert into payment_events (provider, event_id, payment_id, kind, amount, currency, refused)
 		values ($1, $2, $3, $4, $5, $6, nullif($7, '')) on conflict do nothing`
-	tag, err := tx.Exec(ctx, insert, s.provider.Name(), e.ID, id, e.State, e.Amount, cut(e.Currency, 10), refused)
+	tag, err := db.Exec(ctx, insert, s.provider.Name(), e.ID, p.id, e.State, e.Amount, cut(e.Currency, 10), refused)
 	if err != nil {
-		return false, "", fmt.Errorf("write event %s: %w", e.ID, err)
+		return false, fmt.Errorf("write event %s: %w", e.ID, err)
 	}
-	if tag.RowsAffected() == 0 || refused != "" {
-		return false, refused, nil
-	}
-	return true, "", f.learn(ctx, tx, o)
+	return tag.RowsAffected() > 0, nil
 }
 
 // refundOf finds the refund whose task had the key, nil for none.

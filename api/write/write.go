@@ -96,6 +96,7 @@ type Shop struct {
 	hold     time.Duration
 	queue    queue
 	work     chan struct{} // pokes the payers
+	settling chan struct{} // one for each payer who writes down what the provider said
 	bulks    chan struct{} // one for each bulk upsert that runs
 	log      *slog.Logger
 }
@@ -105,10 +106,14 @@ func New(cfg Config) (*Shop, error) {
 	if err := cfg.defaults(); err != nil {
 		return nil, err
 	}
+	settlers := 1
+	if cfg.Pool != nil {
+		settlers = max(1, int(cfg.Pool.Config().MaxConns)/settlersShare)
+	}
 	return &Shop{
 		pool: cfg.Pool, verifier: cfg.Verifier, issuer: cfg.Issuer, hashing: newHashing(), limits: cfg.Limits,
 		provider: cfg.Provider, secrets: cfg.Secrets, shipping: cfg.Shipping, tax: cfg.Tax,
-		hold: cfg.Hold, queue: cfg.Queue, work: make(chan struct{}, 1), bulks: make(chan struct{}, bulks), log: cfg.Log,
+		hold: cfg.Hold, queue: cfg.Queue, work: make(chan struct{}, 1), settling: make(chan struct{}, settlers), bulks: make(chan struct{}, bulks), log: cfg.Log,
 	}, nil
 }
 

@@ -22,6 +22,9 @@ type Remote struct {
 // maxAnswer bounds what is read of an answer.
 const maxAnswer = 64 << 10
 
+// maxIdle is how many connections to the provider are kept for the next task.
+const maxIdle = 32
+
 // NewRemote returns the provider at the base URL, which is sent the token as bearer. client may be nil.
 func NewRemote(name, base, token string, client *http.Client) (*Remote, error) {
 	u, err := url.Parse(base)
@@ -30,7 +33,11 @@ func NewRemote(name, base, token string, client *http.Client) (*Remote, error) {
 	}
 	if client == nil {
 		// Well below the lease of a task, so that a provider that hangs doesn't hang two workers with one task.
-		client = &http.Client{Timeout: 10 * time.Second}
+		client = &http.Client{Timeout: 10 * time.Second, Transport: &http.Transport{
+			Proxy: http.ProxyFromEnvironment, ForceAttemptHTTP2: true, TLSHandshakeTimeout: 5 * time.Second,
+			// Every task goes to one host. By default two connections to it are kept, and all others closed after each answer.
+			MaxIdleConnsPerHost: maxIdle, IdleConnTimeout: time.Minute,
+		}}
 	}
 	return &Remote{name: name, base: u, token: token, client: client}, nil
 }
