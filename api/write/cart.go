@@ -105,19 +105,25 @@ func findCart(ctx context.Context, tx pgx.Tx, st store, o owner, lock bool) (*ca
 // openCart is findCart that makes a cart where there is none. Two that make one at once meet at the unique index.
 func openCart(ctx context.Context, tx pgx.Tx, st store, o owner) (*cart, error) {
 	customer, guest := o.columns()
+	const insert = `insert into carts (store_id, customer_id, guest, version) values ($1, $2, $3, 0)
+		on conflict do nothing returning id, version, expires_at`
 	const retire = `update carts set state = 'abandoned', updated_at = now()
 		where state = 'open' and expires_at <= now() and store_id = $1 and (customer_id = $2 or guest = $3)`
-	if _, err := tx.Exec(ctx, retire, st.id, customer, guest); err != nil {
-		return nil, fmt.Errorf("retire a cart of store %d: %w", st.id, err)
-	}
-	const insert = `insert into carts (store_id, customer_id, guest, version) values ($1, $2, $3, 0) on conflict do nothing`
 	for range attempts {
-		if _, err := tx.Exec(ctx, insert, st.id, customer, guest); err != nil {
+		k := &cart{store: st}
+		err := tx.QueryRow(ctx, insert, st.id, customer, guest).Scan(&k.id, &k.version, &k.expires)
+		if err == nil {
+			return k, nil
+		}
+		if !errors.Is(err, pgx.ErrNoRows) {
 			return nil, fmt.Errorf("make a cart in store %d: %w", st.id, err)
 		}
-		// The cart that was there may be bought while we wait for its lock; then there is room for a new one.
 		if k, err := findCart(ctx, tx, st, o, true); err != nil || k != nil {
 			return k, err
+		}
+		// The one that was in the way is past its time, or was bought while we waited for its lock.
+		if _, err := tx.Exec(ctx, retire, st.id, customer, guest); err != nil {
+			return nil, fmt.Errorf("retire a cart of store %d: %w", st.id, err)
 		}
 	}
 	return nil, api.Errorf(api.Conflict, "The cart is being bought over and over.").RetryAfter(1)

@@ -2,7 +2,6 @@ package write
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"maps"
 	"slices"
@@ -42,23 +41,45 @@ func (r *CartItemRequest) check(versioned bool) error {
 	return c.err()
 }
 
-// pick finds the one variant of the product that the request means.
-func (r *CartItemRequest) pick(ctx context.Context, tx pgx.Tx, product int64) (sku string, err error) {
-	const query = `select sku, options from variants where product_id = $1 order by sku collate "C"`
-	rows, err := tx.Query(ctx, query, product)
+// variant is one of the product's, with what holds for it now in a store and in a cart.
+type variant struct {
+	SKU     string
+	Options map[string]string
+	Price   *int64 // nil: not for sale
+	Free    int64  // nothing is held by that: a cart is a wish
+	InCart  int64  // units of it
+	Lines   int64  // of the cart, of any SKU
+}
+
+// variants reads those of the product, all that a change of the cart asks about them at once.
+func (k *cart) variants(ctx context.Context, tx pgx.Tx, product int64) ([]variant, error) {
+	const query = `select v.sku, v.options, case when o.status = 'active' and d.status = 'active' then ` + priceNow + ` end, coalesce(` + stockNow + `, 0),
+			coalesce(c.quantity, 0)::bigint, (select count(*) from cart_items where cart_id = $3)
+		from variants v join products d on d.id = v.product_id
+		left join offers o on o.store_id = $2 and o.product_id = v.product_id
+		left join prices p on p.store_id = $2 and p.sku = v.sku
+		left join inventory i on i.store_id = $2 and i.sku = v.sku
+		left join cart_items c on c.cart_id = $3 and c.sku = v.sku
+		where v.product_id = $1 order by v.sku collate "C"`
+	rows, err := tx.Query(ctx, query, product, k.store.id, k.id)
 	if err != nil {
-		return "", fmt.Errorf("read the variants of product %d: %w", product, err)
-	}
-	type variant struct {
-		SKU     string
-		Options map[string]string
+		return nil, fmt.Errorf("read the variants of product %d: %w", product, err)
 	}
 	all, err := pgx.CollectRows(rows, pgx.RowToStructByPos[variant])
 	if err != nil {
-		return "", fmt.Errorf("read the variants of product %d: %w", product, err)
+		return nil, fmt.Errorf("read the variants of product %d: %w", product, err)
+	}
+	return all, nil
+}
+
+// pick finds the one variant of the product that the request means.
+func (r *CartItemRequest) pick(ctx context.Context, tx pgx.Tx, k *cart, product int64) (*variant, error) {
+	all, err := k.variants(ctx, tx, product)
+	if err != nil {
+		return nil, err
 	}
 	if len(all) == 0 {
-		return "", api.Errorf(api.NotFound, "There is no product %d.", product)
+		return nil, api.Errorf(api.NotFound, "There is no product %d.", product)
 	}
 	meant := slices.DeleteFunc(slices.Clone(all), func(v variant) bool {
 		if r.SKU != nil && v.SKU != *r.SKU {
@@ -73,15 +94,15 @@ func (r *CartItemRequest) pick(ctx context.Context, tx pgx.Tx, product int64) (s
 	})
 	switch len(meant) {
 	case 1:
-		return meant[0].SKU, nil
+		return &meant[0], nil
 	case 0:
-		return "", api.Errorf(api.Unprocessable, "Product %d has no such variant.", product).At("options")
+		return nil, api.Errorf(api.Unprocessable, "Product %d has no such variant.", product).At("options")
 	}
 	choices := make([]string, 0, 10)
 	for _, v := range meant[:min(len(meant), 10)] {
 		choices = append(choices, describe(v.SKU, v.Options))
 	}
-	return "", api.Errorf(api.Unprocessable, "Which one? There are %s.", strings.Join(choices, "; ")).At("options")
+	return nil, api.Errorf(api.Unprocessable, "Which one? There are %s.", strings.Join(choices, "; ")).At("options")
 }
 
 // describe names a variant by SKU and options.
@@ -92,68 +113,39 @@ func describe(sku string, options map[string]string) string {
 	return sku
 }
 
-// offered reads what the store asks for the SKU and how many of it are free. Nothing is held by that: a cart is a wish.
-func offered(ctx context.Context, tx pgx.Tx, st store, sku string) (price, free int64, err error) {
-	const query = `select ` + priceNow + `, coalesce(` + stockNow + `, 0)
-		from prices p join offers o on o.store_id = p.store_id and o.product_id = p.product_id and o.status = 'active'
-		join products d on d.id = p.product_id and d.status = 'active'
-		left join inventory i on i.store_id = p.store_id and i.sku = p.sku
-		where p.store_id = $1 and p.sku = $2`
-	var amount *int64
-	err = tx.QueryRow(ctx, query, st.id, sku).Scan(&amount, &free)
-	if errors.Is(err, pgx.ErrNoRows) || err == nil && amount == nil {
-		return 0, 0, api.Errorf(api.Unprocessable, "%s isn't for sale in store %s.", sku, st.code)
+// put brings the cart's line of the variant to the quantity, at the price of now, which whoever puts it there has seen.
+func (k *cart) put(ctx context.Context, tx pgx.Tx, v *variant, quantity int64) error {
+	if v.Price == nil {
+		return api.Errorf(api.Unprocessable, "%s isn't for sale in store %s.", v.SKU, k.store.code)
 	}
-	if err != nil {
-		return 0, 0, fmt.Errorf("read the price of %s in store %d: %w", sku, st.id, err)
-	}
-	return *amount, free, nil
-}
-
-// put brings the cart's line of the SKU to the quantity, at the price of now, which whoever puts it there has seen.
-func (k *cart) put(ctx context.Context, tx pgx.Tx, sku string, quantity int64) error {
-	price, free, err := offered(ctx, tx, k.store, sku)
-	if err != nil {
-		return err
-	}
-	if quantity > free {
-		return api.Errorf(api.OutOfStock, "Of %s there are %d, and the cart would have %d.", sku, max(free, 0), quantity).At("quantity")
+	if quantity > v.Free {
+		return api.Errorf(api.OutOfStock, "Of %s there are %d, and the cart would have %d.", v.SKU, max(v.Free, 0), quantity).At("quantity")
 	}
 	const upsert = `insert into cart_items (cart_id, sku, quantity, unit_amount) values ($1, $2, $3, $4)
 		on conflict (cart_id, sku) do update set quantity = excluded.quantity, unit_amount = excluded.unit_amount`
-	if _, err := tx.Exec(ctx, upsert, k.id, sku, quantity, price); err != nil {
-		return fmt.Errorf("put %s into cart %d: %w", sku, k.id, err)
+	if _, err := tx.Exec(ctx, upsert, k.id, v.SKU, quantity, *v.Price); err != nil {
+		return fmt.Errorf("put %s into cart %d: %w", v.SKU, k.id, err)
 	}
 	return nil
 }
 
 // add puts units beside those that lie in the cart.
-func (k *cart) add(ctx context.Context, tx pgx.Tx, sku string, quantity int64) error {
-	const query = `select coalesce(sum(quantity) filter (where sku = $2), 0)::bigint, count(*) filter (where sku <> $2) from cart_items where cart_id = $1`
-	var has, others int64
-	if err := tx.QueryRow(ctx, query, k.id, sku).Scan(&has, &others); err != nil {
-		return fmt.Errorf("count cart %d: %w", k.id, err)
+func (k *cart) add(ctx context.Context, tx pgx.Tx, v *variant, quantity int64) error {
+	if v.InCart+quantity > maxPerOrder {
+		return api.Errorf(api.Unprocessable, "The cart has %d of %s, and takes %d.", v.InCart, v.SKU, maxPerOrder).At("quantity")
 	}
-	if has+quantity > maxPerOrder {
-		return api.Errorf(api.Unprocessable, "The cart has %d of %s, and takes %d.", has, sku, maxPerOrder).At("quantity")
-	}
-	if others >= maxLines {
+	if v.InCart == 0 && v.Lines >= maxLines {
 		return api.Errorf(api.Unprocessable, "The cart is full: it takes %d lines.", maxLines)
 	}
-	return k.put(ctx, tx, sku, has+quantity)
+	return k.put(ctx, tx, v, v.InCart+quantity)
 }
 
 // set changes a line that is there.
-func (k *cart) set(ctx context.Context, tx pgx.Tx, sku string, quantity int64) error {
-	const query = `select count(*) from cart_items where cart_id = $1 and sku = $2`
-	var lines int64
-	if err := tx.QueryRow(ctx, query, k.id, sku).Scan(&lines); err != nil {
-		return fmt.Errorf("find %s in cart %d: %w", sku, k.id, err)
+func (k *cart) set(ctx context.Context, tx pgx.Tx, v *variant, quantity int64) error {
+	if v.InCart == 0 {
+		return api.Errorf(api.NotFound, "%s isn't in the cart.", v.SKU)
 	}
-	if lines == 0 {
-		return api.Errorf(api.NotFound, "%s isn't in the cart.", sku)
-	}
-	return k.put(ctx, tx, sku, quantity)
+	return k.put(ctx, tx, v, quantity)
 }
 
 // remove takes the product's lines out, or that of one SKU.

@@ -64,11 +64,11 @@ func (s *Shop) postCartItem(c *fiber.Ctx) error {
 		return err
 	}
 	return s.changeCart(c, change, func(ctx context.Context, tx pgx.Tx, k *cart) error {
-		sku, err := r.pick(ctx, tx, product)
+		v, err := r.pick(ctx, tx, k, product)
 		if err != nil {
 			return err
 		}
-		return k.add(ctx, tx, sku, r.Quantity)
+		return k.add(ctx, tx, v, r.Quantity)
 	})
 }
 
@@ -82,11 +82,11 @@ func (s *Shop) putCartItem(c *fiber.Ctx) error {
 		return err
 	}
 	return s.changeCart(c, cartChange{own: own, store: r.Store, version: r.Version}, func(ctx context.Context, tx pgx.Tx, k *cart) error {
-		sku, err := r.pick(ctx, tx, product)
+		v, err := r.pick(ctx, tx, k, product)
 		if err != nil {
 			return err
 		}
-		return k.set(ctx, tx, sku, r.Quantity)
+		return k.set(ctx, tx, v, r.Quantity)
 	})
 }
 

@@ -22,20 +22,16 @@ type OrderPayment struct {
 	Refunded int64         `json:"refunded"`
 }
 
-// charge writes a payment of the order and that its provider is to be asked to authorize it.
-func (s *Shop) charge(ctx context.Context, tx pgx.Tx, order, amount int64, currency, method string) (OrderPayment, error) {
-	p := OrderPayment{Provider: s.provider.Name(), State: payment.Pending, Amount: amount}
+// charge queues a payment of the order and that its provider is to be asked to authorize it. The payment has its id when the
+// batch was sent.
+func (s *Shop) charge(b *pgx.Batch, order, amount int64, currency, method string) *OrderPayment {
+	p := &OrderPayment{Provider: s.provider.Name(), State: payment.Pending, Amount: amount}
 	// The reference is ours, and known before the provider is: the id alone would not be unique across shops.
-	const insert = `insert into payments (order_id, provider, reference, amount, currency)
-		values ($1, $2, 'pay_' || gen_random_uuid(), $3, $4) returning id`
-	if err := tx.QueryRow(ctx, insert, order, p.Provider, amount, currency).Scan(&p.ID); err != nil {
-		return p, fmt.Errorf("insert a payment of order %d: %w", order, err)
-	}
-	const task = `insert into payment_tasks (payment_id, kind, method) values ($1, 'authorize', $2)`
-	if _, err := tx.Exec(ctx, task, p.ID, method); err != nil {
-		return p, fmt.Errorf("ask for the authorization of payment %d: %w", p.ID, err)
-	}
-	return p, nil
+	const insert = `with made as (insert into payments (order_id, provider, reference, amount, currency)
+			values ($1, $2, 'pay_' || gen_random_uuid(), $3, $4) returning id)
+		insert into payment_tasks (payment_id, kind, method) select id, 'authorize', $5 from made returning payment_id`
+	b.Queue(insert, order, p.Provider, amount, currency, method).QueryRow(func(row pgx.Row) error { return row.Scan(&p.ID) })
+	return p
 }
 
 // PayRequest is the body of POST /orders/{order}/payments.
@@ -100,7 +96,9 @@ func (s *Shop) payAgain(ctx context.Context, tx pgx.Tx, id, customer int64, meth
 	if err := tx.QueryRow(ctx, `select currency from orders where id = $1`, id).Scan(&currency); err != nil {
 		return OrderPayment{}, fmt.Errorf("read the currency of order %d: %w", id, err)
 	}
-	return s.charge(ctx, tx, id, o.total, currency, method)
+	b := &pgx.Batch{}
+	p := s.charge(b, id, o.total, currency, method)
+	return *p, o.write(ctx, tx, b)
 }
 
 // lockOwnOrder is lockOrder for a customer: another's is not found.

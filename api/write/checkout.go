@@ -9,6 +9,7 @@ import (
 
 	"github.com/gofiber/fiber/v2"
 	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
 
 	"freshet/api"
 )
@@ -148,25 +149,25 @@ func (s *Shop) buy(ctx context.Context, tx pgx.Tx, customer int64, r *CheckoutRe
 		return nil, api.Errorf(api.Conflict, "The total is %d now, not %d: a price has changed. Read the cart again.", o.Total, *r.Total).
 			At("total").Because(refusedPrice)
 	}
-	if err := s.placeHeld(ctx, tx, st, o, r); err != nil {
-		return nil, err
-	}
-	return o, k.close(ctx, tx)
+	return o, s.placeHeld(ctx, tx, k, o, r)
 }
 
-// mayBuy bounds the orders that hold stock without money. The lock makes two checkouts of one customer count one another.
+// mayBuy bounds the orders that hold stock without money. The lock makes two checkouts of one customer count one another: the
+// count begins when the lock was got, though both are sent together.
 func mayBuy(ctx context.Context, tx pgx.Tx, customer int64) error {
-	tag, err := tx.Exec(ctx, `select 1 from customers where id = $1 for no key update`, customer)
-	if err != nil {
-		return fmt.Errorf("lock customer %d: %w", customer, err)
-	}
-	if tag.RowsAffected() == 0 {
-		return api.Errorf(api.Forbidden, "There is no such customer any more.")
-	}
-	var unpaid int
 	const query = `select count(*) from orders where customer_id = $1 and status = 'placed' and expires_at > now()`
-	if err := tx.QueryRow(ctx, query, customer).Scan(&unpaid); err != nil {
+	var known, unpaid int64
+	batch := &pgx.Batch{}
+	batch.Queue(`select 1 from customers where id = $1 for no key update`, customer).Exec(func(tag pgconn.CommandTag) error {
+		known = tag.RowsAffected()
+		return nil
+	})
+	batch.Queue(query, customer).QueryRow(func(row pgx.Row) error { return row.Scan(&unpaid) })
+	if err := tx.SendBatch(ctx, batch).Close(); err != nil {
 		return fmt.Errorf("count the unpaid orders of customer %d: %w", customer, err)
+	}
+	if known == 0 {
+		return api.Errorf(api.Forbidden, "There is no such customer any more.")
 	}
 	if unpaid >= maxUnpaid {
 		return api.Errorf(api.Conflict, "%d orders wait to be paid. Pay or cancel one first.", unpaid)
@@ -202,43 +203,35 @@ func (k *cart) lines(ctx context.Context, tx pgx.Tx) ([]OrderItem, error) {
 	return items, nil
 }
 
-// close ends the cart with its order.
-func (k *cart) close(ctx context.Context, tx pgx.Tx) error {
-	if _, err := tx.Exec(ctx, `update carts set state = 'ordered', version = version + 1, updated_at = now() where id = $1`, k.id); err != nil {
-		return fmt.Errorf("close cart %d: %w", k.id, err)
-	}
-	return nil
-}
-
-// placeHeld writes the order, holds its stock and asks for its payment.
-func (s *Shop) placeHeld(ctx context.Context, tx pgx.Tx, st store, o *Order, r *CheckoutRequest) error {
+// placeHeld writes the order, holds its stock, asks for its payment, and closes the cart. What needs no answer of the statement
+// before it is sent with it.
+func (s *Shop) placeHeld(ctx context.Context, tx pgx.Tx, k *cart, o *Order, r *CheckoutRequest) error {
 	const insert = `insert into orders (customer_id, store_id, currency, total, shipping_total, tax_total, expires_at)
 		values ($1, $2, $3, $4, $5, $6, now() + $7::interval) returning id, placed_at, expires_at`
-	err := tx.QueryRow(ctx, insert, o.CustomerID, st.id, o.Currency, o.Total, o.Shipping, o.Tax, s.hold).Scan(&o.ID, &o.PlacedAt, &o.ExpiresAt)
+	err := tx.QueryRow(ctx, insert, o.CustomerID, k.store.id, o.Currency, o.Total, o.Shipping, o.Tax, s.hold).Scan(&o.ID, &o.PlacedAt, &o.ExpiresAt)
 	if err != nil {
 		return fmt.Errorf("insert the order: %w", err)
 	}
-	if err := o.insertLines(ctx, tx); err != nil {
-		return err
-	}
 	const address = `insert into order_addresses (order_id, name, line1, line2, city, region, postcode, country)
 		values ($1, $2, $3, $4, $5, $6, $7, $8)`
-	to := r.Address
-	if _, err := tx.Exec(ctx, address, o.ID, to.Name, to.Line1, to.Line2, to.City, to.Region, to.Postcode, to.Country); err != nil {
-		return fmt.Errorf("insert the address of order %d: %w", o.ID, err)
-	}
-	short, err := reserve(ctx, tx, st, o)
-	if err != nil {
-		return err
+	to, parts, short := r.Address, &pgx.Batch{}, []string(nil)
+	o.queueLines(parts)
+	parts.Queue(address, o.ID, to.Name, to.Line1, to.Line2, to.City, to.Region, to.Postcode, to.Country)
+	o.take(parts, k.store, &short)
+	if err := tx.SendBatch(ctx, parts).Close(); err != nil {
+		return fmt.Errorf("write order %d: %w", o.ID, err)
 	}
 	if len(short) > 0 {
 		return outOfStock(short, func(sku string) string { return sku })
 	}
-	p, err := s.charge(ctx, tx, o.ID, o.Total, o.Currency, r.Method)
-	if err != nil {
-		return err
+	held := &pgx.Batch{}
+	o.queueHolds(held, k.store)
+	p := s.charge(held, o.ID, o.Total, o.Currency, r.Method)
+	held.Queue(`update carts set state = 'ordered', version = version + 1, updated_at = now() where id = $1`, k.id)
+	if err := tx.SendBatch(ctx, held).Close(); err != nil {
+		return fmt.Errorf("write the holds of order %d: %w", o.ID, err)
 	}
-	o.Payments, o.PlacedAt = []OrderPayment{p}, o.PlacedAt.UTC()
+	o.Payments, o.PlacedAt = []OrderPayment{*p}, o.PlacedAt.UTC()
 	o.ExpiresAt = utc(o.ExpiresAt)
 	return nil
 }

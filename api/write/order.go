@@ -260,14 +260,18 @@ func insertOrder(ctx context.Context, tx pgx.Tx, st store, o *Order) error {
 
 func (o *Order) insertLines(ctx context.Context, tx pgx.Tx) error {
 	batch := &pgx.Batch{}
-	for _, l := range o.Lines {
-		batch.Queue(`insert into order_items (order_id, line, sku, product_id, quantity, unit_amount) values ($1, $2, $3, $4, $5, $6)`,
-			o.ID, l.Line, l.SKU, l.ProductID, l.Quantity, l.UnitAmount)
-	}
+	o.queueLines(batch)
 	if err := tx.SendBatch(ctx, batch).Close(); err != nil {
 		return fmt.Errorf("insert the lines of order %d: %w", o.ID, err)
 	}
 	return nil
+}
+
+func (o *Order) queueLines(b *pgx.Batch) {
+	for _, l := range o.Lines {
+		b.Queue(`insert into order_items (order_id, line, sku, product_id, quantity, unit_amount) values ($1, $2, $3, $4, $5, $6)`,
+			o.ID, l.Line, l.SKU, l.ProductID, l.Quantity, l.UnitAmount)
+	}
 }
 
 // getOrder shows a customer their order; a system of the shop says whose it asks for.

@@ -26,48 +26,34 @@ const expireDue = `with due as (
 	insert into stock_movements (store_id, sku, product_id, kind, quantity, order_id, reason, actor)
 	select $1, $2, product_id, 'release', quantity, order_id, 'the hold ran out', 'checkout' from due`
 
-// reserve holds the order's lines, which are one per SKU and sorted by it, until the order expires. It returns the SKUs of
-// which there is not enough; then the caller must give up the transaction.
-func reserve(ctx context.Context, tx pgx.Tx, st store, o *Order) (short []string, err error) {
+// take queues that the units of the order's lines, which are one per SKU and sorted by it, are taken from what is free. The SKUs
+// of which there is not enough are in short when the batch was sent; then the caller must give up the transaction.
+func (o *Order) take(b *pgx.Batch, st store, short *[]string) {
 	const guarded = `update inventory set reserved = reserved + $3, version = version + 1
 		where store_id = $1 and sku = $2 and on_hand - reserved >= $3 and not halted returning product_id`
-	batch := &pgx.Batch{}
 	for _, l := range o.Lines {
-		batch.Queue(expireDue, st.id, l.SKU)
-		batch.Queue(guarded, st.id, l.SKU, l.Quantity)
+		b.Queue(expireDue, st.id, l.SKU)
+		b.Queue(guarded, st.id, l.SKU, l.Quantity).QueryRow(func(row pgx.Row) error {
+			var product int64
+			err := row.Scan(&product)
+			if errors.Is(err, pgx.ErrNoRows) {
+				*short = append(*short, l.SKU)
+				return nil
+			}
+			return err
+		})
 	}
-	results := tx.SendBatch(ctx, batch)
-	for _, l := range o.Lines {
-		var product int64
-		_, err := results.Exec()
-		if err == nil {
-			err = results.QueryRow().Scan(&product)
-		}
-		if errors.Is(err, pgx.ErrNoRows) {
-			short = append(short, l.SKU)
-			continue
-		}
-		if err != nil {
-			return nil, errors.Join(fmt.Errorf("hold %s in store %d: %w", l.SKU, st.id, err), results.Close())
-		}
-	}
-	if err := results.Close(); err != nil || len(short) > 0 {
-		return short, err
-	}
-	return nil, recordHolds(ctx, tx, st, o)
 }
 
-func recordHolds(ctx context.Context, tx pgx.Tx, st store, o *Order) error {
+// queueHolds queues the reservations of what take has taken, and what the ledger says of them.
+func (o *Order) queueHolds(b *pgx.Batch, st store) {
 	const insert = `insert into reservations (sku, store_id, product_id, order_id, quantity, expires_at) values ($1, $2, $3, $4, $5, $6)`
-	batch, moves := &pgx.Batch{}, make([]movement, len(o.Lines))
+	moves := make([]movement, len(o.Lines))
 	for i, l := range o.Lines {
-		batch.Queue(insert, l.SKU, st.id, l.ProductID, o.ID, l.Quantity, o.ExpiresAt)
+		b.Queue(insert, l.SKU, st.id, l.ProductID, o.ID, l.Quantity, o.ExpiresAt)
 		moves[i] = movement{sku: l.SKU, quantity: -l.Quantity, kind: "hold", order: &o.ID, product: l.ProductID}
 	}
-	if err := tx.SendBatch(ctx, batch).Close(); err != nil {
-		return fmt.Errorf("write the reservations of order %d: %w", o.ID, err)
-	}
-	return record(ctx, tx, st.id, "checkout", moves)
+	queueMoves(b, st.id, "checkout", moves)
 }
 
 // hold is an active reservation.

@@ -22,30 +22,26 @@ const attempts = 5
 // transact runs f in one transaction and commits it, again when Postgres chose it as the victim of a deadlock, and returns
 // a position in the log at or after the commit. f may run several times and must leave nothing behind but its SQL.
 func (s *Shop) transact(ctx context.Context, f func(tx pgx.Tx) error) (position string, err error) {
-	conn, err := s.pool.Acquire(ctx)
-	if err != nil {
-		return "", translate(fmt.Errorf("take a connection: %w", err))
-	}
-	defer conn.Release()
-	if err := transactOn(ctx, conn, f); err != nil {
-		return "", err
-	}
-	return s.position(ctx, conn), nil
+	err = s.transactThen(ctx, f, func(tx pgx.Tx) (err error) {
+		position, err = s.commit(ctx, tx)
+		return err
+	})
+	return position, err
 }
 
 // transactUnread is transact for changes that nobody follows with a read: it asks for no position.
 func (s *Shop) transactUnread(ctx context.Context, f func(tx pgx.Tx) error) error {
+	return s.transactThen(ctx, f, func(tx pgx.Tx) error { return tx.Commit(ctx) })
+}
+
+func (s *Shop) transactThen(ctx context.Context, f, commit func(tx pgx.Tx) error) error {
 	conn, err := s.pool.Acquire(ctx)
 	if err != nil {
 		return translate(fmt.Errorf("take a connection: %w", err))
 	}
 	defer conn.Release()
-	return transactOn(ctx, conn, f)
-}
-
-func transactOn(ctx context.Context, conn *pgxpool.Conn, f func(tx pgx.Tx) error) error {
 	for attempt := 1; ; attempt++ {
-		err := pgx.BeginFunc(ctx, conn, f)
+		err := try(ctx, conn, f, commit)
 		if err == nil {
 			return nil
 		}
@@ -58,16 +54,40 @@ func transactOn(ctx context.Context, conn *pgxpool.Conn, f func(tx pgx.Tx) error
 	}
 }
 
-// position reads the log's insert position, which is at or after the commit record only when it is read after the commit:
-// read inside the transaction it would be below other transactions' commits and prove nothing.
-func (s *Shop) position(ctx context.Context, conn *pgxpool.Conn) string {
-	var lsn string
-	if err := conn.QueryRow(ctx, "select pg_current_wal_insert_lsn()::text").Scan(&lsn); err != nil {
+func try(ctx context.Context, conn *pgxpool.Conn, f, commit func(tx pgx.Tx) error) error {
+	tx, err := conn.Begin(ctx)
+	if err != nil {
+		return err
+	}
+	if err := f(tx); err != nil {
+		_ = tx.Rollback(ctx) // the pool throws a connection away that is still in a transaction
+		return err
+	}
+	return commit(tx)
+}
+
+// commit ends the transaction and reads the log's insert position, in one round trip. It is at or after the commit record
+// only when it is read after the commit: read inside the transaction it would be below other transactions' commits and
+// prove nothing.
+func (s *Shop) commit(ctx context.Context, tx pgx.Tx) (position string, err error) {
+	committed := false
+	batch := &pgx.Batch{}
+	batch.Queue("commit").Exec(func(tag pgconn.CommandTag) error {
+		if tag.String() == "ROLLBACK" { // what Postgres answers when a statement failed before
+			return pgx.ErrTxCommitRollback
+		}
+		committed = true
+		return nil
+	})
+	batch.Queue("select pg_current_wal_insert_lsn()::text").QueryRow(func(row pgx.Row) error { return row.Scan(&position) })
+	// Not by tx.SendBatch, which is for statements of a transaction.
+	err = tx.Conn().SendBatch(ctx, batch).Close()
+	if err != nil && committed {
 		// The change is made; to answer with an error would make the caller repeat it.
 		s.log.Warn("read the log's position after a commit", "error", err.Error())
-		return ""
+		return "", nil
 	}
-	return lsn
+	return position, err
 }
 
 func retryable(err error) bool {
