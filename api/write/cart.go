@@ -81,12 +81,12 @@ type cart struct {
 }
 
 // ownCart is the condition of an owner's open cart in a store. An expired one is none, whether the sweeper has seen it or not.
-const ownCart = `state = 'open' and expires_at > now() and store_id = $1 and (customer_id = $2 or guest = $3)`
+const ownCart = `k.state = 'open' and k.expires_at > now() and k.store_id = $1 and (k.customer_id = $2 or k.guest = $3)`
 
 // findCart returns the owner's cart in the store, nil for none. To change it, lock it: of two changes at once the second
 // then sees the first's.
 func findCart(ctx context.Context, tx pgx.Tx, st store, o owner, lock bool) (*cart, error) {
-	query := `select id, version, expires_at from carts where ` + ownCart
+	query := `select k.id, k.version, k.expires_at from carts k where ` + ownCart
 	if lock {
 		query += ` for no key update`
 	}
@@ -137,12 +137,16 @@ func (k *cart) at(version *int64) error {
 	return api.Errorf(api.Conflict, "The cart was changed elsewhere: it is at version %d, not %d. Read it again.", k.version, *version).At("version").Because(refusedCart)
 }
 
-// touch gives the cart its next version and the full time to live.
-func (k *cart) touch(ctx context.Context, tx pgx.Tx) error {
-	const update = `update carts set version = version + 1, updated_at = now(), expires_at = now() + interval '30 days'
-		where id = $1 returning version, expires_at`
-	if err := tx.QueryRow(ctx, update, k.id).Scan(&k.version, &k.expires); err != nil {
-		return fmt.Errorf("touch cart %d: %w", k.id, err)
+// touched carries out what is queued, gives the cart its next version and the full time to live, and shows it as it is then.
+func (k *cart) touched(ctx context.Context, tx pgx.Tx, b *pgx.Batch) (view *Cart, err error) {
+	b.Queue(`update carts set version = version + 1, updated_at = now(), expires_at = now() + interval '30 days' where id = $1`, k.id)
+	b.Queue(cartNow+`k.id = $1`+oldestFirst, k.id).Query(func(rows pgx.Rows) error {
+		found, err := k.scan(rows)
+		view = k.view(found)
+		return err
+	})
+	if err := tx.SendBatch(ctx, b).Close(); err != nil {
+		return nil, fmt.Errorf("change cart %d: %w", k.id, err)
 	}
-	return nil
+	return view, nil
 }

@@ -114,7 +114,7 @@ func describe(sku string, options map[string]string) string {
 }
 
 // put brings the cart's line of the variant to the quantity, at the price of now, which whoever puts it there has seen.
-func (k *cart) put(ctx context.Context, tx pgx.Tx, v *variant, quantity int64) error {
+func (k *cart) put(b *pgx.Batch, v *variant, quantity int64) error {
 	if v.Price == nil {
 		return api.Errorf(api.Unprocessable, "%s isn't for sale in store %s.", v.SKU, k.store.code)
 	}
@@ -123,29 +123,27 @@ func (k *cart) put(ctx context.Context, tx pgx.Tx, v *variant, quantity int64) e
 	}
 	const upsert = `insert into cart_items (cart_id, sku, quantity, unit_amount) values ($1, $2, $3, $4)
 		on conflict (cart_id, sku) do update set quantity = excluded.quantity, unit_amount = excluded.unit_amount`
-	if _, err := tx.Exec(ctx, upsert, k.id, v.SKU, quantity, *v.Price); err != nil {
-		return fmt.Errorf("put %s into cart %d: %w", v.SKU, k.id, err)
-	}
+	b.Queue(upsert, k.id, v.SKU, quantity, *v.Price)
 	return nil
 }
 
 // add puts units beside those that lie in the cart.
-func (k *cart) add(ctx context.Context, tx pgx.Tx, v *variant, quantity int64) error {
+func (k *cart) add(b *pgx.Batch, v *variant, quantity int64) error {
 	if v.InCart+quantity > maxPerOrder {
 		return api.Errorf(api.Unprocessable, "The cart has %d of %s, and takes %d.", v.InCart, v.SKU, maxPerOrder).At("quantity")
 	}
 	if v.InCart == 0 && v.Lines >= maxLines {
 		return api.Errorf(api.Unprocessable, "The cart is full: it takes %d lines.", maxLines)
 	}
-	return k.put(ctx, tx, v, v.InCart+quantity)
+	return k.put(b, v, v.InCart+quantity)
 }
 
 // set changes a line that is there.
-func (k *cart) set(ctx context.Context, tx pgx.Tx, v *variant, quantity int64) error {
+func (k *cart) set(b *pgx.Batch, v *variant, quantity int64) error {
 	if v.InCart == 0 {
 		return api.Errorf(api.NotFound, "%s isn't in the cart.", v.SKU)
 	}
-	return k.put(ctx, tx, v, quantity)
+	return k.put(b, v, quantity)
 }
 
 // remove takes the product's lines out, or that of one SKU.
@@ -163,22 +161,18 @@ func (k *cart) remove(ctx context.Context, tx pgx.Tx, product int64, sku *string
 }
 
 // accept takes the prices of now for seen, lowers quantities to what there is, and removes what can't be had.
-func (k *cart) accept(ctx context.Context, tx pgx.Tx) error {
+func (k *cart) accept(ctx context.Context, tx pgx.Tx, b *pgx.Batch) error {
 	rows, err := k.rows(ctx, tx)
 	if err != nil {
 		return err
 	}
-	batch := &pgx.Batch{}
 	for _, r := range rows {
 		if r.price == nil || r.free <= 0 {
-			batch.Queue(`delete from cart_items where cart_id = $1 and sku = $2`, k.id, r.sku)
+			b.Queue(`delete from cart_items where cart_id = $1 and sku = $2`, k.id, r.sku)
 			continue
 		}
-		batch.Queue(`update cart_items set quantity = $3, unit_amount = $4 where cart_id = $1 and sku = $2`,
+		b.Queue(`update cart_items set quantity = $3, unit_amount = $4 where cart_id = $1 and sku = $2`,
 			k.id, r.sku, min(r.quantity, r.free), *r.price)
-	}
-	if err := tx.SendBatch(ctx, batch).Close(); err != nil {
-		return fmt.Errorf("accept the changes of cart %d: %w", k.id, err)
 	}
 	return nil
 }

@@ -28,26 +28,19 @@ func (s *Shop) getCart(c *fiber.Ctx) error {
 	return api.Send(c, http.StatusOK, view)
 }
 
-// readCart shows version and lines of one moment.
-func (s *Shop) readCart(ctx context.Context, own owner, name string) (view *Cart, err error) {
-	options := pgx.TxOptions{IsoLevel: pgx.RepeatableRead, AccessMode: pgx.ReadOnly}
-	err = pgx.BeginTxFunc(ctx, s.pool, options, func(tx pgx.Tx) error {
-		st, err := storeBy(ctx, tx, name)
-		if err != nil {
-			return err
-		}
-		k, err := findCart(ctx, tx, st, own, false)
-		if err != nil {
-			return err
-		}
-		if k == nil {
-			view = emptyCart(st)
-			return nil
-		}
-		view, err = k.view(ctx, tx)
-		return err
-	})
-	return view, unknownStore(err, name)
+func (s *Shop) readCart(ctx context.Context, own owner, name string) (*Cart, error) {
+	st, err := storeBy(ctx, s.pool, name)
+	if err != nil {
+		return nil, translate(unknownStore(err, name))
+	}
+	k, lines, err := cartOf(ctx, s.pool, st, own)
+	if err != nil {
+		return nil, translate(err)
+	}
+	if k == nil {
+		return emptyCart(st), nil
+	}
+	return k.view(lines), nil
 }
 
 func (s *Shop) postCartItem(c *fiber.Ctx) error {
@@ -63,12 +56,12 @@ func (s *Shop) postCartItem(c *fiber.Ctx) error {
 	if change.key, err = idempotencyKey(c, false); err != nil {
 		return err
 	}
-	return s.changeCart(c, change, func(ctx context.Context, tx pgx.Tx, k *cart) error {
+	return s.changeCart(c, change, func(ctx context.Context, tx pgx.Tx, k *cart, b *pgx.Batch) error {
 		v, err := r.pick(ctx, tx, k, product)
 		if err != nil {
 			return err
 		}
-		return k.add(ctx, tx, v, r.Quantity)
+		return k.add(b, v, r.Quantity)
 	})
 }
 
@@ -81,12 +74,12 @@ func (s *Shop) putCartItem(c *fiber.Ctx) error {
 	if err != nil {
 		return err
 	}
-	return s.changeCart(c, cartChange{own: own, store: r.Store, version: r.Version}, func(ctx context.Context, tx pgx.Tx, k *cart) error {
+	return s.changeCart(c, cartChange{own: own, store: r.Store, version: r.Version}, func(ctx context.Context, tx pgx.Tx, k *cart, b *pgx.Batch) error {
 		v, err := r.pick(ctx, tx, k, product)
 		if err != nil {
 			return err
 		}
-		return k.set(ctx, tx, v, r.Quantity)
+		return k.set(b, v, r.Quantity)
 	})
 }
 
@@ -126,7 +119,7 @@ func (s *Shop) deleteCartItem(c *fiber.Ctx) error {
 	if err != nil {
 		return err
 	}
-	return s.changeCart(c, cartChange{own: own, store: query.Get("store"), version: &version}, func(ctx context.Context, tx pgx.Tx, k *cart) error {
+	return s.changeCart(c, cartChange{own: own, store: query.Get("store"), version: &version}, func(ctx context.Context, tx pgx.Tx, k *cart, b *pgx.Batch) error {
 		return k.remove(ctx, tx, product, sku)
 	})
 }
@@ -154,8 +147,8 @@ func (s *Shop) postCartAccept(c *fiber.Ctx) error {
 	if err != nil {
 		return err
 	}
-	return s.changeCart(c, cartChange{own: own, store: r.Store, version: r.Version}, func(ctx context.Context, tx pgx.Tx, k *cart) error {
-		return k.accept(ctx, tx)
+	return s.changeCart(c, cartChange{own: own, store: r.Store, version: r.Version}, func(ctx context.Context, tx pgx.Tx, k *cart, b *pgx.Batch) error {
+		return k.accept(ctx, tx, b)
 	})
 }
 
@@ -169,8 +162,8 @@ type cartChange struct {
 	request any    // what the key was used for
 }
 
-// changeCart changes the cart under its lock and answers with what it is then.
-func (s *Shop) changeCart(c *fiber.Ctx, change cartChange, f func(ctx context.Context, tx pgx.Tx, k *cart) error) error {
+// changeCart changes the cart under its lock, by f at once or by what f queues, and answers with what it is then.
+func (s *Shop) changeCart(c *fiber.Ctx, change cartChange, f func(ctx context.Context, tx pgx.Tx, k *cart, b *pgx.Batch) error) error {
 	var a answer
 	ctx := c.UserContext()
 	position, err := s.transact(ctx, func(tx pgx.Tx) (err error) {
@@ -192,7 +185,7 @@ func (s *Shop) changeCart(c *fiber.Ctx, change cartChange, f func(ctx context.Co
 	return reply(c, a, position, "")
 }
 
-func (ch *cartChange) carryOut(ctx context.Context, tx pgx.Tx, f func(context.Context, pgx.Tx, *cart) error) (*Cart, error) {
+func (ch *cartChange) carryOut(ctx context.Context, tx pgx.Tx, f func(context.Context, pgx.Tx, *cart, *pgx.Batch) error) (*Cart, error) {
 	st, err := storeInBody(ctx, tx, ch.store, "store")
 	if err != nil {
 		return nil, err
@@ -215,11 +208,9 @@ func (ch *cartChange) carryOut(ctx context.Context, tx pgx.Tx, f func(context.Co
 	if err := k.at(ch.version); err != nil {
 		return nil, err
 	}
-	if err := f(ctx, tx, k); err != nil {
+	b := &pgx.Batch{}
+	if err := f(ctx, tx, k, b); err != nil {
 		return nil, err
 	}
-	if err := k.touch(ctx, tx); err != nil {
-		return nil, err
-	}
-	return k.view(ctx, tx)
+	return k.touched(ctx, tx, b)
 }

@@ -74,14 +74,8 @@ func (k *cart) mergeInto(ctx context.Context, tx pgx.Tx, own owner) (*Cart, erro
 		select $2, sku, quantity, unit_amount, added_at from cart_items where cart_id = $1
 		on conflict (cart_id, sku) do update set quantity = excluded.quantity, unit_amount = excluded.unit_amount
 		where cart_items.quantity < excluded.quantity`
-	if _, err := tx.Exec(ctx, move, k.id, into.id); err != nil {
-		return nil, fmt.Errorf("merge cart %d into %d: %w", k.id, into.id, err)
-	}
-	if _, err := tx.Exec(ctx, `update carts set state = 'merged', version = version + 1, updated_at = now() where id = $1`, k.id); err != nil {
-		return nil, fmt.Errorf("close cart %d: %w", k.id, err)
-	}
-	if err := into.touch(ctx, tx); err != nil {
-		return nil, err
-	}
-	return into.view(ctx, tx)
+	b := &pgx.Batch{}
+	b.Queue(move, k.id, into.id)
+	b.Queue(`update carts set state = 'merged', version = version + 1, updated_at = now() where id = $1`, k.id)
+	return into.touched(ctx, tx, b)
 }

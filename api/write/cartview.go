@@ -59,26 +59,66 @@ type cartRow struct {
 	free           int64
 }
 
-// rows reads the cart's lines, the oldest first.
-func (k *cart) rows(ctx context.Context, tx pgx.Tx) ([]cartRow, error) {
-	const query = `select c.sku, v.product_id, v.options, c.quantity, c.unit_amount,
+// cartNow reads a cart beside what holds now, a row for each line: version and lines are of one moment, as of any one
+// statement. A cart without lines is one row without a SKU.
+const (
+	cartNow = `select k.id, k.version, k.expires_at, c.sku, v.product_id, v.options, c.quantity, c.unit_amount,
 		case when o.status = 'active' and d.status = 'active' then ` + priceNow + ` end, coalesce(` + stockNow + `, 0)
-		from cart_items c join variants v on v.sku = c.sku join products d on d.id = v.product_id
-		left join offers o on o.store_id = $2 and o.product_id = v.product_id
-		left join prices p on p.store_id = $2 and p.sku = c.sku
-		left join inventory i on i.store_id = $2 and i.sku = c.sku
-		where c.cart_id = $1 order by c.added_at, c.sku`
-	rows, err := tx.Query(ctx, query, k.id, k.store.id)
-	if err != nil {
-		return nil, fmt.Errorf("read cart %d: %w", k.id, err)
-	}
-	found, err := pgx.CollectRows(rows, func(row pgx.CollectableRow) (r cartRow, err error) {
-		return r, row.Scan(&r.sku, &r.product, &r.options, &r.quantity, &r.seen, &r.price, &r.free)
+		from carts k
+		left join (cart_items c join variants v on v.sku = c.sku join products d on d.id = v.product_id) on c.cart_id = k.id
+		left join offers o on o.store_id = k.store_id and o.product_id = v.product_id
+		left join prices p on p.store_id = k.store_id and p.sku = c.sku
+		left join inventory i on i.store_id = k.store_id and i.sku = c.sku
+		where `
+	oldestFirst = ` order by c.added_at, c.sku`
+)
+
+// scan reads what cartNow has found, the cart's own columns into k.
+func (k *cart) scan(rows pgx.Rows) ([]cartRow, error) {
+	var lines []cartRow
+	_, err := pgx.CollectRows(rows, func(row pgx.CollectableRow) (any, error) {
+		var sku *string
+		var product, quantity, seen *int64
+		var r cartRow
+		if err := row.Scan(&k.id, &k.version, &k.expires, &sku, &product, &r.options, &quantity, &seen, &r.price, &r.free); err != nil || sku == nil {
+			return nil, err
+		}
+		r.sku, r.product, r.quantity, r.seen = *sku, *product, *quantity, *seen
+		lines = append(lines, r)
+		return nil, nil
 	})
+	return lines, err
+}
+
+// rows reads the cart's lines, the oldest first.
+func (k *cart) rows(ctx context.Context, db queryer) ([]cartRow, error) {
+	rows, err := db.Query(ctx, cartNow+`k.id = $1`+oldestFirst, k.id)
 	if err != nil {
 		return nil, fmt.Errorf("read cart %d: %w", k.id, err)
 	}
-	return found, nil
+	lines, err := k.scan(rows)
+	if err != nil {
+		return nil, fmt.Errorf("read cart %d: %w", k.id, err)
+	}
+	return lines, nil
+}
+
+// cartOf reads the owner's cart in the store, nil for none, and its lines.
+func cartOf(ctx context.Context, db queryer, st store, o owner) (*cart, []cartRow, error) {
+	customer, guest := o.columns()
+	k := &cart{store: st}
+	rows, err := db.Query(ctx, cartNow+ownCart+oldestFirst, st.id, customer, guest)
+	if err != nil {
+		return nil, nil, fmt.Errorf("read a cart in store %d: %w", st.id, err)
+	}
+	lines, err := k.scan(rows)
+	if err != nil {
+		return nil, nil, fmt.Errorf("read a cart in store %d: %w", st.id, err)
+	}
+	if k.id == 0 {
+		return nil, nil, nil
+	}
+	return k, lines, nil
 }
 
 // change says what is another for the row, nil when nothing is. A line has one change, the worst: of what can't be had the
@@ -104,12 +144,8 @@ func emptyCart(st store) *Cart {
 	return &Cart{Store: st.code, Currency: st.currency, Lines: []CartLine{}, Changes: []CartChange{}}
 }
 
-// view shows the cart as it is in the transaction.
-func (k *cart) view(ctx context.Context, tx pgx.Tx) (*Cart, error) {
-	rows, err := k.rows(ctx, tx)
-	if err != nil {
-		return nil, err
-	}
+// view shows the cart with its lines.
+func (k *cart) view(rows []cartRow) *Cart {
 	v := emptyCart(k.store)
 	expires := k.expires.UTC()
 	v.Version, v.ExpiresAt = k.version, &expires
@@ -128,5 +164,5 @@ func (k *cart) view(ctx context.Context, tx pgx.Tx) (*Cart, error) {
 			v.Changes = append(v.Changes, *change)
 		}
 	}
-	return v, nil
+	return v
 }

@@ -139,7 +139,11 @@ func (s *Shop) buy(ctx context.Context, tx pgx.Tx, customer int64, r *CheckoutRe
 		return nil, err
 	}
 	o := &Order{CustomerID: customer, Store: st.code, Status: "placed", Currency: st.currency}
-	if o.Lines, err = k.lines(ctx, tx); err != nil {
+	rows, err := k.rows(ctx, tx)
+	if err != nil {
+		return nil, err
+	}
+	if o.Lines, err = orderLines(rows); err != nil {
 		return nil, err
 	}
 	if o.Totals, err = s.totals(Basket{Store: st.code, Currency: st.currency, Country: r.Address.Country, Shipping: r.Shipping, Lines: o.Lines}); err != nil {
@@ -175,12 +179,8 @@ func mayBuy(ctx context.Context, tx pgx.Tx, customer int64) error {
 	return nil
 }
 
-// lines are the cart's lines as those of an order, at the prices of now and in the order of their SKUs.
-func (k *cart) lines(ctx context.Context, tx pgx.Tx) ([]OrderItem, error) {
-	rows, err := k.rows(ctx, tx)
-	if err != nil {
-		return nil, err
-	}
+// orderLines are a cart's lines as those of an order, at the prices of now and in the order of their SKUs.
+func orderLines(rows []cartRow) ([]OrderItem, error) {
 	if len(rows) == 0 {
 		return nil, api.Errorf(api.Conflict, "There is nothing in the cart.").Because(refusedCart)
 	}

@@ -4,9 +4,11 @@ import (
 	"context"
 	"fmt"
 	"net/http"
+	"sync/atomic"
 	"testing"
 	"time"
 
+	"freshet/api/auth"
 	"freshet/api/write"
 	"freshet/api/write/payment"
 )
@@ -359,6 +361,48 @@ func TestKilledBetweenTheTasks(t *testing.T) {
 	}
 	if p := s.provider(o.ID); p.Authorized != 1 || p.Captured != 1 {
 		t.Errorf("the provider says %+v", p)
+	}
+	s.audit()
+}
+
+// TestASlowProviderKeepsNobodyWaiting has the provider answer nobody before it was asked for all of a dozen payments, which is
+// more than there are connections.
+func TestASlowProviderKeepsNobodyWaiting(t *testing.T) {
+	const buyers = 12
+	s := newShop(t)
+	s.exec(fmt.Sprintf(`insert into customers (id, email) select i, 'c' || i || '@example.org' from generate_series(100, %d) i`, 99+buyers))
+	var asked atomic.Int64
+	all := make(chan struct{})
+	s.onTask = func(r *http.Request) bool {
+		if r.URL.Path == "/authorize" && asked.Add(1) == buyers {
+			close(all)
+		}
+		select {
+		case <-all:
+		case <-r.Context().Done():
+		}
+		return false
+	}
+	for i := range buyers {
+		who := s.as(auth.Customer, int64(100+i))
+		k := s.cart("POST", "/api/v1/cart/1", oneBoot, who...)
+		s.want(s.request("POST", "/api/v1/checkout", body(k.Version, 1500+490, "succeed"), append(who, "Idempotency-Key", "k")...), 201)
+	}
+	ctx, stop := context.WithCancel(t.Context())
+	done := make(chan error, 1)
+	go func() { done <- s.shop.Run(ctx) }()
+	deadline := time.Now().Add(2 * time.Minute)
+	for ; s.number(`select count(*) from orders where status = 'paid'`) < buyers; <-time.After(20 * time.Millisecond) {
+		if time.Now().After(deadline) {
+			t.Fatalf("after two minutes the provider was asked for %d payments", asked.Load())
+		}
+	}
+	stop()
+	if err := <-done; err != nil {
+		t.Error(err)
+	}
+	if n := s.number(`select count(*) from payment_tasks where fence > 1`); n != 0 {
+		t.Errorf("%d tasks were done twice", n)
 	}
 	s.audit()
 }

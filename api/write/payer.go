@@ -99,6 +99,11 @@ func (s *Shop) pursue(ctx context.Context, t *claimed) error {
 
 // postpone lets the task come again, later each time. One that another worker has taken since is that one's.
 func (s *Shop) postpone(ctx context.Context, t *claimed, why string) error {
+	leave, err := s.enterSettling(ctx)
+	if err != nil {
+		return err
+	}
+	defer leave()
 	const update = `update payment_tasks set due_at = now() + least(power(2, least(fence, 9)), 300) * interval '1 second', error = $3
 		where id = $1 and fence = $2 and state = 'due'`
 	if _, err := s.pool.Exec(ctx, update, t.id, t.fence, cut(why, 500)); err != nil {
@@ -107,15 +112,24 @@ func (s *Shop) postpone(ctx context.Context, t *claimed, why string) error {
 	return nil
 }
 
-// heard writes down what the provider says. That is a fact, whoever asked: a worker whose lease ran out still tells it. It
-// returns the capture of what was authorized, which is the same worker's: a customer waits for one queue, not for two.
-func (s *Shop) heard(ctx context.Context, t *claimed, state payment.State) (next *claimed, err error) {
+// enterSettling waits until there is a connection for one more payer.
+func (s *Shop) enterSettling(ctx context.Context) (leave func(), err error) {
 	select {
 	case s.settling <- struct{}{}:
-		defer func() { <-s.settling }()
+		return func() { <-s.settling }, nil
 	case <-ctx.Done():
 		return nil, ctx.Err()
 	}
+}
+
+// heard writes down what the provider says. That is a fact, whoever asked: a worker whose lease ran out still tells it. It
+// returns the capture of what was authorized, which is the same worker's: a customer waits for one queue, not for two.
+func (s *Shop) heard(ctx context.Context, t *claimed, state payment.State) (next *claimed, err error) {
+	leave, err := s.enterSettling(ctx)
+	if err != nil {
+		return nil, err
+	}
+	defer leave()
 	var capture int64
 	err = s.transactUnread(ctx, func(tx pgx.Tx) error {
 		o, err := lockOrderOf(ctx, tx, t.payment, t.order)

@@ -52,11 +52,6 @@ func (s *Shop) getProduct(c *fiber.Ctx) error {
 	return c.Status(http.StatusOK).Send(state)
 }
 
-// queryer is a pool or a transaction.
-type queryer interface {
-	QueryRow(ctx context.Context, sql string, args ...any) pgx.Row
-}
-
 // readProductState reads the document; nil when the product isn't there, or is another seller's.
 func readProductState(ctx context.Context, q queryer, id int64, seller *int64) ([]byte, error) {
 	var state []byte

@@ -58,22 +58,18 @@ func (s *Shop) quote(ctx context.Context, own owner, r *QuoteRequest) (q *Quote,
 		if err != nil {
 			return err
 		}
-		k, err := findCart(ctx, tx, st, own, false)
+		k, rows, err := cartOf(ctx, tx, st, own)
 		if err != nil {
 			return err
 		}
 		if k == nil {
 			return api.Errorf(api.Conflict, "There is nothing in the cart.")
 		}
-		lines, err := k.lines(ctx, tx)
+		q = &Quote{Version: k.version, Currency: st.currency, Changes: k.view(rows).Changes}
+		lines, err := orderLines(rows)
 		if err != nil {
 			return err
 		}
-		view, err := k.view(ctx, tx)
-		if err != nil {
-			return err
-		}
-		q = &Quote{Version: k.version, Currency: st.currency, Changes: view.Changes}
 		q.Totals, err = s.totals(Basket{Store: st.code, Currency: st.currency, Country: r.Country, Shipping: r.Shipping, Lines: lines})
 		return err
 	})

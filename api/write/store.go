@@ -22,7 +22,7 @@ type store struct {
 var errNoStore = errors.New("no such store")
 
 // storeBy finds a store by its id in decimal or, failing that, its code, as the read API does.
-func storeBy(ctx context.Context, tx pgx.Tx, name string) (store, error) {
+func storeBy(ctx context.Context, db queryer, name string) (store, error) {
 	id, err := strconv.ParseInt(name, 10, 64)
 	if err != nil {
 		id = 0
@@ -32,7 +32,7 @@ func storeBy(ctx context.Context, tx pgx.Tx, name string) (store, error) {
 	}
 	const query = `select id, code, currency, active from stores where code = $1 or id = $2 order by (id = $2) desc limit 1`
 	var s store
-	err = tx.QueryRow(ctx, query, name, id).Scan(&s.id, &s.code, &s.currency, &s.active)
+	err = db.QueryRow(ctx, query, name, id).Scan(&s.id, &s.code, &s.currency, &s.active)
 	if errors.Is(err, pgx.ErrNoRows) {
 		return store{}, errNoStore
 	}

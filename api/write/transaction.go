@@ -16,6 +16,13 @@ import (
 	"freshet/api"
 )
 
+// queryer is a transaction, or a pool for a statement that is one by itself.
+type queryer interface {
+	Exec(ctx context.Context, sql string, args ...any) (pgconn.CommandTag, error)
+	Query(ctx context.Context, sql string, args ...any) (pgx.Rows, error)
+	QueryRow(ctx context.Context, sql string, args ...any) pgx.Row
+}
+
 // attempts is how often a transaction that lost a deadlock is run; those who win make progress meanwhile.
 const attempts = 5
 

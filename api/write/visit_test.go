@@ -16,9 +16,9 @@ import (
 // What a whole visit may cost the database at most: something put into the cart, the cart read, the checkout, and its
 // payment with what the provider tells of it. Two cores carry as many orders a second as these numbers let them.
 const (
-	visitStatements   = 66
-	visitTrips        = 43
-	visitTransactions = 5
+	visitStatements   = 63
+	visitTrips        = 38
+	visitTransactions = 4
 )
 
 // meter counts what a pool sends.

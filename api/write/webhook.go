@@ -10,7 +10,6 @@ import (
 
 	"github.com/gofiber/fiber/v2"
 	"github.com/jackc/pgx/v5"
-	"github.com/jackc/pgx/v5/pgconn"
 
 	"freshet/api"
 	"freshet/api/write/payment"
@@ -145,13 +144,8 @@ func (p *toldOf) refuses(e payment.Event) string {
 	return fmt.Sprintf("The payment is over %d %s.", p.amount, p.currency)
 }
 
-// execer is a transaction, or a pool for a statement that is one by itself.
-type execer interface {
-	Exec(ctx context.Context, sql string, args ...any) (pgconn.CommandTag, error)
-}
-
 // writeEvent says whether the event is one that wasn't written down before.
-func (s *Shop) writeEvent(ctx context.Context, db execer, p *toldOf, e payment.Event, refused string) (fresh bool, err error) {
+func (s *Shop) writeEvent(ctx context.Context, db queryer, p *toldOf, e payment.Event, refused string) (fresh bool, err error) {
 	const insert = `insert into payment_events (provider, event_id, payment_id, kind, amount, currency, refused)
 		values ($1, $2, $3, $4, $5, $6, nullif($7, '')) on conflict do nothing`
 	tag, err := db.Exec(ctx, insert, s.provider.Name(), e.ID, p.id, e.State, e.Amount, cut(e.Currency, 10), refused)
