@@ -13,14 +13,7 @@ import (
 // it, and the lists in it are passed on as they are.
 
 func (s *Shop) home(ctx context.Context, r *request) (response, error) {
-	st, lang, err := r.front(r.store)
-	if err != nil {
-		return response{}, err
-	}
-	if err := r.query.end(); err != nil {
-		return response{}, err
-	}
-	part, err := r.number()
+	st, lang, part, err := r.page()
 	if err != nil {
 		return response{}, err
 	}
@@ -70,14 +63,8 @@ type node struct {
 
 // node reads the part of a category's page that the path names.
 func (s *Shop) node(ctx context.Context, r *request) (n node, err error) {
-	if n.store, n.lang, err = r.front(r.store); err != nil {
-		return n, err
-	}
-	if err := r.query.end(); err != nil {
-		return n, err
-	}
-	part, err := r.number()
-	if err != nil {
+	var part int
+	if n.store, n.lang, part, err = r.page(); err != nil {
 		return n, err
 	}
 	var ok bool
@@ -131,6 +118,18 @@ func (o *object) facet(f *tree.FacetText, lang string, dims *dimension.Set) {
 			o.text("max", f.Bounds[1])
 		}
 	})
+}
+
+// page reads what every page of the tree is asked with: a store, a language and a part.
+func (r *request) page() (st dimension.Store, lang string, part int, err error) {
+	if st, lang, err = r.front(r.store); err != nil {
+		return st, lang, 0, err
+	}
+	if err = r.query.end(); err != nil {
+		return st, lang, 0, err
+	}
+	part, err = r.number()
+	return st, lang, part, err
 }
 
 // number is the part that the path names, which is behind the first, or the first.

@@ -303,6 +303,20 @@ func TestOneCartIsBoughtOnce(t *testing.T) {
 	s.audit()
 }
 
+// leaseEnds lets another worker take what a dead one had in hands: the order is paid, and the provider did each step once.
+func (s *shop) leaseEnds(order int64) {
+	s.t.Helper()
+	s.exec(`update payment_tasks set due_at = now() where state = 'due'`)
+	s.work()
+	if o := s.order(order, s.anna()); o.Status != "paid" {
+		s.t.Errorf("the order is %+v", o)
+	}
+	if p := s.provider(order); p.Authorized != 1 || p.Captured != 1 {
+		s.t.Errorf("the provider says %+v", p)
+	}
+	s.audit()
+}
+
 // TestKilledAtWork lets a worker die with the task in its hands: another asks again, and nothing is done twice.
 func TestKilledAtWork(t *testing.T) {
 	s := newShop(t)
@@ -316,15 +330,7 @@ func TestKilledAtWork(t *testing.T) {
 	if found, err := s.shop.PayNext(t.Context()); found || err != nil {
 		t.Errorf("the task of a worker that may still be at it was taken: %v %v", found, err)
 	}
-	s.exec(`update payment_tasks set due_at = now() where state = 'due'`)
-	s.work()
-	if o := s.order(o.ID, s.anna()); o.Status != "paid" {
-		t.Errorf("the order is %+v", o)
-	}
-	if p := s.provider(o.ID); p.Authorized != 1 || p.Captured != 1 {
-		t.Errorf("the provider says %+v", p)
-	}
-	s.audit()
+	s.leaseEnds(o.ID)
 }
 
 // TestKilledBetweenTheTasks lets a worker die that holds the capture of what it has got authorized: the task is there, is
@@ -354,15 +360,7 @@ func TestKilledBetweenTheTasks(t *testing.T) {
 		and due_at between now() and now() + interval '30 seconds'`); n != 1 {
 		t.Errorf("%d captures lie with the dead worker, want 1", n)
 	}
-	s.exec(`update payment_tasks set due_at = now() where state = 'due'`)
-	s.work()
-	if o := s.order(o.ID, s.anna()); o.Status != "paid" {
-		t.Errorf("the order is %+v", o)
-	}
-	if p := s.provider(o.ID); p.Authorized != 1 || p.Captured != 1 {
-		t.Errorf("the provider says %+v", p)
-	}
-	s.audit()
+	s.leaseEnds(o.ID)
 }
 
 // TestASlowProviderKeepsNobodyWaiting has the provider answer nobody before it was asked for all of a dozen payments, which is
