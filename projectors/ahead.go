@@ -68,7 +68,7 @@ func (f *fetcher) passesOver(raw *kafka.Record) bool {
 // fetchers returns the fetcher of the worker, and the one that reads ahead of it; nil where nothing may be handled before its
 // turn.
 func (w *worker) fetchers() (main, ahead *fetcher) {
-	main = &fetcher{generation: w.generation, partition: w.partition, cursors: w.cursors, ledger: w.ledger, out: make(chan []Record, 1)}
+	main = &fetcher{generation: w.generation, partition: w.partition, cursors: w.cursors, ledger: w.ledger, due: &w.due, out: make(chan []Record, 1)}
 	var cursors []*cursor
 	for _, c := range w.cursors {
 		if w.queue.overtakes(c.topic) {
@@ -76,7 +76,7 @@ func (w *worker) fetchers() (main, ahead *fetcher) {
 		}
 	}
 	if len(cursors) > 0 {
-		ahead = &fetcher{generation: w.generation, partition: w.partition, cursors: cursors, ledger: w.ledger, out: make(chan []Record, 1), aheadOf: w.queue}
+		ahead = &fetcher{generation: w.generation, partition: w.partition, cursors: cursors, ledger: w.ledger, due: &w.due, out: make(chan []Record, 1), aheadOf: w.queue}
 	}
 	return main, ahead
 }

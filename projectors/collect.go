@@ -26,6 +26,13 @@ func (r *Runtime) slot(stage string) chan struct{} {
 	return r.slots[stage]
 }
 
+// due is when a worker's next batch may begin, for those who fetch it.
+type due struct{ nanos atomic.Int64 }
+
+func (d *due) set(t time.Time) { d.nanos.Store(t.UnixNano()) }
+
+func (d *due) at() time.Time { return time.Unix(0, d.nanos.Load()) }
+
 // collect returns the next batch: what has arrived since the last call of Handle, but not sooner than the stage's window
 // after it began, and no more than MaxBatch.
 func (w *worker) collect(ctx context.Context, in inputs) (job, bool) {
@@ -46,6 +53,7 @@ func (w *worker) collect(ctx context.Context, in inputs) (job, bool) {
 		return job{}, false
 	}
 	w.lastBegun = time.Now()
+	w.due.set(w.notBefore())
 	if j.hot {
 		w.hurry.note()
 	}

@@ -27,7 +27,8 @@ type Config struct {
 	FetchWait time.Duration
 
 	// FetchPause is the least time from one fetch of a partition to the next, default 10 ms. A record that comes alone is not
-	// held up by it; under a steady trickle less of it costs requests, more of it is added to the latency.
+	// held up by it; under a steady trickle less of it costs requests, more of it is added to the latency. While a stage gathers
+	// in its Window nothing is fetched until shortly before that ends.
 	FetchPause time.Duration
 
 	// CommitInterval is the least time between commits, default 200 ms. It bounds what is handled again after a crash.

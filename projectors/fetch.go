@@ -70,6 +70,7 @@ type fetcher struct {
 	partition int
 	cursors   []*cursor
 	ledger    *ledger
+	due       *due
 	out       chan []Record // capacity 1: one answer ready, one on the way
 	// aheadOf, if not nil, is the queue that this one reads ahead of: hot records alone, while bulk waits there.
 	aheadOf *queue
@@ -115,10 +116,11 @@ func (f *fetcher) poll(life context.Context) error {
 		wg.Go(func() {
 			for turn := 0; f.mayFetch(ctx, cursors); turn++ {
 				began := time.Now()
-				if err := f.fetch(ctx, life, cursors, turn); err != nil {
+				n, err := f.fetch(ctx, life, cursors, turn)
+				if err != nil {
 					cancel(err)
 				}
-				f.breathe(ctx, f.config.FetchPause-time.Since(began))
+				f.breathe(ctx, began, n)
 			}
 		})
 	}
@@ -126,9 +128,21 @@ func (f *fetcher) poll(life context.Context) error {
 	return context.Cause(ctx)
 }
 
+const (
+	// trickle is up to how many records a fetch leaves the broker alone for a while.
+	trickle = 200
+	// fetchLead is how long before the worker may begin its next batch fetching goes on: a few fetches.
+	fetchLead = 20 * time.Millisecond
+)
+
 // breathe keeps two fetches apart. Under a steady trickle a fetch would come back with one record each time, and the
-// requests would cost more than the records.
-func (f *fetcher) breathe(ctx context.Context, d time.Duration) {
+// requests would cost more than the records; what comes while the worker gathers may wait at the broker until it is about to
+// begin. A backlog is fetched without a stop.
+func (f *fetcher) breathe(ctx context.Context, began time.Time, records int) {
+	d := f.config.FetchPause - time.Since(began)
+	if records <= trickle {
+		d = max(d, time.Until(f.due.at())-fetchLead)
+	}
 	if d <= 0 {
 		return
 	}
@@ -179,12 +193,12 @@ func leaderOf(t kafka.Topic, partition int) (int, error) {
 	return 0, kafka.UnknownTopicOrPartition
 }
 
-// fetch makes one request and hands its records on. The topics take turns at being first: a broker fills its answer in
+// fetch makes one request, hands its records on and says how many they are. The topics take turns at being first: a broker fills its answer in
 // the order of the request, and guarantees only the first one progress when a record is larger than PartitionBytes.
 //
 // What was fetched is handed on for the fetcher's life, not just for this poll: another leader's failure must not drop
 // records that the cursors have moved past.
-func (f *fetcher) fetch(ctx, life context.Context, cursors []*cursor, turn int) error {
+func (f *fetcher) fetch(ctx, life context.Context, cursors []*cursor, turn int) (records int, err error) {
 	request := &fetch.Request{
 		ReplicaID: -1, MaxWaitTime: int32(f.config.FetchWait.Milliseconds()), MinBytes: 1,
 		MaxBytes: int32(f.config.FetchBytes), SessionID: -1, SessionEpoch: -1,
@@ -200,21 +214,21 @@ func (f *fetcher) fetch(ctx, life context.Context, cursors []*cursor, turn int) 
 	defer cancel()
 	answer, err := f.transport.RoundTrip(bounded, f.client.Addr, request)
 	if err != nil {
-		return fmt.Errorf("fetch: %w", err)
+		return 0, fmt.Errorf("fetch: %w", err)
 	}
 	response, ok := answer.(*fetch.Response)
 	if !ok {
-		return fmt.Errorf("fetch: the answer is a %T", answer)
+		return 0, fmt.Errorf("fetch: the answer is a %T", answer)
 	}
 	batch, failure := f.absorb(ctx, cursors, response)
 	if len(batch) > 0 {
 		select {
 		case f.out <- batch:
 		case <-life.Done():
-			return context.Cause(life)
+			return 0, context.Cause(life)
 		}
 	}
-	return failure
+	return len(batch), failure
 }
 
 // absorb returns the records of all topics that have some, and the first failure of another.

@@ -28,6 +28,7 @@ type worker struct {
 	queue     *queue
 	lastBegun time.Time // of Handle
 	lastEnded time.Time
+	due       due
 	overtook  bool // the last Handle was of hot records before their turn
 }
 
@@ -160,6 +161,7 @@ func (w *worker) apply(intake, work context.Context, batch job, landed func(), t
 	}
 	if w.stage.Rest > 0 && !batch.slotted {
 		w.lastEnded = time.Now()
+		w.due.set(w.notBefore())
 	}
 	if len(batch.turn) == 0 {
 		landed()

@@ -68,6 +68,9 @@ func (s *Stack) postgresSettings() []string {
 		"max_connections=300",
 		"shared_buffers=256MB",
 		"max_wal_size=4GB",
+		// Zeroes are written a megabyte at a time, which file systems with large folios (ext4 since Linux 6.16) then keep
+		// together: each commit of 8 KiB would write the whole megabyte again (docs/adr/0045).
+		"wal_init_zero=off",
 		// The crash of a client must be noticed before its slot is wanted again.
 		"wal_sender_timeout=10s",
 		"tcp_keepalives_idle=10",

@@ -43,6 +43,7 @@ type Collection[K cmp.Ordered, T any] struct {
 	config Config
 	id     func(*T) *K
 	rev    func(*T) *int64
+	kept   *kept[K, T] // see Keeping; nil without
 }
 
 // Open returns the collection of that name.

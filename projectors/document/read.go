@@ -20,11 +20,18 @@ const (
 // Load returns the documents of these ids that exist.
 func (c *Collection[K, T]) Load(ctx context.Context, ids []K) (map[K]*T, error) {
 	docs := make(map[K]*T, len(ids))
-	err := c.in(ctx, ids, options.Find(), func(doc *T) { docs[*c.id(doc)] = doc })
-	if err != nil {
-		return nil, fmt.Errorf("load %d documents of %s: %w", len(ids), c.mongo.Name(), err)
+	if err := c.load(ctx, ids, docs); err != nil {
+		return nil, err
 	}
 	return docs, nil
+}
+
+// load adds the documents of these ids that exist to docs.
+func (c *Collection[K, T]) load(ctx context.Context, ids []K, docs map[K]*T) error {
+	if err := c.in(ctx, ids, options.Find(), func(doc *T) { docs[*c.id(doc)] = doc }); err != nil {
+		return fmt.Errorf("load %d documents of %s: %w", len(ids), c.mongo.Name(), err)
+	}
+	return nil
 }
 
 // Get returns the document of this id, nil if there is none.

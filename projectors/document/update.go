@@ -53,7 +53,7 @@ func (c *Collection[K, T]) Update(ctx context.Context, ids []K, fold func(id K, 
 
 // attempt loads, folds and swaps once.
 func (c *Collection[K, T]) attempt(ctx context.Context, ids []K, fold func(id K, doc *T) bool) (map[K]*T, error) {
-	docs, err := c.Load(ctx, ids)
+	docs, err := c.held(ctx, ids)
 	if err != nil {
 		return nil, err
 	}
@@ -73,6 +73,9 @@ func (c *Collection[K, T]) attempt(ctx context.Context, ids []K, fold func(id K,
 	}
 	if err := c.Swap(ctx, changes); err != nil {
 		return nil, err
+	}
+	for _, ch := range changes {
+		c.kept.put(*c.id(ch.Doc), ch.Doc)
 	}
 	return docs, nil
 }

@@ -40,12 +40,17 @@ type publisher interface {
 // goroutine, as every projectors.Handler does.
 type Projector struct {
 	offers *document.Collection[string, Offer]
+	folds  *document.Collection[string, Offer] // the same, as the batches change it
 	out    publisher
 }
 
+// foldsKept is how many offers a partition remembers, some 10 MB: what was just sold or repriced is what changes next.
+const foldsKept = 16_384
+
 // NewProjector returns the handler of one partition.
 func NewProjector(db *mongo.Database, config document.Config, out publisher) *Projector {
-	return &Projector{offers: Open(db, config), out: out}
+	offers := Open(db, config)
+	return &Projector{offers: offers, folds: offers.Keeping(foldsKept), out: out}
 }
 
 // batch is what a batch of records says, by document.
@@ -61,7 +66,7 @@ func (p *Projector) Handle(ctx context.Context, records []projectors.Record) err
 	if err != nil {
 		return err
 	}
-	docs, err := p.offers.Update(ctx, slices.Collect(maps.Keys(b.edits)), func(id string, doc *Offer) bool {
+	docs, err := p.folds.Update(ctx, slices.Collect(maps.Keys(b.edits)), func(id string, doc *Offer) bool {
 		changed := false
 		for _, e := range b.edits[id] {
 			changed = e.Fold(doc) || changed

@@ -30,14 +30,18 @@ type producer interface {
 // views of one offer form a chain, and the sum of the revisions orders them (docs/adr/0006).
 type Publisher struct {
 	products *document.Collection[int64, catalog.Product]
+	beside   *document.Reader[int64, catalog.Product] // the same, as an offer's view is joined with it
 	offers   *document.Collection[string, offer.Offer]
 	out      producer
 	topic    string
 }
 
+// besideKept is how many products are remembered, some 40 MB: what has its price or stock changed keeps its texts.
+const besideKept = 8192
+
 // NewPublisher returns a publisher to the view topic of the prefix.
 func NewPublisher(products *document.Collection[int64, catalog.Product], offers *document.Collection[string, offer.Offer], out producer, prefix string) *Publisher {
-	return &Publisher{products: products, offers: offers, out: out, topic: change.OfferViewTopic(prefix)}
+	return &Publisher{products: products, beside: products.Reader(besideKept), offers: offers, out: out, topic: change.OfferViewTopic(prefix)}
 }
 
 // How many documents' views are made at a time; they bound memory, since a product may be offered by every store.
@@ -84,7 +88,7 @@ func (p *Publisher) Offers(ctx context.Context, stored map[string]*offer.Offer, 
 				ids = append(ids, o.Product)
 			}
 			slices.Sort(ids)
-			products, err := p.products.Load(ctx, slices.Compact(ids))
+			products, err := p.beside.Load(ctx, slices.Compact(ids))
 			if err != nil {
 				return err
 			}

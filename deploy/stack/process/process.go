@@ -187,15 +187,28 @@ func (s *Supervisor) start(spec Spec) (rec record, err error) {
 }
 
 // renice sets the priority of a program that has just begun, and so of all it starts.
+//
+// Linux may share the machine between sessions first and between a session's programs after (sched(7), autogroup), and then a
+// priority counts among the latter alone. Each program has a session of its own, so the session gets the priority too.
 func renice(pid, nice int) error {
 	if nice == 0 || nice < 0 && os.Geteuid() != 0 {
 		return nil
 	}
 	err := syscall.Setpriority(syscall.PRIO_PGRP, pid, nice)
-	if err != nil && !errors.Is(err, syscall.EPERM) && !errors.Is(err, syscall.EACCES) && !errors.Is(err, syscall.ESRCH) {
+	if err == nil {
+		err = os.WriteFile(fmt.Sprintf("/proc/%d/autogroup", pid), []byte(strconv.Itoa(nice)), 0)
+	}
+	// A container's root may not, a kernel may have no such groups or take one priority in 100 ms, and a program that has
+	// ended is found to have soon.
+	for _, passing := range []error{syscall.EPERM, syscall.EACCES, syscall.ESRCH, syscall.ENOENT, syscall.EROFS, syscall.EAGAIN} {
+		if errors.Is(err, passing) {
+			return nil
+		}
+	}
+	if err != nil {
 		return fmt.Errorf("set its priority to %d: %w", nice, err)
 	}
-	return nil // a container's root may not, and one that has ended is found to have soon
+	return nil
 }
 
 // marker is in the environment of every program we start, and so of its children:

@@ -273,7 +273,7 @@ func TestPortInUseSaysWhichAndHow(t *testing.T) {
 	}
 }
 
-// TestPriority: what the program starts has its priority too.
+// TestPriority: what the program starts has its priority too, and so has its session where sessions share the machine.
 func TestPriority(t *testing.T) {
 	s, dir := newSupervisor(t)
 	spec := program("background", "sleep 60 & echo $! > "+filepath.Join(dir, "child")+"; wait")
@@ -294,6 +294,9 @@ func TestPriority(t *testing.T) {
 		out, err := exec.CommandContext(t.Context(), "ps", "-o", "ni=", "-p", p).Output()
 		if err != nil || strings.TrimSpace(string(out)) != "7" {
 			t.Errorf("process %s has the priority %q, %v", p, out, err)
+		}
+		if group, err := os.ReadFile("/proc/" + p + "/autogroup"); err == nil && !strings.HasSuffix(strings.TrimSpace(string(group)), " nice 7") {
+			t.Errorf("the session of process %s is %q", p, group)
 		}
 	}
 }
