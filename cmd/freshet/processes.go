@@ -30,7 +30,9 @@ type ownProcess struct {
 	args []string
 	// listen is the address it serves an API on, and the setting that changes it.
 	listen, setting string
-	nice            int // see process.Spec
+	// nice is its priority, see process.Spec: people wait for the APIs, and what makes pages has more to do than its share of a
+	// machine that is full; see deploy/stack/priority.go.
+	nice int
 }
 
 // ownProcesses are in the order of the flow, which is the order they start in; they
@@ -38,9 +40,9 @@ type ownProcess struct {
 func (s *settings) ownProcesses() []ownProcess {
 	processes := []ownProcess{
 		{name: "ingest", args: []string{"ingest"}},
-		{name: "project", args: append([]string{"project", demand.StageName}, stageNames...)},
-		{name: "read", args: []string{"serve", "read"}, listen: s.readListen, setting: "FRESHET_READ_LISTEN"},
-		{name: "write", args: []string{"serve", "write"}, listen: s.writeListen, setting: "FRESHET_WRITE_LISTEN"},
+		{name: "project", args: append([]string{"project", demand.StageName}, stageNames...), nice: -3},
+		{name: "read", args: []string{"serve", "read"}, listen: s.readListen, setting: "FRESHET_READ_LISTEN", nice: -7},
+		{name: "write", args: []string{"serve", "write"}, listen: s.writeListen, setting: "FRESHET_WRITE_LISTEN", nice: -7},
 		{name: "admin", args: []string{"serve", "admin"}, listen: s.adminListen, setting: "FRESHET_ADMIN_LISTEN"},
 	}
 	if s.env[notifyMailVariable] != "" || s.env[notifyWebhookVariable] != "" {

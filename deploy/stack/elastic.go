@@ -115,10 +115,8 @@ func (s *Stack) elasticSpec(ctx context.Context, dir string) (process.Spec, erro
 			"ES_HOME=" + dir, "ES_PATH_CONF=" + config, "ES_TMPDIR=" + tmp, "ES_JAVA_HOME=" + javaHome,
 			"HOME=" + home, "PATH=/usr/bin:/bin",
 		},
-		Dir: dir,
-		// Each refresh is one thread's work, which waits behind the many of all others when the cores are
-		// full: a change was found two and a half times as late.
-		Nice:        -5,
+		Dir:         dir,
+		Nice:        elasticNice,
 		Fingerprint: strings.Join(texts, ""),
 		Grace:       time.Minute,
 		ReadyWithin: 4 * time.Minute,

@@ -122,7 +122,7 @@ func (n KafkaNode) Spec(ctx context.Context, account *process.Account, program, 
 		}
 	}
 	args := append([]string{java, "-Xms" + heap, "-Xmx" + heap, "-XX:+UseG1GC", "-XX:+ExitOnOutOfMemoryError"}, base...)
-	return process.Spec{Args: append(args, "kafka.Kafka", properties), Env: env, Dir: n.Home, Fingerprint: text}, nil
+	return process.Spec{Args: append(args, "kafka.Kafka", properties), Env: env, Dir: n.Home, Nice: kafkaNice, Fingerprint: text}, nil
 }
 
 // kafkaReady asks for a working controller, without which no topic can be made.

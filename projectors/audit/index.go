@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net/http"
 	"slices"
 	"strings"
 	"time"
@@ -82,6 +83,23 @@ func (x *Index) read(ctx context.Context, client *elasticsearch.Client, store in
 	}
 }
 
+// AnswerError is an answer of the search server other than success.
+type AnswerError struct {
+	Status int // of HTTP
+	Text   string
+}
+
+func (e *AnswerError) Error() string { return e.Text }
+
+// Temporary says whether the server has too much to do or is not all there: the same may be answered later.
+func (e *AnswerError) Temporary() bool {
+	switch e.Status {
+	case http.StatusTooManyRequests, http.StatusBadGateway, http.StatusServiceUnavailable, http.StatusGatewayTimeout:
+		return true
+	}
+	return false
+}
+
 // decode reads a response into out, if that is not nil, and closes it.
 func decode(res *esapi.Response, err error, out any) error {
 	if err != nil {
@@ -92,7 +110,7 @@ func decode(res *esapi.Response, err error, out any) error {
 		return err
 	}
 	if res.IsError() {
-		return fmt.Errorf("%s: %.500s", res.Status(), body)
+		return &AnswerError{Status: res.StatusCode, Text: fmt.Sprintf("%s: %.500s", res.Status(), body)}
 	}
 	if out == nil {
 		return nil

@@ -9,6 +9,8 @@ import (
 	"github.com/jackc/pgx/v5/pgconn"
 	"github.com/segmentio/kafka-go"
 	"go.mongodb.org/mongo-driver/v2/mongo"
+
+	"freshet/projectors/audit"
 )
 
 const (
@@ -31,6 +33,10 @@ func passing(err error) bool {
 	var kafkas kafka.Error
 	if errors.As(err, &kafkas) {
 		return kafkas.Temporary() || errors.Is(kafkas, kafka.BrokerNotAvailable)
+	}
+	var answer *audit.AnswerError
+	if errors.As(err, &answer) {
+		return answer.Temporary()
 	}
 	var postgres *pgconn.PgError
 	if errors.As(err, &postgres) {

@@ -7,6 +7,7 @@ import (
 	"io"
 	"log/slog"
 	"net"
+	"net/http"
 	"os"
 	"slices"
 	"sync"
@@ -155,7 +156,7 @@ func TestWhatPassesIsTriedAgain(t *testing.T) {
 	passing := []error{
 		fmt.Errorf("ask: %w", refused), fmt.Errorf("list offsets: %w", kafka.LeaderNotAvailable), fmt.Errorf("wait: %w", context.DeadlineExceeded),
 		&net.OpError{Op: "read", Net: "tcp", Err: os.NewSyscallError("read", syscall.ECONNRESET)}, fmt.Errorf("fetch: %w", io.ErrUnexpectedEOF),
-		&pgconn.PgError{Code: "57P03"},
+		&pgconn.PgError{Code: "57P03"}, fmt.Errorf("read the search index: %w", &audit.AnswerError{Status: http.StatusTooManyRequests}),
 	}
 	failed := map[string]int{}
 	s := &shop{stores: []int64{3, 5}, fail: func(what string) error {
