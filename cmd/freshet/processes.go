@@ -39,7 +39,7 @@ type ownProcess struct {
 // end in the reverse one.
 func (s *settings) ownProcesses() []ownProcess {
 	processes := []ownProcess{
-		{name: "ingest", args: []string{"ingest"}},
+		{name: "ingest", args: []string{"ingest"}, nice: -5},
 		{name: "project", args: append([]string{"project", demand.StageName}, stageNames...), nice: -3},
 		{name: "read", args: []string{"serve", "read"}, listen: s.readListen, setting: "FRESHET_READ_LISTEN", nice: -7},
 		{name: "write", args: []string{"serve", "write"}, listen: s.writeListen, setting: "FRESHET_WRITE_LISTEN", nice: -7},
