@@ -143,7 +143,7 @@ func judge(item *bulkItem, op *Op, result *OpResult) (retry bool, err error) {
 	case item.Status == http.StatusConflict:
 		*result = OpResult{Outcome: Stale}
 		return false, nil
-	case passingStatus(item.Status):
+	case PassingStatus(item.Status):
 		return true, nil
 	}
 	reason := fmt.Errorf("index %s into %s: %s: %s%s", op.ID, op.Alias, item.Error.Type, item.Error.Reason, cause(item.Error.CausedBy))

@@ -59,12 +59,14 @@ var errTransport = errors.New("no answer from Elasticsearch")
 func passing(err error) bool {
 	var status *statusError
 	if errors.As(err, &status) {
-		return passingStatus(status.Status)
+		return PassingStatus(status.Status)
 	}
 	return errors.Is(err, errTransport)
 }
 
-func passingStatus(status int) bool {
+// PassingStatus says of an answer's HTTP status whether the same request may succeed later: the server has too much to do or is not
+// all there.
+func PassingStatus(status int) bool {
 	switch status {
 	case http.StatusTooManyRequests, http.StatusBadGateway, http.StatusServiceUnavailable, http.StatusGatewayTimeout:
 		return true

@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"net/http"
 	"slices"
 	"strings"
 	"time"
@@ -91,14 +90,8 @@ type AnswerError struct {
 
 func (e *AnswerError) Error() string { return e.Text }
 
-// Temporary says whether the server has too much to do or is not all there: the same may be answered later.
-func (e *AnswerError) Temporary() bool {
-	switch e.Status {
-	case http.StatusTooManyRequests, http.StatusBadGateway, http.StatusServiceUnavailable, http.StatusGatewayTimeout:
-		return true
-	}
-	return false
-}
+// Temporary says whether the same may be answered later.
+func (e *AnswerError) Temporary() bool { return search.PassingStatus(e.Status) }
 
 // decode reads a response into out, if that is not nil, and closes it.
 func decode(res *esapi.Response, err error, out any) error {

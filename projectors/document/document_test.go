@@ -115,6 +115,26 @@ func TestSwapRefusesAnotherRevision(t *testing.T) {
 	})
 }
 
+// race lets writers tell each of their rounds at once, by the collection and to the documents that they name for it.
+func race(t *testing.T, writers int, rounds int64, of func(w int, n int64) (*document.Collection[int64, counter], []int64)) {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
+	defer cancel()
+	var wg sync.WaitGroup
+	for w := range writers {
+		wg.Go(func() {
+			for n := int64(1); n <= rounds; n++ {
+				c, ids := of(w, n)
+				if _, err := c.Update(ctx, ids, tell(fmt.Sprint("w", w), n)); err != nil {
+					t.Error(err)
+					return
+				}
+			}
+		})
+	}
+	wg.Wait()
+}
+
 // TestContention lets writers fight over the same documents in groups that overlap: nothing may be lost, and everybody
 // must come through.
 func TestContention(t *testing.T) {
@@ -124,21 +144,7 @@ func TestContention(t *testing.T) {
 		for i := range ids {
 			ids[i] = int64(i)
 		}
-		ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
-		defer cancel()
-		var wg sync.WaitGroup
-		for w := range writers {
-			wg.Go(func() {
-				name := fmt.Sprint("w", w)
-				for n := int64(1); n <= rounds; n++ {
-					if _, err := c.Update(ctx, ids[w/2:w/2+8], tell(name, n)); err != nil {
-						t.Error(err)
-						return
-					}
-				}
-			})
-		}
-		wg.Wait()
+		race(t, writers, rounds, func(w int, _ int64) (*document.Collection[int64, counter], []int64) { return c, ids[w/2 : w/2+8] })
 		docs, err := c.Load(t.Context(), ids)
 		if err != nil {
 			t.Fatal(err)

@@ -38,13 +38,17 @@ func (k *kept[K, T]) get(id K) *T {
 
 // take returns a document and holds it no longer: it is the caller's.
 func (k *kept[K, T]) take(id K) *T {
-	doc := k.get(id)
-	if doc != nil {
-		k.mu.Lock()
-		defer k.mu.Unlock()
-		delete(k.young, id)
-		delete(k.old, id)
+	if k == nil {
+		return nil
 	}
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	doc := k.young[id]
+	if doc == nil {
+		doc = k.old[id]
+	}
+	delete(k.young, id)
+	delete(k.old, id)
 	return doc
 }
 

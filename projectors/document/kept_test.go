@@ -1,13 +1,10 @@
 package document_test
 
 import (
-	"context"
 	"fmt"
 	"maps"
 	"slices"
-	"sync"
 	"testing"
-	"time"
 
 	"freshet/projectors/document"
 )
@@ -57,21 +54,11 @@ func TestKeepingInARace(t *testing.T) {
 	ways(t, func(t *testing.T, c *document.Collection[int64, counter]) {
 		const writers, rounds = 4, 12
 		ids := []int64{1, 2, 3, 4, 5, 6, 7, 8, 9}
-		ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
-		defer cancel()
-		var wg sync.WaitGroup
-		for w := range writers {
-			wg.Go(func() {
-				keeping := c.Keeping(8)
-				for n := int64(1); n <= rounds; n++ {
-					if _, err := keeping.Update(ctx, ids[n%4:], tell(fmt.Sprint("w", w), n)); err != nil {
-						t.Error(err)
-						return
-					}
-				}
-			})
+		var keeping [writers]*document.Collection[int64, counter]
+		for w := range keeping {
+			keeping[w] = c.Keeping(8)
 		}
-		wg.Wait()
+		race(t, writers, rounds, func(w int, n int64) (*document.Collection[int64, counter], []int64) { return keeping[w], ids[n%4:] })
 		docs, err := c.Load(t.Context(), ids)
 		if err != nil {
 			t.Fatal(err)
