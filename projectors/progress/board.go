@@ -70,7 +70,7 @@ func (r *report) merge(p change.Progress) bool {
 	moved := !r.heard || p.LSN > r.lsn || (p.Full && !r.full)
 	r.heard = true
 	r.full = r.full || p.Full
-	if p.LSN > r.lsn || r.time.IsZero() {
+	if p.LSN > r.lsn || (p.LSN == r.lsn && r.time.IsZero()) {
 		r.lsn, r.time = p.LSN, p.Time
 	}
 	if r.ends == nil {

@@ -210,3 +210,28 @@ func TestMalformedProgressIsRefused(t *testing.T) {
 		}
 	}
 }
+
+// TestAWatermarkNeverGoesBack: not even where no record has told a time yet, and the last owner's arrives before the one before it.
+func TestAWatermarkNeverGoesBack(t *testing.T) {
+	at := time.Unix(1, 0)
+	b := newBoard()
+	for _, step := range []struct {
+		p    change.Progress
+		want Watermark
+	}{
+		{change.Progress{LSN: 2}, Watermark{LSN: 2}},
+		{change.Progress{LSN: 1}, Watermark{LSN: 2}},
+		{change.Progress{LSN: 1, Time: at}, Watermark{LSN: 2}},
+		{change.Progress{LSN: 2, Time: at}, Watermark{LSN: 2, Time: at}},
+		{change.Progress{LSN: 2, Time: at.Add(1)}, Watermark{LSN: 2, Time: at}},
+		{change.Progress{LSN: 3}, Watermark{LSN: 3}},
+	} {
+		step.p.Stage, step.p.Full = "s", true
+		if _, err := b.apply(step.p); err != nil {
+			t.Fatal(err)
+		}
+		if got, ok := b.watermark("s"); !ok || got != step.want {
+			t.Errorf("after %s of %s it is %+v, %t, want %+v", step.p.LSN, step.p.Time, got, ok, step.want)
+		}
+	}
+}
