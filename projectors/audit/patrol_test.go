@@ -75,6 +75,32 @@ func TestPatrolCountsWhatStaysWrong(t *testing.T) {
 	}
 }
 
+// TestWhatIsWrongInTheSameWay: of a document that is changed all the time two looks see different states.
+func TestWhatIsWrongInTheSameWay(t *testing.T) {
+	for _, test := range []struct {
+		name       string
+		before, is Difference
+		want       bool
+	}{
+		{"the same", Difference{"1:2", "price", 5.0, 4.0}, Difference{"1:2", "price", 5.0, 4.0}, true},
+		{"of another document", Difference{"1:2", "price", 5.0, 4.0}, Difference{"1:3", "price", 5.0, 4.0}, false},
+		{"at another place", Difference{"1:2", "price", 5.0, 4.0}, Difference{"1:2", "stock", 5.0, 4.0}, false},
+		{"it should be another", Difference{"1:2", "price", 5.0, 4.0}, Difference{"1:2", "price", 6.0, 4.0}, false},
+		{"it is another", Difference{"1:2", "price", 5.0, 4.0}, Difference{"1:2", "price", 5.0, 3.0}, false},
+		{"a field that is not there", Difference{"1:2", "list", 5.0, nil}, Difference{"1:2", "list", 6.0, nil}, false},
+		{"missing", Difference{Key: "1:2", Want: map[string]any{"a": 1.0}}, Difference{Key: "1:2", Want: map[string]any{"a": 2.0}}, true},
+		{"missing, then there", Difference{Key: "1:2", Want: map[string]any{"a": 1.0}}, Difference{"1:2", "a", 2.0, 1.0}, false},
+		{"too many", Difference{Key: "1:2", Got: map[string]any{"a": 1.0}}, Difference{Key: "1:2", Got: map[string]any{"a": 2.0}}, true},
+		{"missing, then too many", Difference{Key: "1:2", Want: map[string]any{"a": 1.0}}, Difference{Key: "1:2", Got: map[string]any{"a": 2.0}}, false},
+	} {
+		before := map[Kind][]Difference{Offer: {test.before}}
+		report := Report{{Kind: Offer, Different: []Difference{test.is}}}
+		if got := len(Again(before, report)[Offer]) == 1; got != test.want {
+			t.Errorf("%s: %t, want %t", test.name, got, test.want)
+		}
+	}
+}
+
 func TestPlanOfCommands(t *testing.T) {
 	p := newParts()
 	p.product(2, 7)
