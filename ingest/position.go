@@ -127,7 +127,7 @@ func publishOne(ctx context.Context, client *kafka.Client, name string, r *recor
 	}
 	began := time.Now()
 	for wait := 10 * time.Millisecond; ; wait = min(2*wait, time.Second) {
-		_, err := produceRaw(ctx, client, name, 0, wire)
+		err := produceRaw(ctx, client, name, wire)
 		if err == nil || isRefusal(err) || (isUnknown(err) && time.Since(began) > goneAfter) || !sleep(ctx, wait) {
 			return err
 		}

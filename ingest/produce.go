@@ -9,6 +9,8 @@ import (
 
 	"github.com/segmentio/kafka-go"
 	"github.com/segmentio/kafka-go/protocol"
+	"github.com/segmentio/kafka-go/protocol/produce"
+	"github.com/segmentio/kafka-go/protocol/rawproduce"
 )
 
 const (
@@ -16,6 +18,9 @@ const (
 	// goneAfter is how long a topic may be unknown before it counts as deleted; a new or moving one is for a moment.
 	goneAfter = 15 * time.Second
 )
+
+// errUnanswered is of a batch that the answer to its request does not mention.
+var errUnanswered = errors.New("the broker's answer leaves the partition out")
 
 // deliver sends a batch until Kafka has acknowledged it and returns the offset behind it. The same bytes go again after
 // a failure, in place, so that the order within the partition holds; consumers know repeated records by their position.
@@ -34,7 +39,7 @@ func (p *publisher) deliver(part *partition, b *batch) (next int64, err error) {
 func (p *publisher) produce(part *partition, wire []byte) (base int64, err error) {
 	began := time.Now()
 	for wait := 10 * time.Millisecond; ; wait = min(2*wait, 2*time.Second) {
-		base, err = produceRaw(p.ctx, p.client, part.topic, part.id, wire)
+		base, err = p.courier.carry(p.ctx, place{part.topic, part.id}, wire)
 		switch {
 		case err == nil:
 			return base, p.verifyBase(part, base)
@@ -59,20 +64,67 @@ func (p *publisher) logRetry(part *partition, err error, began time.Time) {
 	}
 }
 
-func produceRaw(ctx context.Context, client *kafka.Client, topic string, id int, wire []byte) (base int64, err error) {
+// parcel is a batch on its way to a partition, and what became of it.
+type parcel struct {
+	place
+	wire []byte
+	base int64 // offset of its first record
+	err  error
+}
+
+// produceRaw sends one batch.
+func produceRaw(ctx context.Context, client *kafka.Client, topic string, wire []byte) error {
+	p := &parcel{place: place{topic, 0}, wire: wire}
+	produceTogether(ctx, client, p)
+	return p.err
+}
+
+// produceTogether sends the batches in one request, which must be for one broker, and notes in each what became of it.
+func produceTogether(ctx context.Context, client *kafka.Client, parcels ...*parcel) {
 	ctx, cancel := context.WithTimeout(ctx, produceTimeout)
 	defer cancel()
-	answer, err := client.RawProduce(ctx, &kafka.RawProduceRequest{
-		Topic: topic, Partition: id, RequiredAcks: kafka.RequireAll,
-		RawRecords: protocol.RawRecordSet{Reader: bytes.NewReader(wire)},
-	})
+	answer, err := client.Transport.RoundTrip(ctx, client.Addr, produceRequest(parcels))
+	answers := map[place]produce.ResponsePartition{}
 	if err == nil {
-		err = answer.Error
+		for _, t := range answer.(*produce.Response).Topics {
+			for _, part := range t.Partitions {
+				answers[place{t.Topic, int(part.Partition)}] = part
+			}
+		}
 	}
-	if err != nil {
-		return 0, fmt.Errorf("produce to %s/%d: %w", topic, id, err)
+	for _, p := range parcels {
+		part, answered := answers[p.place]
+		switch {
+		case err != nil:
+			p.err = err
+		case !answered:
+			p.err = errUnanswered
+		case part.ErrorCode != 0:
+			p.err = fmt.Errorf("%w: %s", kafka.Error(part.ErrorCode), part.ErrorMessage)
+		}
+		if p.base = part.BaseOffset; p.err != nil {
+			p.err = fmt.Errorf("produce to %s/%d: %w", p.topic, p.id, p.err)
+		}
 	}
-	return answer.BaseOffset, nil
+}
+
+func produceRequest(parcels []*parcel) *rawproduce.Request {
+	// The broker is given half the time, so that its answer comes before we give up.
+	request := &rawproduce.Request{Acks: int16(kafka.RequireAll), Timeout: int32((produceTimeout / 2).Milliseconds())}
+	at := map[string]int{} // of the topic in the request
+	for _, p := range parcels {
+		i, there := at[p.topic]
+		if !there {
+			i = len(request.Topics)
+			at[p.topic] = i
+			request.Topics = append(request.Topics, rawproduce.RequestTopic{Topic: p.topic})
+		}
+		t := &request.Topics[i]
+		t.Partitions = append(t.Partitions, rawproduce.RequestPartition{
+			Partition: int32(p.id), RecordSet: protocol.RawRecordSet{Reader: bytes.NewReader(p.wire)},
+		})
+	}
+	return request
 }
 
 // isUnknown says whether the broker, or kafka-go's picture of the cluster, does not know the topic.

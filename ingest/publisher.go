@@ -16,11 +16,10 @@ import (
 // batch goes as soon as the one before it is acknowledged: under load batches grow by themselves, and nobody lingers.
 type publisher struct {
 	config  *Config
-	client  *kafka.Client
+	courier *courier
 	metrics *metrics
 	dead    *partition
 	ctx     context.Context // of the sends; ends when the session's drain is over
-	slots   chan struct{}   // bounds the requests at one time
 
 	sends sync.WaitGroup
 	space chan struct{} // has a token when the buffer shrank or the publisher failed
@@ -52,16 +51,12 @@ type partition struct {
 	moved   bool  // since the last progress record
 }
 
-// maxRequests bounds the produce requests at one time; more only queue in the broker.
-const maxRequests = 24
-
 // kickBytes is how much a partition gathers before it is sent without waiting for the reader to run dry.
 const kickBytes = 64 << 10
 
 func newPublisher(ctx context.Context, config *Config, client *kafka.Client, m *metrics, ends map[string][]int64, ids map[string]string) *publisher {
 	p := &publisher{
-		config: config, client: client, metrics: m, ctx: ctx,
-		slots: make(chan struct{}, maxRequests), space: make(chan struct{}, 1),
+		config: config, courier: newCourier(client), metrics: m, ctx: ctx, space: make(chan struct{}, 1),
 		topics: map[string][]*partition{}, ids: map[string]string{}, changed: make(chan struct{}),
 	}
 	p.addTopics(ends, ids)
@@ -178,9 +173,7 @@ func (p *publisher) send(part *partition) {
 		if b == nil {
 			return
 		}
-		p.slots <- struct{}{}
 		next, err := p.deliver(part, b)
-		<-p.slots
 		if err != nil {
 			p.fail(err)
 			return
