@@ -18,6 +18,7 @@ import (
 var version = "development"
 
 func main() {
+	relaxTimers(os.Args)
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	// The first signal asks for an orderly end; after it, the second one kills.
 	context.AfterFunc(ctx, stop)
