@@ -43,7 +43,7 @@ func (s *Shop) postCartMerge(c *fiber.Ctx) error {
 func mergeCarts(ctx context.Context, tx pgx.Tx, customer int64, guest []byte) (*CartsMerged, error) {
 	// Locked in one order; of two that merge the same carts the second finds none.
 	const query = `select k.id, s.id, s.code, s.currency, s.active from carts k join stores s on s.id = k.store_id
-		where k.guest = $1 and k.state = 'open' and k.expires_at > now() order by k.id for no key update of k`
+		where k.guest = $1 and k.state = 'open'` + notExpired + ` order by k.id for no key update of k`
 	rows, err := tx.Query(ctx, query, guest)
 	if err != nil {
 		return nil, fmt.Errorf("find the guest's carts: %w", err)

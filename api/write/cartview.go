@@ -105,9 +105,9 @@ func (k *cart) rows(ctx context.Context, db queryer) ([]cartRow, error) {
 
 // cartOf reads the owner's cart in the store, nil for none, and its lines.
 func cartOf(ctx context.Context, db queryer, st store, o owner) (*cart, []cartRow, error) {
-	customer, guest := o.columns()
+	ours, id := o.ours()
 	k := &cart{store: st}
-	rows, err := db.Query(ctx, cartNow+ownCart+oldestFirst, st.id, customer, guest)
+	rows, err := db.Query(ctx, cartNow+ours+notExpired+oldestFirst, st.id, id)
 	if err != nil {
 		return nil, nil, fmt.Errorf("read a cart in store %d: %w", st.id, err)
 	}

@@ -80,6 +80,7 @@ func newShop(t *testing.T, changes ...func(*write.Config)) *shop {
 		t.Fatal(err)
 	}
 	cfg.MaxConns = 8
+	write.Prepare(cfg)
 	pool, err := pgxpool.NewWithConfig(context.Background(), cfg)
 	if err != nil {
 		t.Fatal(err)

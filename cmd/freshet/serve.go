@@ -279,6 +279,7 @@ func (s *settings) serveWrite(ctx context.Context, o *serveOptions) error {
 		return fmt.Errorf("parse the Postgres URL: %w", err)
 	}
 	cfg.MaxConns = int32(max(1, min(o.connections, 1000)))
+	write.Prepare(cfg)
 	pool, err := pgxpool.NewWithConfig(ctx, cfg)
 	if err != nil {
 		return fmt.Errorf("open Postgres: %w", err)
