@@ -31,7 +31,7 @@ type Config struct {
 	// in its Window nothing is fetched until shortly before that ends.
 	FetchPause time.Duration
 
-	// CommitInterval is the least time between commits, default 200 ms. It bounds what is handled again after a crash.
+	// CommitInterval is the least time between commits, default 500 ms. It bounds what is handled again after a crash.
 	CommitInterval time.Duration
 	// ProgressInterval is the least time between two batches of progress records, default 40 ms; every process reads them. It adds to the time a
 	// reader waits for its own write.
@@ -70,7 +70,7 @@ func (c *Config) setDefaults() {
 	setDefault(&c.PartitionBytes, 512<<10)
 	setDefault(&c.FetchWait, 500*time.Millisecond)
 	setDefault(&c.FetchPause, 10*time.Millisecond)
-	setDefault(&c.CommitInterval, 200*time.Millisecond)
+	setDefault(&c.CommitInterval, 500*time.Millisecond)
 	setDefault(&c.ProgressInterval, 40*time.Millisecond)
 	setDefault(&c.Heartbeat, time.Second)
 	setDefault(&c.SessionTimeout, 10*time.Second)

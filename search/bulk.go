@@ -69,7 +69,7 @@ func (c WriterConfig) withDefaults() WriterConfig {
 	defaultTo(&c.Backoff, 100*time.Millisecond)
 	defaultTo(&c.MaxBackoff, 10*time.Second)
 	defaultTo(&c.Timeout, time.Minute)
-	defaultTo(&c.RefreshEvery, 200*time.Millisecond)
+	defaultTo(&c.RefreshEvery, 350*time.Millisecond)
 	return c
 }
 

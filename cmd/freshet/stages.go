@@ -119,7 +119,7 @@ const (
 const foldWindow = 60 * time.Millisecond
 
 // alertWindow is the same of stock: who is told that it runs low doesn't wait at a page, and stock moves with every order.
-const alertWindow = 250 * time.Millisecond
+const alertWindow = time.Second
 
 // bulkOffers and bulkProducts are how many records of an import or a snapshot are folded at a time while prices and stock
 // wait beside. A product has a view in every store that sells it.

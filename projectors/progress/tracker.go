@@ -35,7 +35,7 @@ type Config struct {
 	// every second; too small a number leaves a stage unknown until it does so again.
 	LookBack int64
 
-	// Pause is the time between two fetches, default 10 ms. It is added to what Wait takes.
+	// Pause is the time between two fetches, default 20 ms. It is added to what Wait takes.
 	Pause time.Duration
 
 	// MaxWait is how long a fetch waits when nothing happens, default 500 ms. Records are delivered at once whatever it is.
@@ -47,7 +47,7 @@ func (c *Config) setDefaults() {
 		c.LookBack = 30_000
 	}
 	if c.Pause <= 0 {
-		c.Pause = 10 * time.Millisecond
+		c.Pause = 20 * time.Millisecond
 	}
 	if c.MaxWait <= 0 {
 		c.MaxWait = 500 * time.Millisecond

@@ -67,7 +67,7 @@ func NewStage(cfg Config, store *Store, cache *dimension.Cache) (projectors.Stag
 	m := newMetrics(cfg.Registry)
 	return projectors.Stage{
 		Name: StageName, Topics: []string{cfg.views(), cfg.commands()},
-		Upstream: []string{"catalog", "offer", "dimension"}, Window: cfg.Window, Rest: 1,
+		Upstream: []string{"catalog", "offer", "dimension"}, Window: cfg.Window, Rest: 3,
 		Overtake: []string{cfg.views()}, BulkBatch: bulkBatch,
 		New: func(_ context.Context, partition int) (projectors.Handler, error) {
 			return newHandler(cfg, store, cached{cache}, m, partition), nil

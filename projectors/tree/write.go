@@ -212,9 +212,8 @@ func (s *Store) bulk(ctx context.Context, c *mongo.Collection, models []mongo.Wr
 	}
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), groupTimeout)
 	defer cancel()
-	unordered := options.BulkWrite().SetOrdered(false)
 	if !s.grouped || len(models) == 1 {
-		result, err := c.BulkWrite(ctx, models, unordered)
+		result, err := c.BulkWrite(ctx, models, options.BulkWrite().SetOrdered(false))
 		if err != nil {
 			return 0, err
 		}
@@ -227,7 +226,7 @@ func (s *Store) bulk(ctx context.Context, c *mongo.Collection, models []mongo.Wr
 	defer session.EndSession(ctx)
 	var matched int64
 	_, err = session.WithTransaction(ctx, func(ctx context.Context) (any, error) {
-		result, err := c.BulkWrite(ctx, models, unordered)
+		result, err := c.BulkWrite(ctx, models) // in order: nothing of a transaction outlives its first error
 		if err != nil {
 			return nil, err
 		}
