@@ -30,8 +30,8 @@ type ownProcess struct {
 	args []string
 	// listen is the address it serves an API on, and the setting that changes it.
 	listen, setting string
-	// nice is its priority, see process.Spec: people wait for the APIs, and what makes pages has more to do than its share of a
-	// machine that is full; see deploy/stack/priority.go.
+	// nice is its priority, see process.Spec: who buys waits for the write API, and what makes pages wants more than its share
+	// of a machine that is full; see deploy/stack/priority.go.
 	nice int
 }
 
@@ -39,10 +39,10 @@ type ownProcess struct {
 // end in the reverse one.
 func (s *settings) ownProcesses() []ownProcess {
 	processes := []ownProcess{
-		{name: "ingest", args: []string{"ingest"}, nice: -5},
-		{name: "project", args: append([]string{"project", demand.StageName}, stageNames...), nice: -3},
-		{name: "read", args: []string{"serve", "read"}, listen: s.readListen, setting: "FRESHET_READ_LISTEN", nice: -7},
-		{name: "write", args: []string{"serve", "write"}, listen: s.writeListen, setting: "FRESHET_WRITE_LISTEN", nice: -7},
+		{name: "ingest", args: []string{"ingest"}},
+		{name: "project", args: append([]string{"project", demand.StageName}, stageNames...), nice: 3},
+		{name: "read", args: []string{"serve", "read"}, listen: s.readListen, setting: "FRESHET_READ_LISTEN"},
+		{name: "write", args: []string{"serve", "write"}, listen: s.writeListen, setting: "FRESHET_WRITE_LISTEN", nice: -3},
 		{name: "admin", args: []string{"serve", "admin"}, listen: s.adminListen, setting: "FRESHET_ADMIN_LISTEN"},
 	}
 	if s.env[notifyMailVariable] != "" || s.env[notifyWebhookVariable] != "" {
@@ -51,7 +51,7 @@ func (s *settings) ownProcesses() []ownProcess {
 	if s.env[paymentVariable] == "" {
 		processes = append(processes, ownProcess{name: "sandbox", args: []string{"sandbox"}, listen: s.sandboxListen(), setting: sandboxVariable})
 	}
-	return append(processes, ownProcess{name: "audit", args: []string{"audit", "--continuous"}, nice: 10})
+	return append(processes, ownProcess{name: "audit", args: []string{"audit", "--continuous"}, nice: 19})
 }
 
 // processSpecs says how each of them is run.
