@@ -72,7 +72,7 @@ type parcel struct {
 	err  error
 }
 
-// produceRaw sends one batch.
+// produceRaw sends one batch to a topic of one partition.
 func produceRaw(ctx context.Context, client *kafka.Client, topic string, wire []byte) error {
 	p := &parcel{place: place{topic, 0}, wire: wire}
 	produceTogether(ctx, client, p)
@@ -83,10 +83,10 @@ func produceRaw(ctx context.Context, client *kafka.Client, topic string, wire []
 func produceTogether(ctx context.Context, client *kafka.Client, parcels ...*parcel) {
 	ctx, cancel := context.WithTimeout(ctx, produceTimeout)
 	defer cancel()
-	answer, err := client.Transport.RoundTrip(ctx, client.Addr, produceRequest(parcels))
+	message, err := client.Transport.RoundTrip(ctx, client.Addr, produceRequest(parcels))
 	answers := map[place]produce.ResponsePartition{}
-	if err == nil {
-		for _, t := range answer.(*produce.Response).Topics {
+	if answer, ok := message.(*produce.Response); ok {
+		for _, t := range answer.Topics {
 			for _, part := range t.Partitions {
 				answers[place{t.Topic, int(part.Partition)}] = part
 			}
@@ -99,8 +99,10 @@ func produceTogether(ctx context.Context, client *kafka.Client, parcels ...*parc
 			p.err = err
 		case !answered:
 			p.err = errUnanswered
-		case part.ErrorCode != 0:
+		case part.ErrorCode != 0 && part.ErrorMessage != "":
 			p.err = fmt.Errorf("%w: %s", kafka.Error(part.ErrorCode), part.ErrorMessage)
+		case part.ErrorCode != 0:
+			p.err = kafka.Error(part.ErrorCode)
 		}
 		if p.base = part.BaseOffset; p.err != nil {
 			p.err = fmt.Errorf("produce to %s/%d: %w", p.topic, p.id, p.err)

@@ -12,8 +12,8 @@ import (
 )
 
 // publisher carries records to Kafka and knows what is durable there. One goroutine appends (the reader, or the snapshot
-// before it); each partition has at most one batch in flight, and batches of different partitions travel side by side. A
-// batch goes as soon as the one before it is acknowledged: under load batches grow by themselves, and nobody lingers.
+// before it); each partition has at most one batch in flight, and batches of different partitions travel side by side, small
+// ones together (see courier). A batch goes when the one before it is acknowledged: under load batches grow by themselves.
 type publisher struct {
 	config  *Config
 	courier *courier

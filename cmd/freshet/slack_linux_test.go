@@ -20,7 +20,7 @@ func TestMain(m *testing.M) {
 	threads, _ := filepath.Glob("/proc/self/task/*")
 	for _, thread := range threads {
 		slack, err := os.ReadFile("/proc/" + filepath.Base(thread) + "/timerslack_ns")
-		fmt.Println(os.Getpid(), strings.TrimSpace(string(slack)), err)
+		_, _ = fmt.Fprintln(os.Stdout, os.Getpid(), strings.TrimSpace(string(slack)), err)
 	}
 	os.Exit(0)
 }
