@@ -12,8 +12,9 @@ import (
 )
 
 const (
-	// positionEvery bounds how often the position is stored; each store is a record. After a crash, what it is behind is published again.
-	positionEvery = 50 * time.Millisecond
+	// positionEvery bounds how often the position is stored; each store is a record. Less often, and a
+	// topic that was made again may have outgrown the ends that are stored before anybody sees it.
+	positionEvery = 15 * time.Millisecond
 	// idleEvery does so while only other databases or unpublished tables move the log.
 	idleEvery = time.Second
 	// progressEvery bounds progress records.

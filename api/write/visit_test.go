@@ -28,8 +28,11 @@ func (m *meter) String() string {
 	return fmt.Sprintf("%d statements in %d round trips, %d transactions", m.statements.Load(), m.trips.Load(), m.begins.Load())
 }
 
-// TraceQueryStart counts a statement that is sent alone.
+// TraceQueryStart counts a statement that is sent alone, but for what sets up a new connection: that is no visit's.
 func (m *meter) TraceQueryStart(ctx context.Context, _ *pgx.Conn, data pgx.TraceQueryStartData) context.Context {
+	if strings.HasPrefix(data.SQL, "set ") {
+		return ctx
+	}
 	m.trips.Add(1)
 	m.count(data.SQL)
 	return ctx
