@@ -58,7 +58,7 @@ type WriterConfig struct {
 	MaxBackoff time.Duration
 	// Timeout bounds one request, default 60 s.
 	Timeout time.Duration
-	// RefreshEvery is the least time between two groups of Publish to an index, default 200 ms. Less makes Elasticsearch
+	// RefreshEvery is the least time between two groups of Publish to an index, default 350 ms. Less makes Elasticsearch
 	// merge more, more is how much later a change is found.
 	RefreshEvery time.Duration
 }

@@ -117,8 +117,7 @@ func openCart(ctx context.Context, tx pgx.Tx, st store, o owner) (*cart, error) 
 	customer, guest := o.columns()
 	const insert = `insert into carts (store_id, customer_id, guest, version) values ($1, $2, $3, 0)
 		on conflict do nothing returning id, version, expires_at`
-	ours, id := o.ours()
-	retire := `update carts k set state = 'abandoned', updated_at = now() where k.expires_at <= now() and ` + ours
+	const retire = `update carts k set state = 'abandoned', updated_at = now() where k.expires_at <= now() and `
 	for range attempts {
 		k := &cart{store: st}
 		err := tx.QueryRow(ctx, insert, st.id, customer, guest).Scan(&k.id, &k.version, &k.expires)
@@ -132,7 +131,8 @@ func openCart(ctx context.Context, tx pgx.Tx, st store, o owner) (*cart, error) 
 			return k, err
 		}
 		// The one that was in the way is past its time, or was bought while we waited for its lock.
-		if _, err := tx.Exec(ctx, retire, st.id, id); err != nil {
+		ours, id := o.ours()
+		if _, err := tx.Exec(ctx, retire+ours, st.id, id); err != nil {
 			return nil, fmt.Errorf("retire a cart of store %d: %w", st.id, err)
 		}
 	}

@@ -102,21 +102,11 @@ func cutConnections(t *testing.T, plain bool) {
 
 	const writers, rounds = 4, 25
 	ids := []int64{1, 2, 3, 4, 5}
-	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
-	defer cancel()
-	var wg sync.WaitGroup
-	for w := range writers {
-		wg.Go(func() {
-			for n := int64(1); n <= rounds; n++ {
-				if _, err := c.Update(ctx, ids, tell(fmt.Sprint("w", w), n)); err != nil {
-					t.Error(err)
-					return
-				}
-			}
-		})
-	}
 	done := make(chan struct{})
-	go func() { wg.Wait(); close(done) }()
+	go func() {
+		defer close(done)
+		race(t, writers, rounds, func(int, int64) (*document.Collection[int64, counter], []int64) { return c, ids })
+	}()
 	cuts := 0
 	for ticker := time.NewTicker(25 * time.Millisecond); ; {
 		select {
@@ -141,7 +131,7 @@ func cutConnections(t *testing.T, plain bool) {
 			t.Errorf("document %d after %d changes: %+v", id, writers*rounds, docs[id])
 		}
 	}
-	if err := client.Disconnect(context.WithoutCancel(ctx)); err != nil && !errors.Is(err, mongo.ErrClientDisconnected) {
+	if err := client.Disconnect(context.WithoutCancel(t.Context())); err != nil && !errors.Is(err, mongo.ErrClientDisconnected) {
 		t.Error(err)
 	}
 }
