@@ -122,6 +122,17 @@ func (r *rig) createTopic(name string) {
 	})
 }
 
+// tombstones are n records of a key that nobody has.
+func tombstones(n int) []kafka.Record {
+	records := make([]kafka.Record, n)
+	for i := range records {
+		records[i] = kafka.Record{Key: kafka.NewBytes([]byte(`{"id":-1}`)), Headers: []kafka.Header{
+			{Key: change.HeaderCommitLSN, Value: change.AppendLSN(nil, 1)}, {Key: change.HeaderTxIndex, Value: []byte("0")},
+		}}
+	}
+	return records
+}
+
 // TestTopicMadeAgain deletes a topic on a real broker: what was published is gone with it, and ingest says so, whether it
 // runs, starts, or finds the topic made again by somebody else.
 func TestTopicMadeAgain(t *testing.T) {
@@ -131,6 +142,18 @@ func TestTopicMadeAgain(t *testing.T) {
 				r.t.Fatal(err)
 			}
 			r.deleteTopic(change.Topic(r.prefix, "public", "products"))
+			return r.start()
+		},
+		"made again and outgrown while it does not run": func(r *rig, run *running) *running {
+			if err := run.stop(); err != nil {
+				r.t.Fatal(err)
+			}
+			name := change.Topic(r.prefix, "public", "products")
+			r.deleteTopic(name)
+			r.createTopic(name)
+			for p := range r.config.Partitions {
+				r.until("somebody else fills the new topic", func() bool { return r.produce(name, p, tombstones(1000)...) == nil })
+			}
 			return r.start()
 		},
 		"deleted while it runs": func(r *rig, run *running) *running {

@@ -13,9 +13,10 @@ import (
 	"freshet/ingest/topic"
 )
 
-// A topic that is deleted and made again takes with it what was published, and nothing but its offsets tells. So the
-// position says from time to time where the topics ended, and no topic may ever end before that: neither at a start, nor in
-// the answer to a batch, nor while there is nothing to publish.
+// A topic that is deleted and made again takes with it what was published, and nothing but its offsets and its id tells. So
+// the position says from time to time where the topics ended and which ones they were, and no topic may ever end before that
+// or be another: neither at a start, nor in the answer to a batch, nor while there is nothing to publish. The id also tells
+// of a topic that has outgrown what the old one held, but brokers before 2.8 have none.
 
 const (
 	// watchEvery is how often the topics are looked at while nothing else would tell.
@@ -34,8 +35,10 @@ func (s *session) verifyTopics(ctx context.Context, stored *position) (ends map[
 		if err != nil || stored == nil {
 			return ends, ids, err
 		}
-		if err = shrunk(stored.Ends, ends); err == nil && s.published.generation == stored.Generation {
-			err = shrunk(s.published.ends, ends)
+		now := published{stored.Generation, ends, ids}
+		err = now.lacks(published{stored.Generation, stored.Ends, stored.IDs})
+		if err == nil {
+			err = now.lacks(s.published)
 		}
 		if err == nil || time.Now().After(deadline) {
 			return ends, ids, err
@@ -75,7 +78,7 @@ func isLoss(err error) bool {
 
 // lookAtTopics compares where the topics end with what Kafka has acknowledged before.
 func (s *session) lookAtTopics(ctx context.Context, p *publisher) error {
-	known := p.offsets()
+	known, ids := p.held()
 	request := map[string][]kafka.OffsetRequest{}
 	for name, ends := range known {
 		for i := range ends {
@@ -89,20 +92,11 @@ func (s *session) lookAtTopics(ctx context.Context, p *publisher) error {
 	if err := shrunk(known, now); err != nil {
 		return err
 	}
-	ids, err := topic.IDs(ctx, s.client, slices.Collect(maps.Keys(known))...)
+	found, err := topic.IDs(ctx, s.client, slices.Collect(maps.Keys(known))...)
 	if err != nil {
 		return err
 	}
-	for name, id := range ids {
-		switch {
-		case p.id(name) == "" || p.id(name) == id:
-		case slices.Max(known[name]) == 0:
-			return fmt.Errorf("topic %s: %w", name, errAnother)
-		default:
-			return &RefusedError{Reason: fmt.Sprintf("topic %s was deleted and made again", name), Repair: repairResnapshot}
-		}
-	}
-	return nil
+	return remade(known, ids, found)
 }
 
 func (s *session) listEnds(ctx context.Context, request map[string][]kafka.OffsetRequest) (map[string][]int64, error) {
@@ -123,10 +117,40 @@ func (s *session) listEnds(ctx context.Context, request map[string][]kafka.Offse
 	return ends, nil
 }
 
-// published is where the topics ended by what this process was told, in one life of the slot.
+// published is what topics hold in one life of the slot, by what this process was told or the position says.
 type published struct {
 	generation int
 	ends       map[string][]int64
+	ids        map[string]string
+}
+
+// lacks refuses topics that no longer hold what they once did. One that held nothing may be another by now: the session
+// learns its id as it begins.
+func (p published) lacks(before published) error {
+	if p.generation != before.generation {
+		return nil
+	}
+	if err := shrunk(before.ends, p.ends); err != nil {
+		return err
+	}
+	if err := remade(before.ends, before.ids, p.ids); !errors.Is(err, errAnother) {
+		return err
+	}
+	return nil
+}
+
+// remade refuses a topic that has another id than it once had. It is errAnother when all such topics held nothing.
+func remade(ends map[string][]int64, before, now map[string]string) (err error) {
+	for name, id := range now {
+		switch {
+		case before[name] == "" || before[name] == id:
+		case slices.ContainsFunc(ends[name], func(end int64) bool { return end > 0 }):
+			return &RefusedError{Reason: fmt.Sprintf("topic %s was deleted and made again", name), Repair: repairResnapshot}
+		default:
+			err = fmt.Errorf("topic %s: %w", name, errAnother)
+		}
+	}
+	return err
 }
 
 // shrunk refuses the first topic that ends before it once did. Topics of tables that left the publication are not asked for.
@@ -149,25 +173,19 @@ func topicShrunk(topic string, partition int, now, before int64) error {
 	}
 }
 
-// offsets returns where every partition ends by what Kafka has acknowledged.
-func (p *publisher) offsets() map[string][]int64 {
+// held returns where every partition ends by what Kafka has acknowledged, and the ids that the topics had when the session
+// began to publish to them.
+func (p *publisher) held() (ends map[string][]int64, ids map[string]string) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	ends := make(map[string][]int64, len(p.topics))
+	ends = make(map[string][]int64, len(p.topics))
 	for name, parts := range p.topics {
 		ends[name] = make([]int64, len(parts))
 		for i, part := range parts {
 			ends[name][i] = part.next
 		}
 	}
-	return ends
-}
-
-// id returns the id that a topic had when the session began to publish to it.
-func (p *publisher) id(topic string) string {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	return p.ids[topic]
+	return ends, maps.Clone(p.ids)
 }
 
 // verifyBase refuses an acknowledgement that puts a batch before what the partition held already.

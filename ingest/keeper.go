@@ -12,9 +12,8 @@ import (
 )
 
 const (
-	// positionEvery bounds how often the position is stored; each store is a record. Less often, and a
-	// topic that was made again may have outgrown the ends that are stored before anybody sees it.
-	positionEvery = 15 * time.Millisecond
+	// positionEvery bounds how often the position is stored; each store is a record.
+	positionEvery = 50 * time.Millisecond
 	// idleEvery does so while only other databases or unpublished tables move the log.
 	idleEvery = time.Second
 	// progressEvery bounds progress records.
@@ -105,9 +104,10 @@ func (k *keeper) keep(ctx context.Context) error {
 		mark(p)
 	}
 	p.LSN, p.Time = s.durable, time.UnixMicro(s.time).UTC()
-	p.Ends = nil
+	p.Ends, p.IDs = nil, nil
 	if now := time.Now(); now.Sub(k.ended) >= fullEvery || s.idle {
-		p.Ends, k.ended = k.publisher.offsets(), now
+		p.Ends, p.IDs = k.publisher.held()
+		k.ended = now
 	}
 	k.cutOff = true
 	if err := k.store.save(ctx, *p); err != nil {

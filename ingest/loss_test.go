@@ -251,15 +251,22 @@ func (r *rig) rewind(lsn change.LSN, generation int) {
 	if err != nil {
 		r.t.Fatal(err)
 	}
-	answer, err := r.client.Produce(r.t.Context(), &kafka.ProduceRequest{
-		Topic: topic, RequiredAcks: kafka.RequireAll,
-		Records: kafka.NewRecordReader(kafka.Record{Key: kafka.NewBytes([]byte(r.prefix)), Value: kafka.NewBytes(value)}),
-	})
-	if err != nil || answer.Error != nil {
-		r.t.Fatal(err, answer)
+	if err := r.produce(topic, 0, kafka.Record{Key: kafka.NewBytes([]byte(r.prefix)), Value: kafka.NewBytes(value)}); err != nil {
+		r.t.Fatal(err)
 	}
 	r.exec(`select pg_drop_replication_slot('`+r.prefix+`')`,
 		`select pg_copy_logical_replication_slot('`+r.prefix+`_old', '`+r.prefix+`')`)
+}
+
+// produce writes records as somebody else would.
+func (r *rig) produce(topic string, partition int, records ...kafka.Record) error {
+	answer, err := r.client.Produce(r.t.Context(), &kafka.ProduceRequest{
+		Topic: topic, Partition: partition, RequiredAcks: kafka.RequireAll, Records: kafka.NewRecordReader(records...),
+	})
+	if err != nil {
+		return err
+	}
+	return answer.Error
 }
 
 // counts returns how many records each partition of a table has.

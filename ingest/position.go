@@ -39,8 +39,10 @@ type position struct {
 	PublicationOID uint32 `json:"publication_oid,omitempty"`
 	// Ends are the offsets that the topics had reached by then, in some of the records: a topic that ends before them was
 	// deleted and made again, or lost its end.
-	Ends   map[string][]int64 `json:"ends,omitempty"`
-	Format string             `json:"format,omitempty"` // of the records on the topics; "" for the default
+	Ends map[string][]int64 `json:"ends,omitempty"`
+	// IDs are the topics', beside Ends.
+	IDs    map[string]string `json:"ids,omitempty"`
+	Format string            `json:"format,omitempty"` // of the records on the topics; "" for the default
 }
 
 // replaces says whether p is to be believed rather than q, whichever was written last: a process that lost its slot
@@ -65,7 +67,7 @@ func (p position) over(best *position) *position {
 		newer, older = best, &p
 	}
 	if newer.Ends == nil && newer.Generation == older.Generation {
-		newer.Ends = older.Ends
+		newer.Ends, newer.IDs = older.Ends, older.IDs
 	}
 	return newer
 }

@@ -233,7 +233,8 @@ func (s *session) stream(ctx, sending context.Context, p *publisher, e *emitter,
 	p.land(draining) // also what belongs to no transaction any more, like the rows of a snapshot that was cut off
 	stopKeeping()
 	err = errors.Join(err, ignoreCancel(group.Wait()))
-	s.published = published{start.Generation, p.offsets()}
+	s.published.generation = start.Generation
+	s.published.ends, s.published.ids = p.held()
 	// What is on Kafka is, however the stream ended: a session that follows on another server must know of it.
 	if final := p.state(); final.err == nil && k.behind(final) {
 		kept := k.keep(draining)
