@@ -124,11 +124,13 @@ func TestBodyIsStrict(t *testing.T) {
 		{"trailing text", `{} x`, "valid JSON"},
 		{"unknown member", `{"lines":[{"sku":"a","price":1}]}`, "price"},
 		{"repeated member", `{"note":"a","note":"b"}`, "twice"},
-		{"fraction", `{"lines":[{"quantity":1.5}]}`, "lines.quantity"},
-		{"exponent", `{"lines":[{"quantity":1e3}]}`, "lines.quantity"},
-		{"overflow", `{"lines":[{"quantity":9223372036854775808}]}`, "lines.quantity"},
-		{"string for number", `{"lines":[{"quantity":"1"}]}`, "lines.quantity"},
-		{"array for object", `[]`, "array"},
+		{"fraction", `{"lines":[{"quantity":1.5}]}`, "lines[0].quantity"},
+		{"exponent", `{"lines":[{"quantity":1e3}]}`, "lines[0].quantity"},
+		{"overflow", `{"lines":[{"quantity":9223372036854775808}]}`, "lines[0].quantity"},
+		{"string for number", `{"lines":[{"quantity":"1"}]}`, "lines[0].quantity"},
+		{"the second of a list", `{"note":"a","lines":[{"sku":"a","quantity":1},{"sku":"b","quantity":true}]}`, "lines[1].quantity can't be a bool"},
+		{"object for text", ` {"note": {"a":[1]}}`, "note can't be an object"},
+		{"array for object", `[]`, "The body can't be an array"},
 		{"null character", `{"note":"a\u0000b"}`, "U+0000"},
 		{"null character in a name", `{"a\u0000b":1}`, "U+0000"},
 		{"not UTF-8", "{\"note\":\"\xff\"}", "UTF-8"},
@@ -147,6 +149,51 @@ func TestBodyIsStrict(t *testing.T) {
 	}
 	if o.Note != `\u0000 è` || len(o.Lines) != 2 || o.Lines[1].Quantity != 3 {
 		t.Errorf("decoded %+v", o)
+	}
+}
+
+// TestWrongTypesNameTheirPlace: a part of the body has one name, whatever is wrong with it, and the body itself has none.
+func TestWrongTypesNameTheirPlace(t *testing.T) {
+	var dst struct {
+		Texts  map[string]struct{ Title string } `json:"texts"`
+		Matrix [][]int                           `json:"matrix"`
+		ID     int                               `json:"id"`
+	}
+	for body, want := range map[string]string{
+		`{"texts":{"it":{"title":"a"},"en":{"title":1}}}`: "texts.en.title", `{"matrix":[[1,2],[3,"4"]]}`: "matrix[1][1]",
+		`{"matrix":[[],{}]}`: "matrix[1]", "{\n \"matrix\" : [[1]] ,\n \"id\" : \"1\" }": "id", `{"texts":[]}`: "texts", `[]`: "", `"x"`: "",
+	} {
+		e := new(Error)
+		if err := Decode([]byte(body), &dst); !errors.As(err, &e) {
+			t.Fatalf("%s: %v", body, err)
+		}
+		if want == "" && len(e.Fields) > 0 || want != "" && (len(e.Fields) != 1 || e.Fields[0].Field != want) {
+			t.Errorf("%s: the answer names %v, want %q", body, e.Fields, want)
+		}
+	}
+}
+
+// TestTextThatNoStoreHoldsIsRefused: no route gets to see bytes that aren't UTF-8 or the character U+0000.
+func TestTextThatNoStoreHoldsIsRefused(t *testing.T) {
+	s, _ := newServer(t, Config{})
+	s.App().Get("/things/:thing", func(c *fiber.Ctx) error { return Send(c, 200, "ok") })
+	for _, bad := range []string{"%00", "%ff", "%F0%28", "%ed%a0%80", "a%00b", "%c0%80"} {
+		resp, p := do(t, s, httptest.NewRequest("GET", "/things/a?x=1&name="+bad, nil))
+		if resp.StatusCode != 400 || len(p.Errors) != 1 || p.Errors[0].Field != "name" {
+			t.Errorf("a value %s: %d %+v", bad, resp.StatusCode, p)
+		}
+		for _, path := range []string{"/things/" + bad, "/things/a?" + bad + "=1", "/things/a?x=1&x=" + bad + "&broken=%zz"} {
+			if resp, p := do(t, s, httptest.NewRequest("GET", path, nil)); resp.StatusCode != 400 || p.Type != problemType+string(Invalid) {
+				t.Errorf("%s: %d %+v", path, resp.StatusCode, p)
+			}
+		}
+	}
+	for _, good := range []string{"/things/%C3%A8", "/things/a%2Fb?name=%E2%82%AC+50%25", "/things/100%?x=%zz", "/things/a?x=%EF%BF%BD"} {
+		r := httptest.NewRequest("GET", "/", nil)
+		r.RequestURI, r.URL.Opaque = good, good // as it is written
+		if resp, p := do(t, s, r); resp.StatusCode != 200 {
+			t.Errorf("%s: %d %+v", good, resp.StatusCode, p)
+		}
 	}
 }
 

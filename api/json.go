@@ -66,25 +66,33 @@ func Decode(body []byte, dst any) error {
 	dec := json.NewDecoder(bytes.NewReader(body))
 	dec.DisallowUnknownFields()
 	if err := dec.Decode(dst); err != nil {
-		return explain(err)
+		return explain(body, err)
 	}
 	return nil
 }
 
 // explain turns the decoder's error into one that a caller of the API understands.
-func explain(err error) error {
+func explain(body []byte, err error) error {
 	wrong := new(json.UnmarshalTypeError)
 	if errors.As(err, &wrong) {
-		field := wrong.Field
+		field := place(body, wrong.Offset)
 		if field == "" {
-			field = "the body"
+			return Errorf(Invalid, "The body can't be %s here.", withArticle(wrong.Value))
 		}
-		return Errorf(Invalid, "%s can't be a %s here.", field, wrong.Value).At(field)
+		return Errorf(Invalid, "%s can't be %s here.", field, withArticle(wrong.Value)).At(field)
 	}
 	if name, ok := strings.CutPrefix(err.Error(), "json: unknown field "); ok {
 		return Errorf(Invalid, "There is no member %s.", name).At(strings.Trim(name, `"`))
 	}
 	return Errorf(Invalid, "The body isn't the JSON that this route takes.").Because(err)
+}
+
+// withArticle is what the decoder calls a kind of value, as a sentence has it: "an array", "a number 1.5".
+func withArticle(kind string) string {
+	if kind == "array" || kind == "object" {
+		return "an " + kind
+	}
+	return "a " + kind
 }
 
 // scan walks the tokens for what encoding/json lets pass: repeated members, a second document, endless nesting, and the

@@ -16,6 +16,8 @@ type Kind string
 const (
 	Invalid       Kind = "invalid"       // the request can't be understood: 400
 	Unauthorized  Kind = "unauthorized"  // no or a wrong token: 401
+	SignIn        Kind = "sign-in"       // a wrong password, or a refresh token that isn't good: 401
+	Signature     Kind = "signature"     // an event that isn't its sender's: 401
 	Forbidden     Kind = "forbidden"     // a right token for something else: 403
 	NotFound      Kind = "not-found"     // 404
 	Method        Kind = "method"        // 405
@@ -40,6 +42,8 @@ var kinds = map[Kind]struct {
 }{
 	Invalid:       {http.StatusBadRequest, "The request can't be understood"},
 	Unauthorized:  {http.StatusUnauthorized, "A bearer token is needed"},
+	SignIn:        {http.StatusUnauthorized, "The sign-in failed"},
+	Signature:     {http.StatusUnauthorized, "The signature is wrong"},
 	Forbidden:     {http.StatusForbidden, "Not allowed"},
 	NotFound:      {http.StatusNotFound, "There is nothing here"},
 	Method:        {http.StatusMethodNotAllowed, "The method isn't allowed here"},
@@ -171,7 +175,7 @@ func render(c *fiber.Ctx, e *Error) int {
 	if e.Retry > 0 {
 		c.Set(fiber.HeaderRetryAfter, strconv.Itoa(e.Retry))
 	}
-	if e.Kind == Unauthorized {
+	if problem.Status == http.StatusUnauthorized {
 		c.Set(fiber.HeaderWWWAuthenticate, `Bearer realm="freshet"`)
 	}
 	c.Set(fiber.HeaderCacheControl, "no-store")

@@ -40,7 +40,7 @@ func New(cfg Config, ready Check) (*Server, error) {
 	s.app = fiber.New(cfg.fiberConfig(s.onError))
 	s.refuseMethods()
 	// A request that is still arriving takes no room from those that are here.
-	s.app.Use(s.observe, s.body, inFlight(make(chan struct{}, cfg.MaxInFlight)).handle)
+	s.app.Use(s.observe, text, s.body, inFlight(make(chan struct{}, cfg.MaxInFlight)).handle)
 	if cfg.Addresses != nil {
 		s.app.Use(addresses(cfg.Addresses, cfg.Proxies))
 	}

@@ -61,7 +61,7 @@ func (s *Shop) postSession(c *fiber.Ctx) error {
 		return err
 	}
 	if !good {
-		return api.Errorf(api.Unauthorized, "No account has this address and password.")
+		return api.Errorf(api.SignIn, "No account has this address and password.")
 	}
 	return s.answerSession(c, func(ctx context.Context, tx pgx.Tx) (*Session, error) {
 		return s.begin(ctx, tx, account, nil)
@@ -80,7 +80,7 @@ func (s *Shop) answerSession(c *fiber.Ctx, f func(context.Context, pgx.Tx) (*Ses
 	}
 	// Committed with no session: a token was used twice, and its family ended with that.
 	if session == nil {
-		return api.Errorf(api.Unauthorized, "This refresh token isn't good, or not any more. Sign in again.")
+		return api.Errorf(api.SignIn, "This refresh token isn't good, or not any more. Sign in again.")
 	}
 	c.Set(fiber.HeaderCacheControl, "no-store")
 	return api.Send(c, http.StatusOK, session)

@@ -27,7 +27,7 @@ func (s *Shop) postPaymentEvent(c *fiber.Ctx) error {
 		return api.Errorf(api.NotFound, "There is no payment provider %q.", cut(c.Params("provider"), 32))
 	}
 	if !payment.Signed(s.secrets, c.Body(), c.Get(payment.HeaderSignature)) {
-		return api.Errorf(api.Unauthorized, "The header %s isn't this body's signature.", payment.HeaderSignature)
+		return api.Errorf(api.Signature, "The header %s isn't this body's signature.", payment.HeaderSignature)
 	}
 	e, err := readEvent(c.Body())
 	if err != nil {
