@@ -48,7 +48,7 @@ func (d *Desk) searches(c *fiber.Ctx) error {
 	answer := SearchList{Store: st.ID, Lang: st.Languages[0], Searches: []Searched{}}
 	if lang, given := asked["lang"]; given {
 		if answer.Lang = lang; !slices.Contains(st.Languages, lang) {
-			return api.Errorf(api.Invalid, "The store's languages are %v.", st.Languages).At("lang")
+			return api.Errorf(api.Invalid, "The language must be %s.", api.List(st.Languages)).At("lang")
 		}
 	}
 	nothing := asked["nothing"] == "true"

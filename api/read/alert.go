@@ -8,6 +8,7 @@ import (
 	"strings"
 	"time"
 
+	"freshet/api"
 	"freshet/projectors/alert"
 	"freshet/projectors/dimension"
 )
@@ -86,7 +87,7 @@ func storeCode(dims *dimension.Set, id int64) string {
 func (q *query) alertKind() alert.Kind {
 	text, given := q.one("kind")
 	if given && !slices.Contains(alert.Kinds(), alert.Kind(text)) {
-		q.fail("kind", "The parameter kind must be one of %v.", alert.Kinds())
+		q.fail("kind", "The parameter kind must be %s.", api.List(alert.Kinds()))
 	}
 	return alert.Kind(text)
 }

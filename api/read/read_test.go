@@ -249,6 +249,9 @@ func TestBadInputIsRefused(t *testing.T) {
 			t.Errorf("%s names %v, want %s", path, p.Errors, field)
 		}
 	}
+	if r := s.get(find + "sort=cheapest"); !strings.Contains(string(r.body), "relevance, price_asc, price_desc, popularity or newest") {
+		t.Errorf("an order that there isn't: %s", r.body)
+	}
 	for _, raw := range []string{"%zz", "q=%ff", "q=%00", "a;b", "q=" + strings.Repeat("x", 5000), strings.Repeat("brand=1&", 600)} {
 		if r := s.get(find + raw); r.status != 400 {
 			t.Errorf("%.40s: %d %s", raw, r.status, r.body)

@@ -88,7 +88,7 @@ func (s *Shop) search(ctx context.Context, r *request) (response, error) {
 	r.selections(&q)
 	if order, given := r.query.one("sort"); given {
 		if q.Sort = search.Sort(order); !slices.Contains(search.Sorts(), q.Sort) {
-			r.query.fail("sort", "The orders are %v.", search.Sorts())
+			r.query.fail("sort", "The parameter sort must be %s.", api.List(search.Sorts()))
 		}
 	}
 	explain := r.query.boolean("explain")

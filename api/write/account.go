@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net/http"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -17,7 +18,7 @@ import (
 )
 
 // mailPattern is not what an address may be, but what no address lacks.
-var mailPattern = regexp.MustCompile(`^[^\s@]{1,64}@[^\s@]{1,185}\.[^\s@.]{2,}$`)
+var mailPattern = pattern{regexp.MustCompile(`^[^\s@]{1,64}@[^\s@]{1,185}\.[^\s@.]{2,}$`), "be an e-mail address such as name@example.org"}
 
 // AccountRequest is the body of POST /accounts: a customer signs up. The shop's own systems make accounts of staff and of
 // sellers too.
@@ -59,8 +60,8 @@ func (r *AccountRequest) check(who caller) error {
 	if r.Role == "" {
 		r.Role = auth.Customer
 	}
-	if len(r.Lang) != 2 || !strings.Contains(strings.Join(languages, " "), r.Lang) {
-		c.bad("lang", "the languages are %v", languages)
+	if !slices.Contains(languages, r.Lang) {
+		c.bad("lang", "must be %s", api.List(languages))
 	}
 	switch r.Role {
 	case auth.Customer, auth.Seller, auth.Support, auth.Data:

@@ -5,6 +5,7 @@ import (
 	"strings"
 	"testing"
 
+	"freshet/api"
 	"freshet/api/auth"
 	"freshet/api/write"
 )
@@ -80,6 +81,9 @@ func TestARefreshTokenIsGoodOnce(t *testing.T) {
 
 func TestStaffIsMadeByTheShopAlone(t *testing.T) {
 	s := newShop(t)
+	for lang, want := range map[string]int{"e ": 422, "pt": 422, "it": 201} {
+		s.want(s.request("POST", "/api/v1/accounts", fmt.Sprintf(`{"email":"%d@example.org","password":"0123456789","lang":%q}`, want, lang), anyone...), want)
+	}
 	for body, want := range map[string]int{
 		carla + `,"role":"support"}`:                  403,
 		carla + `,"role":"seller","seller_id":1}`:     403,
@@ -96,8 +100,34 @@ func TestStaffIsMadeByTheShopAlone(t *testing.T) {
 	s.want(s.request("POST", "/api/v1/accounts", carla+`,"role":"seller","seller_id":1}`), 409)
 	s.want(s.request("POST", "/api/v1/accounts", `{"email":"s@example.org","password":"0123456789","role":"seller","seller_id":99}`), 422)
 	s.want(s.request("POST", "/api/v1/accounts", carla+`}`, s.anna()...), 403)
-	if n := s.number(`select count(*) from customers`); n != 2 {
+	if n := s.number(`select count(*) from customers`); n != 3 {
 		t.Errorf("staff is among the %d customers", n)
+	}
+}
+
+// TestWhoIsRefusedIsToldWhy: a wrong password or a used token isn't the lack of a bearer token, nor is a wrong signature.
+func TestWhoIsRefusedIsToldWhy(t *testing.T) {
+	s := newShop(t)
+	for kind, r := range map[api.Kind]reply{
+		api.SignIn:       s.signIn("nobody@example.org", "correct house"),
+		api.Signature:    s.request("POST", "/api/v1/payments/sandbox/events", `{}`, anyone...),
+		api.Unauthorized: s.request("POST", "/api/v1/checkout", `{}`, anyone...),
+	} {
+		var p api.Problem
+		s.want(r, 401).decode(t, &p)
+		if p.Type != "urn:problem-type:freshet:"+string(kind) || kind != api.Unauthorized && strings.Contains(p.Title, "bearer") || r.header.Get("WWW-Authenticate") == "" {
+			t.Errorf("%s: %+v", kind, p)
+		}
+	}
+	var p api.Problem
+	s.want(s.request("POST", "/api/v1/sessions/refresh", refreshBody(strings.Repeat("a", 43)), anyone...), 401).decode(t, &p)
+	if p.Title != "The sign-in failed" {
+		t.Errorf("a bad refresh token: %+v", p)
+	}
+	for _, body := range []string{`{"email":"no mail","password":"0123456789"}`, `{"email":"a@b.org","password":"0123456789","lang":"xx"}`} {
+		if r := s.want(s.request("POST", "/api/v1/accounts", body, anyone...), 422); strings.Contains(string(r.body), `[^`) || strings.Contains(string(r.body), `[de`) {
+			t.Errorf("the answer isn't in words: %s", r.body)
+		}
 	}
 }
 

@@ -31,7 +31,9 @@ type CarrierNoted struct {
 	Counted bool `json:"counted"`
 }
 
-var carrierPattern = regexp.MustCompile(`^[a-z][a-z0-9_-]{0,31}$`)
+var carrierPattern = pattern{
+	regexp.MustCompile(`^[a-z][a-z0-9_-]{0,31}$`), "be a word of 1 to 32 small letters, digits, dashes or underscores that begins with a letter",
+}
 
 // parcelChain is what is known of a parcel, from the lowest. Carriers tell late, twice and in any order: knowledge is
 // joined by taking the higher. One that was lost may turn up; one that was handed over is.

@@ -11,17 +11,30 @@ import (
 	"freshet/api"
 )
 
+// pattern is a rule for a text, for machines and in words that go on from "must".
+type pattern struct {
+	*regexp.Regexp
+	words string
+}
+
 // The patterns and limits of the schema, checked here first so that an answer names the field.
 var (
-	skuPattern  = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9._/-]{0,63}$`)
-	slugPattern = regexp.MustCompile(`^[a-z0-9][a-z0-9-]{0,159}$`)
+	skuPattern = pattern{
+		regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9._/-]{0,63}$`),
+		"be 1 to 64 letters, digits, dots, dashes, underscores or slashes, and begin with a letter or digit",
+	}
+	slugPattern = pattern{
+		regexp.MustCompile(`^[a-z0-9][a-z0-9-]{0,159}$`), "be 1 to 160 small letters, digits or dashes, and not begin with a dash",
+	}
 	codePattern = regexp.MustCompile(`^[a-z0-9][a-z0-9-]{0,63}$`)
-	namePattern = regexp.MustCompile(`^[a-z][a-z0-9_]{0,63}$`)
-	gtinPattern = regexp.MustCompile(`^[0-9]{8,14}$`)
+	namePattern = pattern{
+		regexp.MustCompile(`^[a-z][a-z0-9_]{0,63}$`), "be 1 to 64 small letters, digits or underscores, and begin with a letter",
+	}
+	gtinPattern = pattern{regexp.MustCompile(`^[0-9]{8,14}$`), "be 8 to 14 digits"}
 	// A provider's names for methods, payments and events.
-	methodPattern  = regexp.MustCompile(`^[\x21-\x7e]{1,200}$`)
-	eventPattern   = regexp.MustCompile(`^[A-Za-z0-9_.:-]{1,200}$`)
-	countryPattern = regexp.MustCompile(`^[A-Z]{2}$`)
+	methodPattern  = pattern{regexp.MustCompile(`^[\x21-\x7e]{1,200}$`), "be 1 to 200 characters of ASCII without blanks"}
+	eventPattern   = pattern{regexp.MustCompile(`^[A-Za-z0-9_.:-]{1,200}$`), "be 1 to 200 letters, digits, dots, dashes, underscores or colons"}
+	countryPattern = pattern{regexp.MustCompile(`^[A-Z]{2}$`), "be the two capital letters of a country, as in IT"}
 	languages      = []string{"de", "en", "es", "fr", "it"}
 )
 
@@ -54,9 +67,9 @@ func (c *check) err() error {
 	return &api.Error{Kind: api.Unprocessable, Detail: "Some values aren't acceptable; errors names them.", Fields: c.fields}
 }
 
-func (c *check) match(field, value string, pattern *regexp.Regexp) {
-	if !pattern.MatchString(value) {
-		c.bad(field, "must match %s", pattern)
+func (c *check) match(field, value string, p pattern) {
+	if !p.MatchString(value) {
+		c.bad(field, "must %s", p.words)
 	}
 }
 

@@ -143,7 +143,7 @@ func (p *Product) checkTexts(c *check) {
 	for lang, t := range p.Texts {
 		at := "texts." + cut(lang, 16)
 		if !slices.Contains(languages, lang) {
-			c.bad(at, "the languages are %v", languages)
+			c.bad(at, "must be %s", api.List(languages))
 		}
 		c.text(at+".title", t.Title, 1, 300)
 		c.text(at+".description", t.Description, 0, 50000)

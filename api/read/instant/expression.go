@@ -18,7 +18,7 @@ func (n *names) parse(text string) ([][]search.Condition, error) {
 			return nil, err
 		}
 		if groups = append(groups, group...); len(groups) > search.MaxGroups {
-			return nil, api.Errorf(api.Invalid, "filters has more than %d parts.", search.MaxGroups).At("filters")
+			return nil, api.Errorf(api.Invalid, "filters has more than %d parts.", search.MaxGroups)
 		}
 		if len(p.tokens) > 0 && !p.take("AND") || len(p.tokens) == 0 && p.joined {
 			return nil, p.fail()
@@ -38,7 +38,7 @@ func (p *parser) fail() error {
 	if rest == "" {
 		rest = "the end"
 	}
-	return api.Errorf(api.Invalid, "filters can't be read at %q.", cut(rest)).At("filters")
+	return api.Errorf(api.Invalid, "filters can't be read at %q.", cut(rest))
 }
 
 func (p *parser) take(token string) bool {
@@ -62,7 +62,7 @@ func (p *parser) group() ([][]search.Condition, error) {
 			return nil, err
 		}
 		if len(parts) != 1 {
-			return nil, api.Errorf(api.Invalid, "A range can't be one of several alternatives.").At("filters")
+			return nil, api.Errorf(api.Invalid, "A range can't be one of several alternatives.")
 		}
 		group = append(group, parts[0]...)
 		switch {

@@ -1,6 +1,7 @@
 package instant
 
 import (
+	"errors"
 	"slices"
 	"strconv"
 	"strings"
@@ -47,7 +48,7 @@ func (n *names) conditions(r *Request) ([][]search.Condition, error) {
 			conditions := make([]search.Condition, len(group))
 			for i, text := range group {
 				if conditions[i], err = p.read(text); err != nil {
-					return nil, err
+					return nil, in(p.name, err)
 				}
 			}
 			all = append(all, conditions)
@@ -59,7 +60,7 @@ func (n *names) conditions(r *Request) ([][]search.Condition, error) {
 	}
 	parsed, err := n.parse(filters)
 	if err != nil {
-		return nil, err
+		return nil, in("filters", err)
 	}
 	if tags, err := r.groups("tagFilters"); err != nil || len(tags) > 0 {
 		return nil, api.Errorf(api.Invalid, "There are no tags to filter by.").At("tagFilters")
@@ -67,11 +68,19 @@ func (n *names) conditions(r *Request) ([][]search.Condition, error) {
 	return append(all, parsed...), nil
 }
 
+// in names the parameter whose text couldn't be read: the same conditions may stand in several.
+func in(parameter string, err error) error {
+	if e := new(api.Error); errors.As(err, &e) {
+		return e.At(parameter)
+	}
+	return err
+}
+
 // facetFilter reads "brand:Lupo" and "brand:-Lupo"; "brand:\-Lupo" is a brand whose name begins with a hyphen.
 func (n *names) facetFilter(text string) (search.Condition, error) {
 	attribute, value, ok := strings.Cut(text, ":")
 	if !ok {
-		return search.Condition{}, api.Errorf(api.Invalid, "A filter of facets is attribute:value, not %q.", cut(text)).At("facetFilters")
+		return search.Condition{}, api.Errorf(api.Invalid, "A filter of facets is attribute:value, not %q.", cut(text))
 	}
 	not := false
 	if value, not = strings.CutPrefix(value, "-"); !not {
@@ -144,16 +153,16 @@ var operators = []string{"<=", ">=", "!=", "=", "<", ">"}
 func (n *names) numericFilter(text string) (search.Condition, error) {
 	at := strings.IndexAny(text, "<>=!")
 	if at < 0 {
-		return search.Condition{}, api.Errorf(api.Invalid, "%q compares nothing.", cut(text)).At("numericFilters")
+		return search.Condition{}, api.Errorf(api.Invalid, "%q compares nothing.", cut(text))
 	}
 	attribute, rest := strings.TrimSpace(text[:at]), text[at:]
 	i := slices.IndexFunc(operators, func(op string) bool { return strings.HasPrefix(rest, op) })
 	if i < 0 || !n.numeric(attribute) {
-		return search.Condition{}, api.Errorf(api.Invalid, "%q is no comparison of a number.", cut(text)).At("numericFilters")
+		return search.Condition{}, api.Errorf(api.Invalid, "%q is no comparison of a number.", cut(text))
 	}
 	value, err := strconv.ParseFloat(strings.TrimSpace(rest[len(operators[i]):]), 64)
 	if err != nil {
-		return search.Condition{}, api.Errorf(api.Invalid, "%q doesn't end in a number.", cut(text)).At("numericFilters")
+		return search.Condition{}, api.Errorf(api.Invalid, "%q doesn't end in a number.", cut(text))
 	}
 	if attribute == search.FacetPrice {
 		value = minor(value, n.store.Currency)

@@ -122,7 +122,7 @@ func indexOf(name string, dims *dimension.Set) (index, error) {
 		x.lang = store.Languages[0]
 	}
 	if !slices.Contains(store.Languages, x.lang) || order != "" && !slices.Contains(search.Sorts(), x.sort) {
-		return index{}, api.Errorf(api.NotFound, "There is no index %q: the store's languages are %v, the orders %v.", cut(name), store.Languages, search.Sorts())
+		return index{}, api.Errorf(api.NotFound, "There is no index %q: the language must be %s, the order %s.", cut(name), api.List(store.Languages), api.List(search.Sorts()))
 	}
 	return x, nil
 }

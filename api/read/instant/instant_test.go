@@ -2,6 +2,7 @@ package instant
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"net/url"
 	"reflect"
@@ -97,6 +98,19 @@ func TestRefused(t *testing.T) {
 	for _, body := range []string{``, `[]`, `{"requests":[]}`, `{"requests":[` + strings.Repeat(`{},`, MaxRequests) + `{}]}`} {
 		if _, err := Decode([]byte(body)); api.KindOf(err) != api.Invalid {
 			t.Errorf("%.40s: %v", body, err)
+		}
+	}
+}
+
+// TestRefusedFiltersNameTheirParameter: the same comparison may stand in three parameters, and the answer says in which.
+func TestRefusedFiltersNameTheirParameter(t *testing.T) {
+	for body, field := range map[string]string{
+		`"filters":"colour > 1"`: "filters", `"filters":"price:x TO 2"`: "filters", `"filters":"weight:x"`: "filters", `"filters":"AND"`: "filters",
+		`"facetFilters":["weight:x"]`: "facetFilters", `"facetFilters":["colour"]`: "facetFilters", `"numericFilters":["price>x"]`: "numericFilters",
+	} {
+		_, err := prepare(t, `{"indexName":"milano_it",`+body+`}`)
+		if e := new(api.Error); !errors.As(err, &e) || len(e.Fields) != 1 || e.Fields[0].Field != field || e.Fields[0].Detail == "" {
+			t.Errorf("%s: %v", body, err)
 		}
 	}
 }
