@@ -35,32 +35,47 @@ func (w *writer) offers(ctx context.Context) error {
 }
 
 func (w *writer) offer(ctx context.Context, st store, o Offer, field string) error {
-	const upsert = `insert into offers (store_id, product_id, status, boost) values ($1, $2, $3, $4)
-		on conflict (store_id, product_id) do update set status = excluded.status, boost = case when $5 then offers.boost else excluded.boost end
-		where offers.status <> excluded.status or (not $5 and offers.boost <> excluded.boost)`
-	boost := 1.0
-	if o.Boost != nil {
-		boost = *o.Boost
+	// Null leaves what an offer has, and gives a new one the default.
+	const upsert = `insert into offers (store_id, product_id, status, boost) values ($1, $2, coalesce($3, 'active'), coalesce($4, 1))
+		on conflict (store_id, product_id) do update set status = coalesce($3, offers.status), boost = coalesce($4, offers.boost)
+		where offers.status <> $3::text or offers.boost <> $4::double precision`
+	var status *string
+	if o.Status != "" {
+		status = &o.Status
 	}
-	if err := w.exec(ctx, "write the offer", upsert, st.id, w.id, o.Status, boost, w.who.owns() != nil); err != nil {
+	boost, standard := o.Boost, 1.0
+	if boost == nil && !w.alone && w.who.owns() == nil {
+		boost = &standard
+	}
+	if err := w.exec(ctx, "write the offer", upsert, st.id, w.id, status, boost); err != nil {
 		return err
 	}
-	if o.Prices != nil {
-		changed, err := upsertPrices(ctx, w.tx, w.who, st, field+".prices", o.Prices)
-		if err != nil {
-			return err
-		}
-		w.changed += changed
-		skus := make([]string, len(o.Prices))
-		for i, p := range o.Prices {
-			skus[i] = p.SKU
-		}
-		const remove = `delete from prices where store_id = $1 and product_id = $2 and sku <> all($3)`
-		if err := w.exec(ctx, "remove prices", remove, st.id, w.id, skus); err != nil {
-			return err
-		}
+	if err := w.prices(ctx, st, o.Prices, field+".prices"); err != nil {
+		return err
 	}
 	return w.stock(ctx, st, o.Stock)
+}
+
+// prices brings the offer's prices to those given, and takes away the others of a product that is given whole. None given
+// leaves all of them.
+func (w *writer) prices(ctx context.Context, st store, prices []Price, field string) error {
+	if prices == nil {
+		return nil
+	}
+	changed, err := upsertPrices(ctx, w.tx, w.who, st, field, prices)
+	if err != nil {
+		return err
+	}
+	w.changed += changed
+	if w.alone {
+		return nil
+	}
+	skus := make([]string, len(prices))
+	for i, p := range prices {
+		skus[i] = p.SKU
+	}
+	const remove = `delete from prices where store_id = $1 and product_id = $2 and sku <> all($3)`
+	return w.exec(ctx, "remove prices", remove, st.id, w.id, skus)
 }
 
 // stock brings the levels of the SKUs to those given, through the ledger.
@@ -69,9 +84,9 @@ func (w *writer) stock(ctx context.Context, st store, stock []Stock) error {
 		return nil
 	}
 	stock = slices.SortedFunc(slices.Values(stock), func(a, b Stock) int { return strings.Compare(a.SKU, b.SKU) })
-	skus, low := make([]string, len(stock)), make([]int64, len(stock))
+	skus := make([]string, len(stock))
 	for i, s := range stock {
-		skus[i], low[i] = s.SKU, s.LowStockAt
+		skus[i] = s.SKU
 	}
 	if err := ensureInventory(ctx, w.tx, st, skus); err != nil {
 		return err
@@ -96,6 +111,21 @@ func (w *writer) stock(ctx context.Context, st store, stock []Stock) error {
 		return err
 	}
 	w.changed += int64(len(moves))
+	return w.thresholds(ctx, st, stock)
+}
+
+// thresholds sets how few units of the SKUs are few: never, where a product that is given whole says nothing.
+func (w *writer) thresholds(ctx context.Context, st store, stock []Stock) error {
+	var skus []string
+	var low []int64
+	for _, s := range stock {
+		switch {
+		case s.LowStockAt != nil:
+			skus, low = append(skus, s.SKU), append(low, *s.LowStockAt)
+		case !w.alone:
+			skus, low = append(skus, s.SKU), append(low, 0)
+		}
+	}
 	marked, err := markLow(ctx, w.tx, st, skus, low)
 	w.changed += int64(len(marked))
 	return err

@@ -13,7 +13,8 @@ import (
 	"freshet/api"
 )
 
-// Price is what a SKU costs in a store, in minor units of the store's currency. Outside its dates the list amount holds.
+// Price is what a SKU costs in a store, in minor units of the store's currency. Outside its dates the list amount holds,
+// which is the price before a discount: never less than the discounted one, and 0 for none.
 type Price struct {
 	SKU        string  `json:"sku"`
 	Amount     *int64  `json:"amount"`
@@ -49,6 +50,9 @@ func checkPrices(c *check, field string, prices []Price) {
 		}
 		if p.ListAmount != nil {
 			c.between(at+".list_amount", *p.ListAmount, 0, maxMoney)
+			if list := *p.ListAmount; p.Amount != nil && list > 0 && list < *p.Amount {
+				c.bad(at+".list_amount", "is the price before a discount and can't be below amount")
+			}
 		}
 		p.from, p.to = c.moment(at+".valid_from", p.ValidFrom), c.moment(at+".valid_to", p.ValidTo)
 		if p.from != nil && p.to != nil && !p.from.Before(*p.to) {

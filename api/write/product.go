@@ -19,7 +19,7 @@ import (
 
 // Product is the body of POST and PUT of a product: the whole of it. What a PUT leaves out is removed, but for offers:
 // those of stores that it doesn't name stay as they are, since each store's stock is that store's. A PUT of offers and
-// nothing else leaves all the rest as it is, too.
+// nothing else leaves all the rest as it is, too: also the prices, the states and the thresholds that it doesn't name.
 type Product struct {
 	SellerID   int64                      `json:"seller_id,omitempty"` // a seller's own when left out
 	BrandID    *int64                     `json:"brand_id,omitempty"`
@@ -74,7 +74,7 @@ type Offer struct {
 type Stock struct {
 	SKU        string `json:"sku"`
 	OnHand     int64  `json:"on_hand"`
-	LowStockAt int64  `json:"low_stock_at,omitempty"`
+	LowStockAt *int64 `json:"low_stock_at,omitempty"` // default 0, for never
 }
 
 // ProductWritten is the answer.
@@ -104,6 +104,7 @@ func (p *Product) check(who caller) error {
 	p.checkTexts(&c)
 	p.checkCategories(&c)
 	p.checkVariants(&c)
+	p.fillOffers()
 	p.checkOffers(&c, who)
 	own := make([]string, len(p.Variants))
 	for i, v := range p.Variants {
@@ -200,6 +201,22 @@ func (p *Product) checkOffers(c *check, who caller) {
 	}
 }
 
+// fillOffers says what a whole product means by what its offers leave out. It comes before the digest of a bulk upsert's
+// line: what is left out and what is said to be so are the same.
+func (p *Product) fillOffers() {
+	for i := range p.Offers {
+		o := &p.Offers[i]
+		if o.Status == "" {
+			o.Status = "active"
+		}
+		for j := range o.Stock {
+			if s := &o.Stock[j]; s.LowStockAt != nil && *s.LowStockAt == 0 {
+				s.LowStockAt = nil
+			}
+		}
+	}
+}
+
 // checkOffered wants prices and counts to be of the product's own SKUs.
 func (p *Product) checkOffered(c *check, own []string) {
 	for i, o := range p.Offers {
@@ -229,10 +246,7 @@ func (p *Product) checkOffersAlone(who caller) error {
 }
 
 func (o *Offer) check(c *check, at string) {
-	if o.Status == "" {
-		o.Status = "active"
-	}
-	if o.Status != "active" && o.Status != "paused" {
+	if o.Status != "" && o.Status != "active" && o.Status != "paused" {
 		c.bad(at+".status", "must be active or paused")
 	}
 	if o.Boost != nil && (*o.Boost <= 0 || *o.Boost > 100) {
@@ -246,7 +260,9 @@ func (o *Offer) check(c *check, at string) {
 		field := fmt.Sprintf("%s.stock[%d]", at, i)
 		unique(c, seen, field+".sku", s.SKU)
 		c.between(field+".on_hand", s.OnHand, 0, maxMovement)
-		c.between(field+".low_stock_at", s.LowStockAt, 0, maxMovement)
+		if s.LowStockAt != nil {
+			c.between(field+".low_stock_at", *s.LowStockAt, 0, maxMovement)
+		}
 	}
 }
 

@@ -141,6 +141,7 @@ func TestProductRefusals(t *testing.T) {
 		"price past int64":       {offer("prices", map[string]any{"sku": "B7-42", "amount": json.Number("9223372036854775808")}), 400, "offers[0].prices[0].amount"},
 		"price with a fraction":  {offer("prices", map[string]any{"sku": "B7-42", "amount": 12.5}), 400, "offers[0].prices[0].amount"},
 		"no price":               {offer("prices", map[string]any{"sku": "B7-42"}), 422, "offers[0].prices[0].amount"},
+		"list price below":       {offer("prices", map[string]any{"sku": "B7-42", "amount": 100, "list_amount": 99}), 422, "offers[0].prices[0].list_amount"},
 		"dates backwards":        {offer("prices", map[string]any{"sku": "B7-42", "amount": 1, "valid_from": "2026-02-01T00:00:00Z", "valid_to": "2026-01-01T00:00:00Z"}), 422, "offers[0].prices[0].valid_to"},
 		"no date":                {offer("prices", map[string]any{"sku": "B7-42", "amount": 1, "valid_from": "tomorrow"}), 422, "offers[0].prices[0].valid_from"},
 		"negative count":         {offer("stock", map[string]any{"sku": "B7-42", "on_hand": -1}), 422, "offers[0].stock[0].on_hand"},
@@ -176,6 +177,10 @@ func TestPricesAndStock(t *testing.T) {
 	}
 	put(`{"prices":[{"sku":"A-1","amount":1400},{"sku":"A-1","amount":1500}]}`, 422)
 	put(`{"prices":[{"sku":"B-1","amount":1400}]}`, 422)
+	if got := put(`{"prices":[{"sku":"A-1","amount":1400},{"sku":"A-2","amount":100,"list_amount":50}]}`, 422).fields(t); !slices.Equal(got, []string{"prices[1].list_amount"}) {
+		t.Errorf("a list price below the price: the answer names %v", got)
+	}
+	put(`{"prices":[{"sku":"A-1","amount":1400,"list_amount":1400},{"sku":"A-2","amount":1500,"list_amount":0}]}`, 200) // no discount
 	s.want(s.request("PUT", "/api/v1/stores/roma/prices", `{"prices":[{"sku":"A-1","amount":1400}]}`), 404)
 
 	move := func(body string, status int, header ...string) reply {

@@ -142,6 +142,34 @@ func TestPriceAndQuantityInOneCall(t *testing.T) {
 	s.audit()
 }
 
+// TestOffersAloneKeepWhatTheyDontName: a price or a count that is sent alone takes nothing off sale and puts nothing on it.
+func TestOffersAloneKeepWhatTheyDontName(t *testing.T) {
+	s := newShop(t)
+	const path, whole = "/api/v1/products/1", `"type":"boot","status":"active","texts":{"it":{"title":"Stivale"}},"variants":[{"sku":"A-1"},{"sku":"A-2"}],`
+	s.exec(`update offers set status = 'paused', boost = 3 where store_id = 1`)
+	s.exec(`update inventory set low_stock_at = 4 where store_id = 1`)
+	kept := func(query string) int64 { return s.number(`select count(*) from ` + query + ` and store_id = 1`) }
+	s.want(s.request("PUT", path, `{"offers":[{"store":"milano","prices":[{"sku":"A-1","amount":1400}],"stock":[{"sku":"A-1","on_hand":7}]}]}`), 200)
+	if kept(`prices where (sku, amount) in (('A-1', 1400), ('A-2', 1500))`) != 2 {
+		t.Error("the SKU that wasn't named lost its price")
+	}
+	if kept(`offers where status = 'paused' and boost = 3`) != 1 {
+		t.Error("a price alone put the offer on sale")
+	}
+	if kept(`inventory where low_stock_at = 4`) != 2 {
+		t.Error("a count alone took the threshold away")
+	}
+	s.want(s.request("PUT", path, `{"offers":[{"store":"milano","status":"active","boost":2,"prices":[],"stock":[{"sku":"A-1","on_hand":7,"low_stock_at":0}]}]}`), 200)
+	if kept(`prices where true`) != 2 || kept(`offers where status = 'active' and boost = 2`) != 1 || kept(`inventory where sku = 'A-1' and low_stock_at = 0`) != 1 {
+		t.Error("what is named isn't so")
+	}
+	s.want(s.request("PUT", path, `{"seller_id":1,`+whole+`"offers":[{"store":"milano","prices":[{"sku":"A-1","amount":1400}],"stock":[{"sku":"A-2","on_hand":0}]}]}`), 200)
+	if kept(`prices where true`) != 1 || kept(`offers where status = 'active' and boost = 1`) != 1 || kept(`inventory where low_stock_at > 0`) != 0 {
+		t.Error("a whole product isn't all there is")
+	}
+	s.audit()
+}
+
 // TestASellersTokenSaysWhose signs in with an account whose number isn't the seller's.
 func TestASellersTokenSaysWhose(t *testing.T) {
 	s, _, _ := twoSellers(t)

@@ -25,6 +25,8 @@ type writer struct {
 	// feeds says that the request repeats itself: a count that it gave before is no news, and must not bring back what was
 	// sold since.
 	feeds bool
+	// alone says that the request is of offers and nothing else: what it doesn't name of them stays as it is.
+	alone bool
 }
 
 func (w *writer) exec(ctx context.Context, what, sql string, args ...any) error {
@@ -107,6 +109,7 @@ func (w *writer) updateOffers(ctx context.Context) error {
 	if err := c.err(); err != nil {
 		return err
 	}
+	w.alone = true
 	return w.offers(ctx)
 }
 
