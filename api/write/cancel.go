@@ -65,6 +65,9 @@ func cancel(ctx context.Context, tx pgx.Tx, who caller, r *CancelRequest) (*Orde
 	if err != nil {
 		return nil, err
 	}
+	if err := o.hasLine(ctx, tx, r.Line); err != nil {
+		return nil, err
+	}
 	// An order whose time has run out is over, whether the sweeper has seen it or not.
 	if err := settle(ctx, tx, o); err != nil {
 		return nil, err
@@ -97,6 +100,21 @@ func cancel(ctx context.Context, tx pgx.Tx, who caller, r *CancelRequest) (*Orde
 		return nil, err
 	}
 	return after, note(ctx, tx, who, "order.cancel", fmt.Sprintf("order/%d", o.id), before, after)
+}
+
+// hasLine wants the line to be one of the order's; nil is all of them.
+func (o *orderRow) hasLine(ctx context.Context, tx pgx.Tx, line *int) error {
+	if line == nil {
+		return nil
+	}
+	var there bool
+	if err := tx.QueryRow(ctx, `select exists (select from order_items where order_id = $1 and line = $2)`, o.id, *line).Scan(&there); err != nil {
+		return fmt.Errorf("find line %d of order %d: %w", *line, o.id, err)
+	}
+	if !there {
+		return api.Errorf(api.Unprocessable, "Order %d has no line %d.", o.id, *line).At("line")
+	}
+	return nil
 }
 
 // cancelUnpaid ends an order that only held its stock. What its payment comes to is given back.

@@ -3,6 +3,7 @@ package write_test
 import (
 	"fmt"
 	"net/http"
+	"slices"
 	"testing"
 	"time"
 
@@ -21,6 +22,9 @@ func TestCancelBeforeTheMoneyCame(t *testing.T) {
 	s.want(s.request("POST", "/api/v1/cancel", cancelBody(o.ID, ""), s.bruno()...), 404)
 	s.want(s.request("POST", "/api/v1/cancel", cancelBody(o.ID, `,"line":1`), s.anna()...), 409)
 	s.want(s.request("POST", "/api/v1/cancel", cancelBody(o.ID, `,"refund":"none"`), s.anna()...), 422)
+	if r := s.want(s.request("POST", "/api/v1/cancel", cancelBody(o.ID, `,"line":9`), s.anna()...), 422); !slices.Equal(r.fields(t), []string{"line"}) {
+		t.Errorf("a line that there isn't: %s", r.body)
+	}
 	s.want(s.request("POST", "/api/v1/cancel", cancelBody(o.ID, ""), s.anna()...), 200)
 	s.want(s.request("POST", "/api/v1/cancel", cancelBody(o.ID, ""), s.anna()...), 409)
 	s.work()

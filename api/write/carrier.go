@@ -87,14 +87,33 @@ func (s *Shop) postCarrierEvent(c *fiber.Ctx) error {
 	return reply(c, a, position, "")
 }
 
-func noteCarrier(ctx context.Context, tx pgx.Tx, who caller, id int64, e *CarrierEvent, at, eta *time.Time) (*CarrierNoted, error) {
-	var order int64
-	err := tx.QueryRow(ctx, `select order_id from shipments where id = $1`, id).Scan(&order)
-	if errors.Is(err, pgx.ErrNoRows) {
-		return nil, api.Errorf(api.NotFound, "There is no shipment %d.", id)
+// tolerance is by how much a carrier's clock may be wrong.
+const tolerance = "10 minutes"
+
+// orderOf finds the order of a parcel, and wants what happened to the parcel to have happened: by now, and not before there
+// was an order. Between the two a carrier may tell as late and in what order it likes.
+func orderOf(ctx context.Context, tx pgx.Tx, shipment int64, at *time.Time) (order int64, err error) {
+	const query = `select o.id, $2 > clock_timestamp() + $3::interval, $2 < o.placed_at - $3::interval
+		from shipments s join orders o on o.id = s.order_id where s.id = $1`
+	var future, before bool
+	err = tx.QueryRow(ctx, query, shipment, at, tolerance).Scan(&order, &future, &before)
+	switch {
+	case errors.Is(err, pgx.ErrNoRows):
+		return 0, api.Errorf(api.NotFound, "There is no shipment %d.", shipment)
+	case err != nil:
+		return 0, fmt.Errorf("find the order of shipment %d: %w", shipment, err)
+	case future:
+		return 0, api.Errorf(api.Unprocessable, "This is later than now: tell what has happened.").At("at")
+	case before:
+		return 0, api.Errorf(api.Unprocessable, "This is before order %d was placed.", order).At("at")
 	}
+	return order, nil
+}
+
+func noteCarrier(ctx context.Context, tx pgx.Tx, who caller, id int64, e *CarrierEvent, at, eta *time.Time) (*CarrierNoted, error) {
+	order, err := orderOf(ctx, tx, id, at)
 	if err != nil {
-		return nil, fmt.Errorf("find the order of shipment %d: %w", id, err)
+		return nil, err
 	}
 	o, err := lockKnownOrder(ctx, tx, order)
 	if err != nil {

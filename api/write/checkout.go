@@ -147,7 +147,7 @@ func (s *Shop) buy(ctx context.Context, tx pgx.Tx, customer int64, r *CheckoutRe
 		return nil, err
 	}
 	if o.Totals, err = s.totals(Basket{Store: st.code, Currency: st.currency, Country: r.Address.Country, Shipping: r.Shipping, Lines: o.Lines}); err != nil {
-		return nil, err
+		return nil, inAddress(err)
 	}
 	if o.Total != *r.Total {
 		return nil, api.Errorf(api.Conflict, "The total is %d now, not %d: a price has changed. Read the cart again.", o.Total, *r.Total).

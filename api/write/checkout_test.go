@@ -4,6 +4,8 @@ import (
 	"context"
 	"fmt"
 	"net/http"
+	"slices"
+	"strings"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -84,6 +86,7 @@ func TestCheckout(t *testing.T) {
 	if q.Items != 3000 || q.Shipping != 490 || q.Tax != 629 || q.Total != twoBootsTotal || q.Version != 1 {
 		t.Errorf("the quote is %+v", q)
 	}
+	s.nowhere(q.Total)
 	first := s.want(s.request("POST", "/api/v1/checkout", body(1, twoBootsTotal, "succeed"), append(s.anna(), "Idempotency-Key", "k")...), 201)
 	var o write.Order
 	first.decode(t, &o)
@@ -111,6 +114,24 @@ func TestCheckout(t *testing.T) {
 		t.Errorf("on hand and reserved are %d, want 18 and 0", n)
 	}
 	s.audit()
+}
+
+// nowhere has Anna's cart sent where nothing is sent, and in a way that there isn't: the answers name the field as the body
+// has it, and what there is.
+func (s *shop) nowhere(total int64) {
+	s.t.Helper()
+	quote, order := `{"store":"milano","country":"IT","shipping":"standard"}`, body(1, total, "succeed")
+	for _, tt := range []struct{ path, body, field, names string }{
+		{"/api/v1/checkout/quote", strings.Replace(quote, "IT", "ZZ", 1), "country", "DE, ES, FR, GB or IT"},
+		{"/api/v1/checkout", strings.Replace(order, `"IT"`, `"ZZ"`, 1), "address.country", "DE, ES, FR, GB or IT"},
+		{"/api/v1/checkout/quote", strings.Replace(quote, "standard", "drone", 1), "shipping", "express or standard"},
+		{"/api/v1/checkout", strings.Replace(order, "standard", "drone", 1), "shipping", "express or standard"},
+	} {
+		r := s.want(s.request("POST", tt.path, tt.body, append(s.anna(), "Idempotency-Key", "nowhere")...), 422)
+		if got := r.fields(s.t); !slices.Equal(got, []string{tt.field}) || !strings.Contains(string(r.body), tt.names) {
+			s.t.Errorf("%s of %s: %s", tt.path, tt.body, r.body)
+		}
+	}
 }
 
 // TestCheckoutWantsWhatTheCustomerSaw changes the price between cart and checkout.

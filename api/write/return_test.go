@@ -17,7 +17,14 @@ func (s *shop) paid(key string) write.Order {
 	s.t.Helper()
 	o := s.buy(s.anna(), key, "succeed")
 	s.work()
+	s.backdate(o.ID)
 	return s.order(o.ID, s.anna())
+}
+
+// backdate has the order placed before what the tests' carriers tell of it.
+func (s *shop) backdate(order int64) {
+	s.t.Helper()
+	s.exec(`update orders set placed_at = '2026-02-01T00:00:00Z' where id = $1`, order)
 }
 
 func (s *shop) ship(order int64, rest string) write.Shipment {
@@ -98,6 +105,7 @@ func (s *shop) twoLines() write.Order {
 	var o write.Order
 	s.want(s.request("POST", "/api/v1/checkout", body(k.Version, twoBootsTotal, "succeed"), append(s.anna(), "Idempotency-Key", "two")...), 201).decode(s.t, &o)
 	s.work()
+	s.backdate(o.ID)
 	return s.order(o.ID, s.anna())
 }
 
@@ -141,6 +149,30 @@ func TestCarrierEventsInAnyOrder(t *testing.T) {
 			rt.Fatalf("%d counted, %+v", counted, last)
 		}
 	})
+}
+
+// TestCarriersTellWhatHasHappened: an event is as late as it likes, but not of times to come, nor from before the order.
+func TestCarriersTellWhatHasHappened(t *testing.T) {
+	s := newShop(t)
+	p := s.ship(s.paid("k").ID, "")
+	path, before := fmt.Sprintf("/api/v1/shipments/%d/events", p.ID), s.state()
+	event := func(status string, at time.Time) string {
+		return fmt.Sprintf(`{"status":%q,"at":%q,"eta":"2036-01-01T00:00:00Z"}`, status, at.Format(time.RFC3339))
+	}
+	placed := time.Date(2026, 2, 1, 0, 0, 0, 0, time.UTC)
+	for _, at := range []time.Time{time.Now().AddDate(10, 0, 0), time.Now().Add(30 * time.Minute), placed.Add(-30 * time.Minute), placed.AddDate(-1, 0, 0)} {
+		if r := s.want(s.request("POST", path, event("delivered", at)), 422); !slices.Equal(r.fields(t), []string{"at"}) {
+			t.Errorf("an event of %s: the answer names %v", at, r.fields(t))
+		}
+	}
+	if s.state() != before {
+		t.Error("an event that can't be changed something")
+	}
+	for status, at := range map[string]time.Time{"delay": time.Now().Add(5 * time.Minute), "picked_up": placed.Add(-5 * time.Minute)} {
+		if n := s.scan(p.ID, event(status, at)); !n.Counted || n.Status != "in_transit" {
+			t.Errorf("an event of %s: %+v", at, n)
+		}
+	}
 }
 
 // TestReturnFromRequestToRefund sends two boots back one by one: the first is sold again, the second is broken.
@@ -229,7 +261,7 @@ func TestReturnTooLate(t *testing.T) {
 	s := newShop(t)
 	o := s.paid("k")
 	p := s.ship(o.ID, "")
-	s.scan(p.ID, `{"status":"delivered","at":"2020-01-01T09:00:00Z"}`)
+	s.scan(p.ID, scanned("delivered", 9, ""))
 	ask := fmt.Sprintf("/api/v1/orders/%d/returns", o.ID)
 	s.want(s.request("POST", ask, `{"line":1,"quantity":1,"reason":"too small"}`, s.anna()...), 409)
 	s.want(s.request("POST", ask, `{"line":1,"quantity":1,"reason":"goodwill"}`, s.as(auth.Support, 9)...), 201)

@@ -1,7 +1,9 @@
 package write
 
 import (
+	"errors"
 	"fmt"
+	"maps"
 	"slices"
 
 	"freshet/api"
@@ -17,11 +19,12 @@ type Basket struct {
 	Items    int64 // sum of the lines
 }
 
-// Shipping says what it costs to send the basket. It must not call anything outside: it runs in the order's transaction.
+// Shipping says what it costs to send the basket; what it refuses is the field shipping or country. It must not call
+// anything outside: it runs in the order's transaction.
 type Shipping func(Basket) (int64, error)
 
 // Tax says how much tax there is on the basket and its shipping, and whether it comes on top of the prices or is in them.
-// It must not call anything outside either.
+// It must not call anything outside either, and names what it refuses in the same way.
 type Tax func(b Basket, shipping int64) (tax int64, onTop bool, err error)
 
 // Rate is what one way of sending costs, and from which sum of the items on it is free; 0 for never.
@@ -34,7 +37,7 @@ func FlatShipping(rates map[string]Rate) Shipping {
 	return func(b Basket) (int64, error) {
 		rate, ok := rates[b.Shipping]
 		if !ok {
-			return 0, api.Errorf(api.Unprocessable, "There is no shipping %q.", cut(b.Shipping, 32)).At("shipping")
+			return 0, api.Errorf(api.Unprocessable, "There is no shipping %q: choose %s.", cut(b.Shipping, 32), api.List(slices.Sorted(maps.Keys(rates)))).At("shipping")
 		}
 		if rate.FreeFrom > 0 && b.Items >= rate.FreeFrom {
 			return 0, nil
@@ -49,7 +52,7 @@ func IncludedTax(percent map[string]int64) Tax {
 	return func(b Basket, shipping int64) (int64, bool, error) {
 		rate, ok := percent[b.Country]
 		if !ok {
-			return 0, false, api.Errorf(api.Unprocessable, "Nothing is sent to %s.", cut(b.Country, 8)).At("address.country")
+			return 0, false, api.Errorf(api.Unprocessable, "Nothing is sent to %s, only to %s.", cut(b.Country, 8), api.List(slices.Sorted(maps.Keys(percent)))).At("country")
 		}
 		return included(b.Items+shipping, rate), false, nil
 	}
@@ -66,6 +69,20 @@ func defaultShipping() Shipping {
 
 func defaultTax() Tax {
 	return IncludedTax(map[string]int64{"IT": 22, "FR": 20, "DE": 19, "ES": 21, "GB": 20})
+}
+
+// inAddress says where a checkout's body has the country that a calculator refuses: one of a quote has it by itself.
+func inAddress(err error) error {
+	e := new(api.Error)
+	if !errors.As(err, &e) {
+		return err
+	}
+	for i := range e.Fields {
+		if e.Fields[i].Field == "country" {
+			e.Fields[i].Field = "address.country"
+		}
+	}
+	return err
 }
 
 // Totals are the sums of an order.
