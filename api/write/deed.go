@@ -5,7 +5,9 @@ import (
 	"encoding/json"
 	"fmt"
 	"net/http"
+	"slices"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/gofiber/fiber/v2"
@@ -14,6 +16,16 @@ import (
 	"freshet/api"
 	"freshet/api/auth"
 )
+
+// subjects are the kinds of thing that a note may be of.
+var subjects = []string{"product", "store", "order", "shipment", "return", "account"}
+
+// isSubject says whether there can be notes of what has the name.
+func isSubject(name string) bool {
+	kind, number, _ := strings.Cut(name, "/")
+	id, err := strconv.ParseInt(number, 10, 64)
+	return err == nil && id > 0 && slices.Contains(subjects, kind) && strconv.FormatInt(id, 10) == number
+}
 
 // note writes down what somebody who isn't a customer did, in the transaction that does it: there is no change of theirs
 // without its record, and no record of a change that wasn't. before and after are documents, nil for what wasn't there.
@@ -78,8 +90,11 @@ func readActionsPage(c *fiber.Ctx) (p actionsPage, err error) {
 		return p, err
 	}
 	if query.Has("subject") {
-		subject := query.Get("subject")
-		p.subject = &subject
+		about := query.Get("subject")
+		if !isSubject(about) {
+			return p, api.Errorf(api.Invalid, "This must be %s with its number, as in order/12.", api.List(subjects)).At("subject")
+		}
+		p.subject = &about
 	}
 	limit := int64(20)
 	for name, field := range map[string]func(int64){

@@ -133,6 +133,11 @@ func TestEveryDeedIsNoted(t *testing.T) {
 		if !strings.Contains(before, d.beforeHolds) || strings.Contains(before, d.beforeLacks) || !strings.Contains(after, d.afterHolds) {
 			t.Errorf("%s: before %s, after %s", name, before, after)
 		}
+		var told write.StaffActions
+		s.want(s.request("GET", "/api/v1/staff/actions?subject="+d.subject, "", s.as(auth.Support, 1)...), 200).decode(t, &told)
+		if !slices.ContainsFunc(told.Actions, func(a write.StaffAction) bool { return a.RequestID == request }) {
+			t.Errorf("%s can't be found by %s", name, d.subject)
+		}
 		if n := s.number(`select count(*) from staff_actions`); n != int64(i+1) {
 			t.Errorf("%s left %d notes", name, n-int64(i))
 		}
@@ -186,7 +191,13 @@ func TestSupportReadsWhatWasDone(t *testing.T) {
 	if _, next := ids("?limit=6"); next != 0 {
 		t.Errorf("after the last page comes %d", next)
 	}
-	for _, query := range []string{"?limit=0", "?limit=101", "?account=x", "?before=-1", "?actor=1"} {
-		s.want(s.request("GET", "/api/v1/staff/actions"+query, "", s.as(auth.Support, 1)...), 400)
+	for _, query := range []string{
+		"?limit=0", "?limit=101", "?account=x", "?before=-1", "?actor=1", "?subject=", "?subject=%00", "?subject=foo", "?subject=order",
+		"?subject=order/", "?subject=order/0", "?subject=order/-1", "?subject=order/+1", "?subject=order/01", "?subject=cart/1", "?subject=order/1/2",
+	} {
+		r := s.want(s.request("GET", "/api/v1/staff/actions"+query, "", s.as(auth.Support, 1)...), 400)
+		if name, _, _ := strings.Cut(query[1:], "="); !slices.Equal(r.fields(t), []string{name}) {
+			t.Errorf("%s: the answer names %v", query, r.fields(t))
+		}
 	}
 }

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"text/tabwriter"
 	"time"
+	"unicode/utf8"
 
 	"github.com/segmentio/kafka-go"
 	"github.com/spf13/cobra"
@@ -55,6 +56,9 @@ func (s *settings) explain(ctx context.Context, o explainOptions) (err error) {
 	if o.store == "" || o.product == "" {
 		return errors.New("explain what? give --store and --product")
 	}
+	if err := errors.Join(wantText("store", o.store), wantText("product", o.product)); err != nil {
+		return err
+	}
 	client, err := s.openMongo("explain")
 	if err != nil {
 		return err
@@ -83,6 +87,14 @@ func (s *settings) explain(ctx context.Context, o explainOptions) (err error) {
 		return s.printJSON(found)
 	}
 	return s.printExplanation(&found)
+}
+
+// wantText refuses a flag's value that Postgres can't hold, whose own error names neither the flag nor the remedy.
+func wantText(flag, value string) error {
+	if !utf8.ValidString(value) {
+		return fmt.Errorf("--%s: %q isn't UTF-8 text", flag, value)
+	}
+	return nil
 }
 
 func (s *settings) explainer(db *mongo.Database, transport *kafka.Transport, tracker *progress.Tracker, dims *dimension.Cache) (*explain.Explainer, error) {

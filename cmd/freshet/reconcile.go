@@ -47,6 +47,9 @@ func (s *settings) reconcile(ctx context.Context, o write.ReconcileOptions, asJS
 	if len(o.Reason) > 500 || len(o.Actor) > 100 {
 		return errors.New("--reason has at most 500 bytes and --actor 100")
 	}
+	if err := errors.Join(wantText("reason", o.Reason), wantText("actor", o.Actor)); err != nil {
+		return err
+	}
 	pool, err := pgxpool.New(ctx, s.postgresURL)
 	if err != nil {
 		return fmt.Errorf("open Postgres: %w", err)
