@@ -164,6 +164,8 @@ func TestHowAPaymentCanGo(t *testing.T) {
 		"late+twice+timeout": {"paid", payment.Captured},
 		"decline":            {"placed", payment.Failed},
 		"decline+late+twice": {"placed", payment.Failed},
+		"declien":            {"placed", payment.Failed},
+		"succeed+banana":     {"placed", payment.Failed},
 	} {
 		t.Run(method, func(t *testing.T) {
 			s := newShop(t)

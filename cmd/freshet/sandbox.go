@@ -38,7 +38,8 @@ func newSandboxCommand(s *settings) *cobra.Command {
 		Short: "Play the payment provider of a shop that is tried out",
 		Long: `Plays a payment provider, so that a shop can be tried out: no money moves, and what it
 knows is gone when it ends. The payment method that a checkout names tells it how to
-behave, in words joined by +: succeed, decline, timeout, late, twice.`,
+behave, in words joined by +: succeed, decline, timeout, late, twice. A method with any
+other word is declined.`,
 		Example: `  freshet sandbox --payment-token T --payment-secrets S
   freshet serve write --payment-url http://127.0.0.1:8083 --payment-token T --payment-secrets S`,
 		GroupID: "process",
@@ -61,6 +62,7 @@ behave, in words joined by +: succeed, decline, timeout, late, twice.`,
 		if cfg.Webhook == "" {
 			cfg.Webhook = "http://" + s.writeListen + "/api/v1/payments/sandbox/events"
 		}
+		cfg.Log = s.logger()
 		return s.runSandbox(cmd.Context(), listen, sandbox.New(cfg))
 	}
 	return cmd

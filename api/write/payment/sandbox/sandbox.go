@@ -2,13 +2,15 @@
 //
 // It is an HTTP handler and a sender of signed events, as a provider is. The payment method tells it how to behave, in
 // words joined by "+": succeed, decline, timeout (carry out, but give no answer), late (answer pending; it happens after
-// the delay), twice (send every event twice). Guarantees, which are a provider's: a task is carried out once per key; a
-// payment that was voided is never authorized; no more is refunded than was captured.
+// the delay), twice (send every event twice). A method with any other word is declined: who mistypes decline must not find
+// that it pays. Guarantees, which are a provider's: a task is carried out once per key; a payment that was voided is never
+// authorized; no more is refunded than was captured.
 package sandbox
 
 import (
 	"crypto/subtle"
 	"encoding/json"
+	"log/slog"
 	"net/http"
 	"slices"
 	"strings"
@@ -28,6 +30,8 @@ type Config struct {
 	Delay time.Duration
 	// Client sends the events. Default one with a timeout of 10 s.
 	Client *http.Client
+	// Log is told of methods that are none. Default slog.Default().
+	Log *slog.Logger
 }
 
 // Sandbox is the provider. What it knows is in memory and gone when it ends.
@@ -51,6 +55,9 @@ type Payment struct {
 	words                        []string
 }
 
+// words are what a method may be made of.
+var words = []string{"succeed", "decline", "timeout", "late", "twice"}
+
 // New returns a Sandbox; Run sends its events.
 func New(cfg Config) *Sandbox {
 	if cfg.Delay == 0 {
@@ -58,6 +65,9 @@ func New(cfg Config) *Sandbox {
 	}
 	if cfg.Client == nil {
 		cfg.Client = &http.Client{Timeout: 10 * time.Second}
+	}
+	if cfg.Log == nil {
+		cfg.Log = slog.Default()
 	}
 	return &Sandbox{cfg: cfg, wake: make(chan struct{}, 1), payments: map[string]*Payment{}, answers: map[string]bool{}}
 }
@@ -116,6 +126,11 @@ func (s *Sandbox) behaves(reference, word string) bool {
 
 func (p *Payment) is(word string) bool { return slices.Contains(p.words, word) }
 
+// strange says that the method has a word that is none.
+func (p *Payment) strange() bool {
+	return slices.ContainsFunc(p.words, func(word string) bool { return !slices.Contains(words, word) })
+}
+
 // take carries the task out, if it is new, and returns the state of the payment.
 func (s *Sandbox) take(kind payment.Kind, task payment.Task) (state payment.State, first bool) {
 	s.mu.Lock()
@@ -126,7 +141,9 @@ func (s *Sandbox) take(kind payment.Kind, task payment.Task) (state payment.Stat
 		s.payments[task.Reference] = p
 	}
 	if kind == payment.Authorize && p.words == nil {
-		p.words = strings.Split(task.Method, "+")
+		if p.words = strings.Split(task.Method, "+"); p.strange() {
+			s.cfg.Log.Warn("declined: the payment method isn't made of the sandbox's words", "method", task.Method, "words", strings.Join(words, " "))
+		}
 	}
 	if first = !s.answers[task.Key]; first {
 		s.answers[task.Key] = true
@@ -154,7 +171,7 @@ func (p *Payment) answer(kind payment.Kind, task payment.Task) payment.State {
 func (s *Sandbox) carryOut(kind payment.Kind, task payment.Task, p *Payment) {
 	state := p.State
 	switch {
-	case kind == payment.Authorize && state == payment.Pending && p.is("decline"):
+	case kind == payment.Authorize && state == payment.Pending && (p.is("decline") || p.strange()):
 		p.State = payment.Failed
 	case kind == payment.Authorize && state == payment.Pending:
 		p.State = payment.Authorized
