@@ -24,7 +24,7 @@ const (
 	Customer Role = "customer" // buys
 	Seller   Role = "seller"   // keeps the products of one seller
 	Support  Role = "support"  // helps customers: cancels, refunds, receives returns
-	Data     Role = "data"     // reads reports
+	Data     Role = "data"     // reads what the shop sells and has, and nothing of customers
 )
 
 var roles = []Role{Customer, Seller, Support, Data}

@@ -65,11 +65,11 @@ func (s *Shop) identify(token string) (caller, error) {
 }
 
 // account is whose things the request is about: the caller's own, or for support those of the account that the parameter
-// names. Nobody else has the parameter. A customer's account has the customer's id; a seller may have several accounts, so
+// names, and for who reads data where the things are a seller's. Nobody else has the parameter. A customer's account has the customer's id; a seller may have several accounts, so
 // theirs says whose they are.
 func (r *request) account(parameter string) int64 {
 	switch r.who.role {
-	case auth.Support:
+	case auth.Support, auth.Data:
 	case auth.Seller:
 		return r.who.seller
 	default:

@@ -25,6 +25,12 @@ func TestExplanationsAreForSupport(t *testing.T) {
 		t.Errorf("%+v, %s", page.Explanations, r.header.Get("Cache-Control"))
 	}
 	page = read.SearchPage{}
+	s.as(auth.Data, 1, path+"&customer=5").want(t, 400) // what a customer bought is none of its data
+	s.as(auth.Data, 1, path).want(t, 200).decode(t, &page)
+	if len(page.Explanations) != 1 {
+		t.Errorf("the role data is told %+v", page.Explanations)
+	}
+	page = read.SearchPage{}
 	s.as(auth.Support, 1, "/api/v1/stores/milano/search?q=stivale").want(t, 200).decode(t, &page)
 	if page.Explanations != nil {
 		t.Errorf("nobody asked for %+v", page.Explanations)
@@ -52,6 +58,7 @@ func TestSearchesKnowTheirCustomer(t *testing.T) {
 		{auth.Customer, 4, "?q=x", search.Affinity{}},
 		{auth.Seller, 5, "?q=x", search.Affinity{}},
 		{auth.Support, 5, "?q=x", search.Affinity{}},
+		{auth.Data, 5, "?q=x", search.Affinity{}},
 		{auth.Support, 1, "?q=x&customer=5", know},
 	} {
 		s.as(tt.role, tt.account, path+tt.query).want(t, 200)

@@ -182,7 +182,7 @@ func (s *Shop) Register(server *api.Server) {
 	v1.Get("/orders", s.private(orderStages, s.history, auth.Customer, auth.Support))
 	v1.Get("/orders/:order", s.private(orderStages, s.order, auth.Customer, auth.Support))
 	v1.Get("/track/:order", s.private(orderStages, s.track, auth.Customer, auth.Support))
-	v1.Get("/alerts", s.private(alertStages, s.alerts, auth.Seller, auth.Support))
+	v1.Get("/alerts", s.private(alertStages, s.alerts, auth.Seller, auth.Support, auth.Data))
 	s.registerInstant(server.App())
 }
 

@@ -34,7 +34,7 @@ type SearchPage struct {
 	Partial    bool     `json:"partial"`
 	Facets     []Facet  `json:"facets"`
 	Banners    []Banner `json:"banners,omitempty"`
-	// Explanations say of each product why it is where it is; only where support asks.
+	// Explanations say of each product why it is where it is; only where support or the role data asks.
 	Explanations []Explanation `json:"explanations,omitempty"`
 }
 
@@ -96,8 +96,8 @@ func (s *Shop) search(ctx context.Context, r *request) (response, error) {
 	if err := r.query.end(); err != nil {
 		return response{}, err
 	}
-	if explain && r.who.role != auth.Support {
-		return response{}, api.Errorf(api.Forbidden, "Explanations are for support.")
+	if explain && r.who.role != auth.Support && r.who.role != auth.Data {
+		return response{}, api.Errorf(api.Forbidden, "Explanations are for support, and for who reads data.")
 	}
 	q.Facets = search.Facets(r.dims, q.Store, q.Category)
 	result, next, err := s.find(ctx, r, &q)

@@ -28,11 +28,11 @@ const anothersBoots = `{"type":"boot","status":"active","texts":{"it":{"title":"
 var foreign = map[string]reach{
 	"POST /api/v1/products":                       {body: `{}`, answers: map[auth.Role]int{"service": 422, auth.Seller: 422}},
 	"PUT /api/v1/products":                        {body: `{}`, answers: map[auth.Role]int{"service": 415, auth.Seller: 415}},
-	"GET /api/v1/products/{product}":              {answers: map[auth.Role]int{"service": 0, auth.Seller: 404, auth.Support: 0}},
+	"GET /api/v1/products/{product}":              {answers: map[auth.Role]int{"service": 0, auth.Seller: 404, auth.Support: 0, auth.Data: 0}},
 	"PUT /api/v1/products/{product}":              {body: anothersBoots, answers: map[auth.Role]int{"service": 0, auth.Seller: 404}},
 	"PUT /api/v1/stores/{store}/prices":           {body: `{"prices":[{"sku":"A-1","amount":1}]}`, answers: map[auth.Role]int{"service": 0, auth.Seller: 422}},
 	"POST /api/v1/stores/{store}/stock":           {body: `{"movements":[{"sku":"A-1","kind":"receipt","quantity":1}]}`, answers: map[auth.Role]int{"service": 0, auth.Seller: 422}},
-	"GET /api/v1/stores/{store}/stock":            {answers: map[auth.Role]int{"service": 0, auth.Seller: 200, auth.Support: 0}},
+	"GET /api/v1/stores/{store}/stock":            {answers: map[auth.Role]int{"service": 0, auth.Seller: 200, auth.Support: 0, auth.Data: 0}},
 	"PUT /api/v1/stores/{store}/stock/thresholds": {body: `{"thresholds":[{"sku":"A-1","low_stock_at":9}]}`, answers: map[auth.Role]int{"service": 0, auth.Seller: 422}},
 	"POST /api/v1/stock/transfers":                {body: `{"from":"milano","to":"roma","lines":[{"sku":"A-1","quantity":1}]}`, answers: map[auth.Role]int{"service": 422, auth.Seller: 422}},
 	"GET /api/v1/staff/actions":                   {answers: map[auth.Role]int{"service": 0, auth.Support: 0}},

@@ -16,11 +16,11 @@ var everyone = []auth.Role{"guest", "service", auth.Customer, auth.Seller, auth.
 var allowed = map[string][]auth.Role{
 	"POST /api/v1/products":                       {"service", auth.Seller},
 	"PUT /api/v1/products":                        {"service", auth.Seller},
-	"GET /api/v1/products/{product}":              {"service", auth.Seller, auth.Support},
+	"GET /api/v1/products/{product}":              {"service", auth.Seller, auth.Support, auth.Data},
 	"PUT /api/v1/products/{product}":              {"service", auth.Seller},
 	"PUT /api/v1/stores/{store}/prices":           {"service", auth.Seller},
 	"POST /api/v1/stores/{store}/stock":           {"service", auth.Seller},
-	"GET /api/v1/stores/{store}/stock":            {"service", auth.Seller, auth.Support},
+	"GET /api/v1/stores/{store}/stock":            {"service", auth.Seller, auth.Support, auth.Data},
 	"PUT /api/v1/stores/{store}/stock/thresholds": {"service", auth.Seller},
 	"POST /api/v1/stock/transfers":                {"service", auth.Seller},
 	"GET /api/v1/staff/actions":                   {"service", auth.Support},

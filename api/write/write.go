@@ -152,11 +152,11 @@ func (s *Shop) registerCatalog(v1 fiber.Router, g *gate) {
 	keeper := g.allow(service, auth.Seller)
 	v1.Post("/products", keeper, s.postProduct)
 	v1.Put("/products", keeper, s.putProducts)
-	v1.Get("/products/:product", g.allow(service, auth.Seller, auth.Support), s.getProduct)
+	v1.Get("/products/:product", g.allow(service, auth.Seller, auth.Support, auth.Data), s.getProduct)
 	v1.Put("/products/:product", keeper, s.putProduct)
 	v1.Put("/stores/:store/prices", keeper, s.putPrices)
 	v1.Post("/stores/:store/stock", keeper, s.postStock)
-	v1.Get("/stores/:store/stock", g.allow(service, auth.Seller, auth.Support), s.getStock)
+	v1.Get("/stores/:store/stock", g.allow(service, auth.Seller, auth.Support, auth.Data), s.getStock)
 	v1.Put("/stores/:store/stock/thresholds", keeper, s.putThresholds)
 	v1.Post("/stock/transfers", keeper, s.postTransfer)
 }
