@@ -6,6 +6,7 @@ import (
 
 	"freshet/api/auth"
 	"freshet/projectors/catalog"
+	"freshet/projectors/dimension"
 	"freshet/projectors/recommend"
 	"freshet/search"
 )
@@ -34,7 +35,7 @@ func (s *Shop) personalise(ctx context.Context, r *request, q *search.Query) {
 	}
 	ctx, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
-	affinity, err := s.affinity(ctx, q.Store, customer)
+	affinity, err := s.affinity(ctx, r.dims, q.Store, customer)
 	if err != nil {
 		s.cfg.Log.Warn("a search is answered without what its customer tends to buy", "error", err.Error())
 		return
@@ -43,7 +44,7 @@ func (s *Shop) personalise(ctx context.Context, r *request, q *search.Query) {
 }
 
 // affinity is how what a customer bought divides by brands and by categories.
-func (s *Shop) affinity(ctx context.Context, store, customer int64) (search.Affinity, error) {
+func (s *Shop) affinity(ctx context.Context, dims *dimension.Set, store, customer int64) (search.Affinity, error) {
 	bought, err := s.cfg.Recommendations.Bought(ctx, customer)
 	if err != nil || len(bought) == 0 {
 		return search.Affinity{}, err
@@ -53,10 +54,16 @@ func (s *Shop) affinity(ctx context.Context, store, customer int64) (search.Affi
 		products[i] = b.Product
 	}
 	found, _, err := s.cfg.Products.Offers(ctx, store, products)
-	return shares(bought, found), err
+	st, _ := dims.Store(store)
+	return shares(bought, found, func(category int64) bool {
+		c, ok := dims.Category(category)
+		return ok && c.TreeID == st.TreeID
+	}), err
 }
 
-func shares(bought []recommend.Score, found map[int64]*catalog.Product) search.Affinity {
+// shares counts the categories that the store has. A product stands in the trees of several stores, often in the same place
+// of each: a liking would else count once for each tree.
+func shares(bought []recommend.Score, found map[int64]*catalog.Product, has func(category int64) bool) search.Affinity {
 	a := search.Affinity{Brands: map[int64]float64{}, Categories: map[int64]float64{}}
 	total := 0.0
 	for _, b := range bought {
@@ -71,7 +78,7 @@ func shares(bought []recommend.Score, found map[int64]*catalog.Product) search.A
 			a.Brands[p.Brand.ID] += b.Score / total
 		}
 		for _, c := range p.Categories {
-			if !c.Deleted {
+			if !c.Deleted && has(c.ID) {
 				a.Categories[c.ID] += b.Score / total
 			}
 		}

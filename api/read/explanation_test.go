@@ -44,7 +44,7 @@ func TestSearchesKnowTheirCustomer(t *testing.T) {
 	second.Categories = []catalog.Category{{ID: 2}, {ID: 1, Deleted: true}}
 	s.products[8] = &second
 	s.bought = map[int64][]recommend.Score{5: {{Product: 7, Score: 3}, {Product: 8, Score: 1}, {Product: 99, Score: 4}}}
-	know := search.Affinity{Brands: map[int64]float64{5: 0.375, 6: 0.125}, Categories: map[int64]float64{2: 0.5, 3: 0.375, 9: 0.375}}
+	know := search.Affinity{Brands: map[int64]float64{5: 0.375, 6: 0.125}, Categories: map[int64]float64{2: 0.5, 3: 0.375}} // 9 is of another store's tree
 	const path = "/api/v1/stores/milano/search"
 	for _, tt := range []struct {
 		role    auth.Role
