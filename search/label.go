@@ -9,3 +9,11 @@ var labels = map[string]map[string]string{
 	"true":        {"it": "Sì", "fr": "Oui", "de": "Ja", "es": "Sí", "en": "Yes"},
 	"false":       {"it": "No", "fr": "Non", "de": "Nein", "es": "No", "en": "No"},
 }
+
+// YesNo is what the value of a boolean facet is called in a language, "" for any other value.
+func YesNo(value, lang string) string {
+	if value != "true" && value != "false" {
+		return ""
+	}
+	return labels[value][lang]
+}

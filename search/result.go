@@ -311,7 +311,7 @@ func name(f *Facet, q *Query, dims *dimension.Set) {
 	for i := range f.Values {
 		v := &f.Values[i]
 		if f.Kind == KindBoolean {
-			v.Label = labels[v.Value][q.Lang]
+			v.Label = YesNo(v.Value, q.Lang)
 			continue
 		}
 		id, err := strconv.ParseInt(v.Value, 10, 64)

@@ -2,11 +2,14 @@ package read
 
 import (
 	"context"
+	"encoding/json"
+	"fmt"
 	"strconv"
 
 	"freshet/api"
 	"freshet/projectors/dimension"
 	"freshet/projectors/tree"
+	"freshet/search"
 )
 
 // The pages of the category tree are stored as the JSON that they are answered in. What is resolved when read is put around
@@ -112,12 +115,33 @@ func (o *object) facet(f *tree.FacetText, lang string, dims *dimension.Set) {
 		if def.Unit != nil && *def.Unit != "" {
 			o.value("unit", *def.Unit)
 		}
-		o.text("values", f.Values)
+		if def.Kind == "boolean" {
+			o.yesOrNo(f.Values, lang)
+		} else {
+			o.text("values", f.Values)
+		}
 		if len(f.Bounds) == 2 {
 			o.text("min", f.Bounds[0])
 			o.text("max", f.Bounds[1])
 		}
 	})
+}
+
+// yesOrNo writes the values of a boolean with what they are called, as search does. There are two at most; the lists that are
+// long are passed on as they are.
+func (o *object) yesOrNo(values json.RawMessage, lang string) {
+	var list []struct {
+		Value string `json:"value"`
+		Label string `json:"label,omitempty"`
+		Count int    `json:"count"`
+	}
+	if err := json.Unmarshal(values, &list); err != nil && o.err == nil {
+		o.err = fmt.Errorf("decode the values of a facet: %w", err)
+	}
+	for i := range list {
+		list[i].Label = search.YesNo(list[i].Value, lang)
+	}
+	o.value("values", list)
 }
 
 // page reads what every page of the tree is asked with: a store, a language and a part.

@@ -6,6 +6,7 @@ import (
 	"testing"
 
 	"freshet/api/read"
+	"freshet/projectors/tree"
 )
 
 // A search among the values of a facet leaves the facet's own selection out and obeys all others.
@@ -40,4 +41,25 @@ func TestFacetValues(t *testing.T) {
 	s.get("/api/v1/stores/milano/facets/brand?value=lu&colour=red").want(t, 400)
 	s.get("/api/v1/stores/milano/facets/brand?limit=0").want(t, 400)
 	s.get("/api/v1/stores/roma/facets/brand").want(t, 404)
+}
+
+// TestBooleansOfACategoryHaveLabels as those of a search have.
+func TestBooleansOfACategoryHaveLabels(t *testing.T) {
+	s := newShop(t)
+	for lang, want := range map[string]string{"it": "true Sì 3, false No 1", "de": "true Ja 3, false Nein 1"} {
+		n := s.nodes["1:2:it"]
+		n.Facets = []tree.Facet{{Code: "vegan", Values: []tree.FacetValue{{Value: "true", Count: 3}, {Value: "false", Count: 1}}}}
+		s.nodes["1:2:"+lang] = n
+		var page struct {
+			Facets []struct{ Values []read.Value }
+		}
+		s.get("/api/v1/stores/milano/categories/2?lang="+lang).want(t, 200).decode(t, &page)
+		var said []string
+		for _, v := range page.Facets[0].Values {
+			said = append(said, fmt.Sprint(v.Value, " ", v.Label, " ", v.Count))
+		}
+		if got := strings.Join(said, ", "); got != want {
+			t.Errorf("%s: %s, want %s", lang, got, want)
+		}
+	}
 }
