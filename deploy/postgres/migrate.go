@@ -6,6 +6,7 @@ package postgres
 
 import (
 	"context"
+	"database/sql"
 	"embed"
 	"fmt"
 	"io/fs"
@@ -21,28 +22,37 @@ var migrations embed.FS
 
 // Migrate applies the migrations that the database at url does not have yet, and returns how many those were.
 func Migrate(ctx context.Context, url string) (int, error) {
-	cfg, err := pgx.ParseConfig(url)
+	db, provider, err := open(url)
 	if err != nil {
-		return 0, fmt.Errorf("parse the Postgres URL: %w", err)
+		return 0, err
 	}
-	db := stdlib.OpenDB(*cfg)
 	defer func() { _ = db.Close() }()
-	files, err := fs.Sub(migrations, "migrations")
-	if err != nil {
-		return 0, fmt.Errorf("open the embedded migrations: %w", err)
-	}
-	// Two that migrate at once would race for goose's own table; the advisory lock lets one wait for the other.
-	locker, err := lock.NewPostgresSessionLocker()
-	if err != nil {
-		return 0, fmt.Errorf("make the migration lock: %w", err)
-	}
-	provider, err := goose.NewProvider(goose.DialectPostgres, db, files, goose.WithSessionLocker(locker))
-	if err != nil {
-		return 0, fmt.Errorf("read the migrations: %w", err)
-	}
 	results, err := provider.Up(ctx)
 	if err != nil {
 		return len(results), fmt.Errorf("migrate: %w", err)
 	}
 	return len(results), nil
+}
+
+func open(url string) (*sql.DB, *goose.Provider, error) {
+	cfg, err := pgx.ParseConfig(url)
+	if err != nil {
+		return nil, nil, fmt.Errorf("parse the Postgres URL: %w", err)
+	}
+	files, err := fs.Sub(migrations, "migrations")
+	if err != nil {
+		return nil, nil, fmt.Errorf("open the embedded migrations: %w", err)
+	}
+	// Two that migrate at once would race for goose's own table; the advisory lock lets one wait for the other.
+	locker, err := lock.NewPostgresSessionLocker()
+	if err != nil {
+		return nil, nil, fmt.Errorf("make the migration lock: %w", err)
+	}
+	db := stdlib.OpenDB(*cfg)
+	provider, err := goose.NewProvider(goose.DialectPostgres, db, files, goose.WithSessionLocker(locker))
+	if err != nil {
+		_ = db.Close()
+		return nil, nil, fmt.Errorf("read the migrations: %w", err)
+	}
+	return db, provider, nil
 }

@@ -109,6 +109,9 @@ func TestTheShopAddsUp(t *testing.T) {
 		"a list price not above": `select count(*) from prices where list_amount <= amount`,
 		"a paid order without payment": `select count(*) from orders o where status <> 'cancelled'
 			and not exists (select from payments p where p.order_id = o.id and p.pays and p.state = 'captured')`,
+		"an order that doesn't say when": `select count(*) from orders where (status = 'cancelled') <> (cancelled_at is not null and reason is not null)
+			or (status <> 'cancelled') <> (paid_at is not null) or (status in ('shipped', 'delivered')) <> (shipped_at is not null)
+			or (status = 'delivered') <> (delivered_at is not null)`,
 		"an order off its lines":   `select count(*) from orders o where total <> (select sum(quantity * unit_amount) from order_items i where i.order_id = o.id)`,
 		"a sale without its lines": `select count(*) from order_items i where not exists (select from stock_movements m where m.order_id = i.order_id and m.sku = i.sku and m.kind = 'sale' and m.quantity = -i.quantity)`,
 		"an unknown attribute": `select count(*) from products p cross join lateral jsonb_each(p.attributes) a where not exists (select from attribute_defs d where d.code = a.key

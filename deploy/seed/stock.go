@@ -108,23 +108,26 @@ func (s *shop) orderTables(sum sales, receipts int64) []table {
 	orders := int64(s.cfg.Orders)
 	return []table{
 		{
-			name: "orders", columns: columns("id", "customer_id", "store_id", "status", "currency", "total", "placed_at"), total: orders,
+			name: "orders", total: orders,
+			columns: columns("id", "customer_id", "store_id", "status", "currency", "total", "placed_at", "paid_at", "shipped_at", "delivered_at", "cancelled_at", "reason"),
 			rows: s.eachOrder(func(o *order, yield func(...any) bool) bool {
-				return yield(o.id, o.customer, o.store.id, o.status, o.store.currency, o.total, o.placed)
+				t := s.moments(o)
+				return yield(o.id, o.customer, o.store.id, o.status, o.store.currency, o.total, o.placed, t.paid, t.shipped, t.delivered, t.cancelled, t.reason)
 			}),
 		},
 		{
-			name: "order_items", columns: columns("order_id", "line", "sku", "product_id", "quantity", "unit_amount", "status"), total: sum.items,
-			rows: s.eachOrder(itemRows),
+			name: "order_items", columns: columns("order_id", "line", "sku", "product_id", "quantity", "unit_amount", "status", "cancelled_at"), total: sum.items,
+			rows: s.eachOrder(s.itemRows),
 		},
 		{
-			name: "payments", columns: columns("id", "order_id", "provider", "reference", "state", "amount", "currency", "pays", "created_at"), total: orders,
+			name: "payments", total: orders,
+			columns: columns("id", "order_id", "provider", "reference", "state", "amount", "currency", "pays", "created_at", "captured_at", "voided_at"),
 			rows: s.eachOrder(func(o *order, yield func(...any) bool) bool {
-				state := "captured"
+				state, t := "captured", s.moments(o)
 				if o.cancelled() {
 					state = "voided"
 				}
-				return yield(o.id, o.id, "demo", "seed-"+itoa(o.id), state, o.total, o.store.currency, !o.cancelled(), o.placed.Add(time.Minute))
+				return yield(o.id, o.id, "demo", "seed-"+itoa(o.id), state, o.total, o.store.currency, !o.cancelled(), o.placed.Add(time.Minute), t.paid, t.cancelled)
 			}),
 		},
 		{name: "shipments", columns: columns("id", "order_id", "carrier", "tracking", "status", "eta", "created_at"), total: sum.shipped, rows: s.shipmentRows()},
@@ -136,17 +139,43 @@ func (s *shop) orderTables(sum sales, receipts int64) []table {
 	}
 }
 
-func itemRows(o *order, yield func(...any) bool) bool {
+func (s *shop) itemRows(o *order, yield func(...any) bool) bool {
 	status := map[string]string{"paid": "placed", "cancelled": "cancelled"}[o.status]
 	if status == "" {
 		status = "shipped"
 	}
 	for i, it := range o.items {
-		if !yield(o.id, int32(i+1), it.product.variants[it.variant].sku, it.product.id, it.quantity, it.amount, status) {
+		if !yield(o.id, int32(i+1), it.product.variants[it.variant].sku, it.product.id, it.quantity, it.amount, status, s.moments(o).cancelled) {
 			return false
 		}
 	}
 	return true
+}
+
+// moments are when an order came to its states, and why it was cancelled.
+type moments struct {
+	paid, shipped, delivered, cancelled *time.Time
+	reason                              *string
+}
+
+func (s *shop) moments(o *order) (m moments) {
+	at := func(after time.Duration) *time.Time {
+		t := earlier(o.placed.Add(after), s.cfg.Base)
+		return &t
+	}
+	if o.cancelled() {
+		reason := "ordered by mistake"
+		m.cancelled, m.reason = at(time.Hour), &reason
+		return m
+	}
+	m.paid = at(time.Minute)
+	if o.status != "paid" {
+		m.shipped = at(day)
+	}
+	if o.status == "delivered" {
+		m.delivered = at(3 * day)
+	}
+	return m
 }
 
 // saleRows continue the ledger after its receipts; a cancelled order's goods come back an hour later.
