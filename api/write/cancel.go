@@ -88,7 +88,7 @@ func cancel(ctx context.Context, tx pgx.Tx, who caller, r *CancelRequest) (*Orde
 	case len(held) > 0 && r.Line != nil:
 		err = api.Errorf(api.Conflict, "Order %d still waits for its money: cancel all of it.", o.id)
 	case len(held) > 0:
-		err = o.cancelUnpaid(ctx, tx, held)
+		err = o.cancelUnpaid(ctx, tx, held, r.Reason)
 	default:
 		err = o.cancelSold(ctx, tx, who, r)
 	}
@@ -118,10 +118,10 @@ func (o *orderRow) hasLine(ctx context.Context, tx pgx.Tx, line *int) error {
 }
 
 // cancelUnpaid ends an order that only held its stock. What its payment comes to is given back.
-func (o *orderRow) cancelUnpaid(ctx context.Context, tx pgx.Tx, held []hold) error {
+func (o *orderRow) cancelUnpaid(ctx context.Context, tx pgx.Tx, held []hold, reason string) error {
 	b := &pgx.Batch{}
 	o.letGo(b, held, "released", "the order was cancelled")
-	o.cancelLines(b, "cancelled")
+	o.cancelLines(b, "cancelled", reason)
 	if err := o.decide(ctx, tx, b); err != nil {
 		return err
 	}
@@ -131,9 +131,9 @@ func (o *orderRow) cancelUnpaid(ctx context.Context, tx pgx.Tx, held []hold) err
 // cancelSold puts units that were sold and not yet sent back, by reversing the movements that sold them, and gives the
 // money back: of a line its price; with the last line all that is left, the shipping with it.
 func (o *orderRow) cancelSold(ctx context.Context, tx pgx.Tx, who caller, r *CancelRequest) error {
-	const query = `update order_items set status = 'cancelled'
+	const query = `update order_items set status = 'cancelled', reason = case when $2::int is not null then $3 end
 		where order_id = $1 and status = 'placed' and ($2::int is null or line = $2) returning sku, quantity * unit_amount`
-	rows, err := tx.Query(ctx, query, o.id, r.Line)
+	rows, err := tx.Query(ctx, query, o.id, r.Line, r.Reason)
 	if err != nil {
 		return fmt.Errorf("cancel lines of order %d: %w", o.id, err)
 	}
@@ -159,9 +159,9 @@ func (o *orderRow) cancelSold(ctx context.Context, tx pgx.Tx, who caller, r *Can
 	b, back := &pgx.Batch{}, &sum
 	if left == 0 {
 		back = nil
-		o.become(b, "cancelled")
+		o.become(b, "cancelled", r.Reason)
 	} else {
-		o.become(b, o.status)
+		o.become(b, o.status, "")
 	}
 	if err := o.write(ctx, tx, b); err != nil {
 		return err

@@ -102,6 +102,9 @@ func TestCancelOfWhatIsPaid(t *testing.T) {
 	})
 	s.work()
 	got := s.order(o.ID, s.anna())
+	if n := s.number(`select count(*) from order_items where line = 2 and reason = 'changed my mind' and cancelled_at is not null`); n != 1 {
+		t.Error("the line doesn't say why it was cancelled")
+	}
 	if statuses[200] != 6 || got.Status != "paid" || got.Lines[1].Status != "cancelled" || got.Lines[0].Status != "placed" || got.Payments[0].Refunded != 1500 {
 		t.Errorf("one line cancelled: %v %+v", statuses, got)
 	}
@@ -137,4 +140,35 @@ func TestCancelOfAnOrderWithoutPayment(t *testing.T) {
 		t.Errorf("%d on hand, want 20", n)
 	}
 	s.audit()
+}
+
+// TestTheDatabaseNotesWhen: support is to see when an order came to where it is and why, whoever's SQL brought it there.
+func TestTheDatabaseNotesWhen(t *testing.T) {
+	s := newShop(t)
+	paid := s.buy(s.anna(), "k", "succeed")
+	s.work()
+	s.want(s.request("POST", "/api/v1/cancel", cancelBody(paid.ID, ""), s.anna()...), 200)
+	s.work()
+	if n := s.number(`select count(*) from orders o join payments p on p.order_id = o.id join refunds r on r.order_id = o.id
+		where o.placed_at < p.authorized_at and p.authorized_at < p.captured_at and p.captured_at < o.paid_at and o.paid_at < o.cancelled_at
+		and o.cancelled_at < r.created_at and r.created_at < r.done_at and p.refunded_at > r.done_at and o.reason = 'changed my mind'
+		and o.shipped_at is null and p.voided_at is null and r.failed_at is null`); n != 1 {
+		t.Error("not every state has its time")
+	}
+	if n := s.number(`select count(*) from order_items i join orders o on o.id = i.order_id where i.cancelled_at is not null and i.reason is null`); n != 1 {
+		t.Error("the line went with its order, and has no reason of its own")
+	}
+	open := s.buy(s.anna(), "l", "succeed")
+	s.want(s.request("POST", "/api/v1/cancel", cancelBody(open.ID, ""), s.anna()...), 200)
+	if n := s.number(fmt.Sprintf(`select count(*) from orders where id = %d and reason = 'changed my mind' and cancelled_at > placed_at`, open.ID)); n != 1 {
+		t.Error("an order that wasn't paid doesn't say when and why it was cancelled")
+	}
+	s.work()
+	s.audit()
+	// By hand: the first time stays, and what the statement says is believed.
+	s.exec(fmt.Sprintf(`update orders set status = 'refunded', refunded_at = '2026-01-02' where id = %d`, paid.ID))
+	s.exec(fmt.Sprintf(`update orders set status = 'cancelled' where id = %d`, paid.ID))
+	if n := s.number(`select count(*) from orders o join refunds r on r.order_id = o.id where refunded_at = '2026-01-02' and cancelled_at < r.created_at`); n != 1 {
+		t.Error("a time was written over")
+	}
 }

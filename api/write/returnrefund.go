@@ -87,6 +87,6 @@ func (o *orderRow) refunded(ctx context.Context, tx pgx.Tx, id int64) error {
 		return nil
 	}
 	b := &pgx.Batch{}
-	o.become(b, "refunded")
+	o.become(b, "refunded", "")
 	return o.write(ctx, tx, b)
 }

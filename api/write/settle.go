@@ -55,9 +55,10 @@ func lockOrder(ctx context.Context, tx pgx.Tx, id int64) (*orderRow, error) {
 // open says whether the order still waits for its money.
 func (o *orderRow) open() bool { return o.status == "placed" }
 
-// become gives the order its next status.
-func (o *orderRow) become(b *pgx.Batch, status string) {
-	b.Queue(`update orders set status = $2, expires_at = null, version = version + 1 where id = $1`, o.id, status)
+// become gives the order its next status, with the reason where there is one to tell. The database notes when.
+func (o *orderRow) become(b *pgx.Batch, status, reason string) {
+	const update = `update orders set status = $2, reason = coalesce(nullif($3, ''), reason), expires_at = null, version = version + 1 where id = $1`
+	b.Queue(update, o.id, status, reason)
 	o.status, o.expires, o.due = status, nil, false
 }
 
@@ -142,12 +143,12 @@ func (o *orderRow) expire(b *pgx.Batch, held []hold) {
 		return
 	}
 	o.letGo(b, held, "expired", "the order ran out")
-	o.cancelLines(b, "expired")
+	o.cancelLines(b, "expired", "")
 }
 
-func (o *orderRow) cancelLines(b *pgx.Batch, status string) {
+func (o *orderRow) cancelLines(b *pgx.Batch, status, reason string) {
 	b.Queue(`update order_items set status = 'cancelled' where order_id = $1 and status = 'placed'`, o.id)
-	o.become(b, status)
+	o.become(b, status, reason)
 }
 
 // advance takes an open order on to where the payment is.
@@ -160,14 +161,14 @@ func (o *orderRow) advance(b *pgx.Batch, p *paymentRow, held []hold) {
 		p.Pays, p.changed = true, true
 		p.save(b)
 		o.keep(b, held)
-		o.become(b, "paid")
+		o.become(b, "paid", "")
 	case payment.Failed, payment.Voided:
 		if o.expires != nil || slices.ContainsFunc(o.payments, (*paymentRow).alive) {
 			return // another card may be tried until the time runs out, or has been
 		}
 		// The money was set aside, and then it could not be taken.
 		o.letGo(b, held, "released", "the payment failed")
-		o.cancelLines(b, "cancelled")
+		o.cancelLines(b, "cancelled", "the payment failed")
 	}
 }
 

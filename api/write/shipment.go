@@ -148,7 +148,7 @@ func (o *orderRow) follow(ctx context.Context, tx pgx.Tx) error {
 		return nil
 	}
 	b := &pgx.Batch{}
-	o.become(b, next)
+	o.become(b, next, "")
 	return o.write(ctx, tx, b)
 }
 
