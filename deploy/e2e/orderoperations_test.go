@@ -14,13 +14,14 @@ const (
 var orderOperations = []operation{
 	{"order placed", 12, placed},
 	{"order paid, shipped or cancelled", 6, func(n *nemesis) []statement {
-		return one("update orders set status = (array['paid','shipped','delivered','cancelled','refunded'])[$2], version = version + 1 where id = "+anOrder, n.salt(), 1+n.rng.IntN(5))
+		return one("update orders set status = (array['paid','shipped','delivered','cancelled','expired','refunded'])[$2], reason = left($3, 500), shipping_total = $2, tax_total = $2, version = version + 1 where id = "+anOrder,
+			n.salt(), 1+n.rng.IntN(6), n.blob(500))
 	}},
 	{"order changes hands", 1, func(n *nemesis) []statement {
 		return one("update orders set customer_id = (select id from customers order by md5(id || $1) limit 1), expires_at = null where id = "+anOrder, n.salt())
 	}},
 	{"line cancelled or returned", 4, func(n *nemesis) []statement {
-		return one("update order_items set status = (array['placed','shipped','cancelled','returned'])[$2] where ctid = "+aLine, n.salt(), 1+n.rng.IntN(4))
+		return one("update order_items set status = (array['placed','shipped','cancelled','returned'])[$2], reason = 'reason ' || $2 where ctid = "+aLine, n.salt(), 1+n.rng.IntN(4))
 	}},
 	{"line put into a parcel", 3, func(n *nemesis) []statement {
 		return one("update order_items i set shipment_id = (select s.id from shipments s where s.order_id = i.order_id order by md5(s.id || $1) limit 1) where i.ctid = "+aLine, n.salt())
@@ -40,7 +41,7 @@ var orderOperations = []operation{
 		return one("insert into payments (id, order_id, provider, reference, amount, currency) select $2::bigint, id, 'nemesis', $3, total, currency from orders where id = "+anOrder, n.salt(), n.id(), n.blob(n.rng.IntN(2400)))
 	}},
 	{"payment captured", 4, func(n *nemesis) []statement {
-		return one("update payments set state = (array['authorized','captured','failed'])[$2] where id = (select id from payments order by md5(id || $1) limit 1)", n.salt(), 1+n.rng.IntN(3))
+		return one("update payments set state = (array['authorized','captured','failed','voided','refunded'])[$2] where id = (select id from payments order by md5(id || $1) limit 1)", n.salt(), 1+n.rng.IntN(5))
 	}},
 	{"shipment", 3, func(n *nemesis) []statement {
 		return one("insert into shipments (id, order_id, carrier, tracking, eta) select $2, id, $3, null, now() from orders where id = "+anOrder, n.salt(), n.id(), n.blob(n.rng.IntN(4000)))
@@ -63,6 +64,10 @@ var orderOperations = []operation{
 	{"refund", 2, func(n *nemesis) []statement {
 		return one(`insert into refunds (id, order_id, payment_id, amount) select $2, order_id, id, 1 + amount / 2 from payments
 			order by md5(id || $1) limit 1`, n.salt(), n.id())
+	}},
+	{"refund done", 2, func(n *nemesis) []statement {
+		return one("update refunds set state = (array['done','failed'])[$2], reason = left($3, 500) where id = (select id from refunds order by md5(id || $1) limit 1)",
+			n.salt(), 1+n.rng.IntN(2), n.blob(500))
 	}},
 	{"return or refund removed", 1, func(n *nemesis) []statement {
 		return []statement{

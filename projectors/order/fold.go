@@ -93,6 +93,9 @@ type row struct {
 	CreatedAt  string `json:"created_at"`
 	At         string `json:"at"`
 	ETA        string `json:"eta"`
+	Shipping   int64  `json:"shipping_total"`
+	Tax        int64  `json:"tax_total"`
+	times
 }
 
 func (r *row) order() int64 {
@@ -110,28 +113,32 @@ func (r *row) section() (apply func(*Order) bool, key int64) {
 	case "public.orders":
 		s := Row{
 			Mark: m, Customer: r.CustomerID, Store: r.StoreID, Status: r.Status, Currency: r.Currency, Total: r.Total,
-			Placed: r.instant("placed_at", r.PlacedAt), Expires: r.instant("expires_at", r.ExpiresAt),
+			Shipping: r.Shipping, Tax: r.Tax, Placed: r.instant("placed_at", r.PlacedAt), Expires: r.instant("expires_at", r.ExpiresAt),
+			Reason: r.text("reason", r.Reason), Times: r.reached(),
 		}
 		return func(o *Order) bool { return merge(&o.Row, s) }, r.ID
 	case "public.order_items":
-		s := Line{Line: r.Line, Mark: m, SKU: r.SKU, Product: r.ProductID, Quantity: r.Quantity, UnitAmount: r.UnitAmount, Status: r.Status, Shipment: r.ShipmentID}
+		s := Line{
+			Line: r.Line, Mark: m, SKU: r.SKU, Product: r.ProductID, Quantity: r.Quantity, UnitAmount: r.UnitAmount, Status: r.Status,
+			Shipment: r.ShipmentID, Reason: r.text("reason", r.Reason), Times: r.reached(),
+		}
 		return func(o *Order) bool { return put(&o.Lines, s) }, r.Line
 	case "public.payments":
 		s := Payment{
 			ID: r.ID, Mark: m, Provider: r.Provider, Reference: r.text("reference", r.Reference), State: r.State,
-			Amount: r.Amount, Currency: r.Currency, Created: r.instant("created_at", r.CreatedAt),
+			Amount: r.Amount, Currency: r.Currency, Created: r.instant("created_at", r.CreatedAt), Times: r.reached(),
 		}
 		return func(o *Order) bool { return put(&o.Payments, s) }, r.ID
 	case "public.returns":
 		s := Return{
 			ID: r.ID, Mark: m, Line: r.Line, Quantity: r.Quantity, Reason: r.text("reason", r.Reason), Note: r.text("note", r.Note),
-			State: r.State, Created: r.instant("created_at", r.CreatedAt),
+			State: r.State, Created: r.instant("created_at", r.CreatedAt), Times: r.reached(),
 		}
 		return func(o *Order) bool { return put(&o.Returns, s) }, r.ID
 	case "public.refunds":
 		s := Refund{
 			ID: r.ID, Mark: m, Payment: r.PaymentID, Return: r.ReturnID, Amount: r.Amount, State: r.State,
-			Created: r.instant("created_at", r.CreatedAt),
+			Created: r.instant("created_at", r.CreatedAt), Reason: r.text("reason", r.Reason), Times: r.reached(),
 		}
 		return func(o *Order) bool { return put(&o.Refunds, s) }, r.ID
 	}

@@ -18,7 +18,7 @@ import (
 )
 
 // long is a column that may be so long that the log leaves it out of an update that did not touch it.
-var long = map[string]string{"payments": "reference", "shipments": "carrier", "shipment_events": "place", "returns": "reason"}
+var long = map[string]string{"payments": "reference", "shipments": "carrier", "shipment_events": "place", "returns": "reason", "orders": "reason", "refunds": "reason"}
 
 // history writes the events of one order's rows as Postgres and ingest would, and keeps the rows as they are at the end.
 type history struct {
@@ -91,7 +91,8 @@ func (h *history) row(table string, key int64) map[string]any {
 		"customer_id": h.serial % 3, "store_id": 1, "status": word, "state": word, "currency": "EUR", "total": h.serial, "amount": h.serial,
 		"sku": word, "product_id": h.serial, "quantity": 1, "unit_amount": h.serial, "provider": word, "reference": word, "carrier": word,
 		"tracking": nil, "shipment_id": 1, "payment_id": 1, "return_id": nil, "place": word, "reason": word, "note": word, "placed_at": at,
-		"created_at": at, "at": at, "eta": nil, "expires_at": nil,
+		"created_at": at, "at": at, "eta": nil, "expires_at": nil, "shipping_total": h.serial, "tax_total": h.serial, "paid_at": at,
+		"cancelled_at": at, "refunded_at": nil, "done_at": at,
 	} {
 		if _, isKey := row[column]; !isKey {
 			row[column] = value
@@ -194,12 +195,19 @@ func (h *history) check(o *order.Order) {
 			live[table] = append(live[table], fmt.Sprint(append([]any{id}, shown...)...))
 		}
 	}
-	note("orders", o.Row.Mark, 9, o.Row.Customer, o.Row.Status, o.Row.Total)
+	at := func(list []order.Reached) string {
+		var said []string
+		for _, r := range list {
+			said = append(said, r.State+" "+r.At.UTC().Format("2006-01-02T15:04:05.000000Z"))
+		}
+		return strings.Join(said, " ")
+	}
+	note("orders", o.Row.Mark, 9, o.Row.Customer, o.Row.Status, o.Row.Total, o.Row.Shipping, o.Row.Tax, o.Row.Reason.Value, at(o.Row.Times))
 	for _, s := range o.Lines {
-		note("order_items", s.Mark, s.Line, s.SKU, s.Product, s.Status, s.Shipment)
+		note("order_items", s.Mark, s.Line, s.SKU, s.Product, s.Status, s.Shipment, s.Reason.Value, at(s.Times))
 	}
 	for _, s := range o.Payments {
-		note("payments", s.Mark, s.ID, s.Provider, s.State, s.Reference.Value, s.Amount)
+		note("payments", s.Mark, s.ID, s.Provider, s.State, s.Reference.Value, s.Amount, at(s.Times))
 	}
 	for _, s := range o.Shipments {
 		note("shipments", s.Mark, s.ID, s.Status, s.Carrier.Value)
@@ -208,15 +216,16 @@ func (h *history) check(o *order.Order) {
 		note("shipment_events", s.Mark, s.ID, s.Status.Value, s.Place.Value)
 	}
 	for _, s := range o.Returns {
-		note("returns", s.Mark, s.ID, s.State, s.Reason.Value, s.Note.Value, s.Line)
+		note("returns", s.Mark, s.ID, s.State, s.Reason.Value, s.Note.Value, s.Line, at(s.Times))
 	}
 	for _, s := range o.Refunds {
-		note("refunds", s.Mark, s.ID, s.State, s.Amount)
+		note("refunds", s.Mark, s.ID, s.State, s.Amount, s.Reason.Value, at(s.Times))
 	}
 	columns := map[string][]string{
-		"orders": {"customer_id", "status", "total"}, "order_items": {"sku", "product_id", "status", "shipment_id"},
-		"payments": {"provider", "state", "reference", "amount"}, "shipments": {"status", "carrier"},
-		"shipment_events": {"status", "place"}, "returns": {"state", "reason", "note", "line"}, "refunds": {"state", "amount"},
+		"orders":      {"customer_id", "status", "total", "shipping_total", "tax_total", "reason", "times"},
+		"order_items": {"sku", "product_id", "status", "shipment_id", "reason", "times"},
+		"payments":    {"provider", "state", "reference", "amount", "times"}, "shipments": {"status", "carrier"},
+		"shipment_events": {"status", "place"}, "returns": {"state", "reason", "note", "line", "times"}, "refunds": {"state", "amount", "reason", "times"},
 	}
 	for _, table := range order.Tables {
 		var want []string
@@ -224,7 +233,11 @@ func (h *history) check(o *order.Order) {
 			if row := h.rows[table][key]; row != nil {
 				shown := []any{key}
 				for _, c := range columns[table] {
-					shown = append(shown, row[c])
+					value := row[c]
+					if c == "times" {
+						value = fmt.Sprintf("paid %s cancelled %[1]s done %[1]s", row["paid_at"])
+					}
+					shown = append(shown, value)
 				}
 				want = append(want, fmt.Sprint(shown...))
 			}
@@ -254,18 +267,53 @@ func TestReadRefuses(t *testing.T) {
 	}
 }
 
+// TestTimelineOfACancelledOrder says when and why, once: its lines went with it, but for one that was cancelled before. Of an
+// order that was changed before such times were kept, it says what is known.
+func TestTimelineOfACancelledOrder(t *testing.T) {
+	mark := order.Mark{Pos: change.Position{Commit: 1, Index: 1}}
+	cancelled := func(at order.Instant) []order.Reached { return []order.Reached{{State: "cancelled", At: at}} }
+	o := &order.Order{
+		ID:  5,
+		Row: order.Row{Mark: mark, Placed: 1, Status: "cancelled", Reason: order.Text{Value: "too late"}, Times: cancelled(9)},
+		Lines: []order.Line{
+			{Line: 1, Mark: mark, Status: "cancelled", Times: cancelled(9)},
+			{Line: 2, Mark: mark, Status: "cancelled", Reason: order.Text{Value: "too big"}, Times: cancelled(4)},
+		},
+	}
+	said := func() (all string) {
+		for _, m := range o.Timeline() {
+			all += fmt.Sprintf("%d %s %s %s;", m.At, m.Kind, m.State, m.Reason)
+		}
+		return all
+	}
+	if got := said(); got != "1 placed placed ;4 line cancelled too big;9 order cancelled too late;" {
+		t.Error(got)
+	}
+	o.Row.Times, o.Row.Reason, o.Lines = nil, order.Text{}, nil
+	if got := said(); got != "1 placed placed ;" {
+		t.Error(got)
+	}
+}
+
 // TestTimelineAndParcels: what is shown of an order at a moment.
 func TestTimelineAndParcels(t *testing.T) {
 	const day = int64(24 * 3600 * 1e6)
+	text := func(value string) order.Text { return order.Text{Value: value} }
 	placed := time.Date(2026, 3, 1, 10, 0, 0, 0, time.UTC)
 	mark := order.Mark{Pos: change.Position{Commit: 1, Index: 1}}
 	gone := order.Mark{Pos: mark.Pos, Deleted: true}
 	at := func(days float64) order.Instant { return order.Instant(placed.UnixMicro() + int64(days*float64(day))) }
 	o := &order.Order{
 		ID:  5,
-		Row: order.Row{Mark: mark, Placed: at(0), Status: "shipped"},
+		Row: order.Row{Mark: mark, Placed: at(0), Status: "shipped", Times: []order.Reached{{State: "paid", At: at(0.1)}, {State: "shipped", At: at(1)}}},
+		Lines: []order.Line{
+			{Line: 1, Mark: mark, Status: "shipped"},
+			{Line: 2, Mark: mark, Status: "cancelled", Reason: text("broken"), Times: []order.Reached{{State: "cancelled", At: at(0.2)}}},
+			{Line: 3, Mark: gone, Times: []order.Reached{{State: "cancelled", At: at(0.2)}}},
+		},
 		Payments: []order.Payment{
-			{ID: 1, Mark: mark, State: "captured", Created: at(0)}, {ID: 2, Mark: gone},
+			{ID: 1, Mark: mark, State: "captured", Created: at(0), Times: []order.Reached{{State: "authorized", At: at(0.1)}, {State: "captured", At: at(0.1)}}},
+			{ID: 2, Mark: gone, Times: []order.Reached{{State: "failed", At: at(1)}}},
 		},
 		Shipments: []order.Shipment{
 			{ID: 1, Mark: mark, Status: "in_transit", ETA: at(4), Created: at(1)},
@@ -281,15 +329,17 @@ func TestTimelineAndParcels(t *testing.T) {
 			{ID: 11, Mark: mark, Shipment: 2, Status: order.Text{Value: "in_transit"}, At: at(2)},
 			{ID: 12, Mark: gone, Shipment: 2, At: at(1)},
 		},
-		Refunds: []order.Refund{{ID: 1, Mark: mark, State: "done", Created: at(6)}},
-		Returns: []order.Return{{ID: 1, Mark: mark, State: "received", Created: at(5)}},
+		Refunds: []order.Refund{{ID: 1, Mark: mark, State: "done", Created: at(6), Times: []order.Reached{{State: "done", At: at(6.5)}}}},
+		Returns: []order.Return{{ID: 1, Mark: mark, State: "received", Created: at(5), Times: []order.Reached{{State: "approved", At: at(5.5)}, {State: "received", At: at(6)}}}},
 	}
 	var said []string
 	for _, m := range o.Timeline() {
-		said = append(said, fmt.Sprint(m.Kind, m.ID, m.State))
+		said = append(said, fmt.Sprint(m.Kind, m.ID, m.State, m.Reason))
 	}
-	const want = "placed5shipped payment1captured shipment1in_transit shipment2in_transit shipment3created shipment4in_transit shipment5lost " +
-		"scan10in_transit scan11in_transit scan9delivered return1received refund1done"
+	// An instant's moments go from what was done to what followed from it.
+	const want = "placed5placed payment1pending payment1authorized payment1captured order5paid line2cancelledbroken order5shipped " +
+		"shipment1created shipment2created shipment3created shipment4created shipment5created scan10in_transit scan11in_transit scan9delivered " +
+		"return1requested return1approved return1received refund1pending refund1done"
 	if got := strings.Join(said, " "); got != want {
 		t.Errorf("timeline\n%s, want\n%s", got, want)
 	}

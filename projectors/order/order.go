@@ -55,8 +55,13 @@ type Row struct {
 	Status   string  `bson:"status"`
 	Currency string  `bson:"currency"`
 	Total    int64   `bson:"total"`
+	Shipping int64   `bson:"shipping"` // in Total
+	Tax      int64   `bson:"tax"`      // in Total too, whether or not the prices hold it
 	Placed   Instant `bson:"placed"`
 	Expires  Instant `bson:"expires"`
+	Reason   Text    `bson:"reason"` // why it was cancelled
+
+	Times []Reached `bson:"times,omitempty"`
 }
 
 // Line is the section of an order_items row.
@@ -69,6 +74,9 @@ type Line struct {
 	UnitAmount int64  `bson:"unit_amount"`
 	Status     string `bson:"status"`
 	Shipment   int64  `bson:"shipment,omitempty"` // the parcel it was sent in; 0 for none
+	Reason     Text   `bson:"reason"`             // why it alone was cancelled
+
+	Times []Reached `bson:"times,omitempty"`
 }
 
 // Payment is the section of a payments row.
@@ -81,6 +89,8 @@ type Payment struct {
 	Amount    int64   `bson:"amount"`
 	Currency  string  `bson:"currency"`
 	Created   Instant `bson:"created"`
+
+	Times []Reached `bson:"times,omitempty"`
 }
 
 // Shipment is the section of a shipments row: a parcel.
@@ -114,6 +124,8 @@ type Return struct {
 	Note     Text    `bson:"note"` // what the shop says to it
 	State    string  `bson:"state"`
 	Created  Instant `bson:"created"`
+
+	Times []Reached `bson:"times,omitempty"`
 }
 
 // Refund is the section of a refunds row.
@@ -125,6 +137,9 @@ type Refund struct {
 	Amount  int64   `bson:"amount"`
 	State   string  `bson:"state"`
 	Created Instant `bson:"created"`
+	Reason  Text    `bson:"reason"`
+
+	Times []Reached `bson:"times,omitempty"`
 }
 
 // DocumentID is the field stored as _id.

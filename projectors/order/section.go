@@ -14,10 +14,10 @@ type section interface {
 
 func (m *Mark) mark() *Mark { return m }
 
-func (r *Row) texts() []*Text { return nil }
+func (r *Row) texts() []*Text { return []*Text{&r.Reason} }
 
 func (l *Line) key() int64     { return l.Line }
-func (l *Line) texts() []*Text { return nil }
+func (l *Line) texts() []*Text { return []*Text{&l.Reason} }
 
 func (p *Payment) key() int64     { return p.ID }
 func (p *Payment) texts() []*Text { return []*Text{&p.Reference} }
@@ -32,7 +32,7 @@ func (r *Return) key() int64     { return r.ID }
 func (r *Return) texts() []*Text { return []*Text{&r.Reason, &r.Note} }
 
 func (r *Refund) key() int64     { return r.ID }
-func (r *Refund) texts() []*Text { return nil }
+func (r *Refund) texts() []*Text { return []*Text{&r.Reason} }
 
 // put merges a section into the list, which is sorted by key, and says whether that changed anything.
 func put[S any, P interface {

@@ -10,22 +10,15 @@ import (
 const (
 	Placed   = "placed"
 	Paid     = "payment"
+	Item     = "line"
+	Became   = "order"
 	Sent     = "shipment"
 	Scanned  = "scan"
 	Returned = "return"
 	Refunded = "refund"
 )
 
-var kinds = []string{Placed, Paid, Sent, Scanned, Returned, Refunded}
-
-// Moment is something that happened to an order, with the state that it is in now.
-type Moment struct {
-	At    Instant
-	Kind  string
-	ID    int64 // of the payment, parcel, scan, return or refund; of the order itself when placed
-	State string
-	Place string // of a scan
-}
+var kinds = []string{Placed, Paid, Item, Became, Sent, Scanned, Returned, Refunded}
 
 // Live says whether the order exists.
 func (o *Order) Live() bool { return o != nil && o.Row.Live() }
@@ -33,34 +26,28 @@ func (o *Order) Live() bool { return o != nil && o.Row.Live() }
 // Timeline lists what happened to the order, by time. It tells what the rows tell and no more, so an order that was folded
 // from a snapshot has the same timeline as one that was watched.
 func (o *Order) Timeline() []Moment {
-	all := []Moment{{At: o.Row.Placed, Kind: Placed, ID: o.ID, State: o.Row.Status}}
+	all := []Moment{{At: o.Row.Placed, Kind: Placed, ID: o.ID, State: "placed"}}
 	for _, p := range o.Payments {
-		all = p.add(all, Moment{At: p.Created, Kind: Paid, ID: p.ID, State: p.State})
+		all = p.tell(all, Moment{At: p.Created, Kind: Paid, ID: p.ID, State: "pending"}, p.Times)
 	}
+	all = o.status(all)
 	for _, s := range o.Shipments {
-		all = s.add(all, Moment{At: s.Created, Kind: Sent, ID: s.ID, State: s.Status})
+		all = s.tell(all, Moment{At: s.Created, Kind: Sent, ID: s.ID, State: "created"}, nil)
 	}
 	for _, s := range o.Scans {
-		all = s.add(all, Moment{At: s.At, Kind: Scanned, ID: s.ID, State: s.Status.Value, Place: s.Place.Value})
+		all = s.tell(all, Moment{At: s.At, Kind: Scanned, ID: s.ID, State: s.Status.Value, Place: s.Place.Value}, nil)
 	}
 	for _, r := range o.Returns {
-		all = r.add(all, Moment{At: r.Created, Kind: Returned, ID: r.ID, State: r.State})
+		all = r.tell(all, Moment{At: r.Created, Kind: Returned, ID: r.ID, State: "requested"}, r.Times)
 	}
 	for _, r := range o.Refunds {
-		all = r.add(all, Moment{At: r.Created, Kind: Refunded, ID: r.ID, State: r.State})
+		all = r.tell(all, Moment{At: r.Created, Kind: Refunded, ID: r.ID, State: "pending"}, r.Times)
 	}
 	slices.SortFunc(all, func(a, b Moment) int {
-		return cmp.Or(cmp.Compare(a.At, b.At), cmp.Compare(slices.Index(kinds, a.Kind), slices.Index(kinds, b.Kind)), cmp.Compare(a.ID, b.ID))
+		return cmp.Or(cmp.Compare(a.At, b.At), cmp.Compare(slices.Index(kinds, a.Kind), slices.Index(kinds, b.Kind)), cmp.Compare(a.ID, b.ID),
+			cmp.Compare(rank(a.State), rank(b.State)))
 	})
 	return all
-}
-
-// add appends a moment of a section whose row exists.
-func (m Mark) add(all []Moment, moment Moment) []Moment {
-	if !m.Live() {
-		return all
-	}
-	return append(all, moment)
 }
 
 // How long a parcel is on its way where its carrier names no day: from the first scan, or from when it was made ready.

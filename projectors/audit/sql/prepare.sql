@@ -1,6 +1,9 @@
 -- What the documents are computed from, by relational means alone: no code of the projectors takes part.
 -- Session-local; dropped at commit.
 
+create function pg_temp.micros(at timestamptz) returns bigint language sql stable as
+$$ select (extract(epoch from at) * 1000000)::bigint $$;
+
 -- Units sold, and their forward-decayed score: half-life 30 days, landmark 2020-01-01.
 create temp table audit_sales on commit drop as
 select store_id, product_id, sum(-quantity)::bigint as units,
