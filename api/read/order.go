@@ -2,13 +2,16 @@ package read
 
 import (
 	"context"
+	"slices"
 	"strconv"
 	"time"
 
 	"freshet/api"
 	"freshet/api/auth"
+	"freshet/projectors/catalog"
 	"freshet/projectors/dimension"
 	"freshet/projectors/order"
+	"freshet/projectors/view"
 )
 
 // Orders are the documents of orders; order.Store has them.
@@ -20,7 +23,11 @@ type Orders interface {
 // OrderPage is an order with all that happened to it; amounts are minor units of the currency.
 type OrderPage struct {
 	OrderHead
+	Items     int64       `json:"items_total"`
+	Shipping  int64       `json:"shipping_total"`
+	Tax       int64       `json:"tax_total"`           // in the total
 	ExpiresAt time.Time   `json:"expires_at,omitzero"` // until it is paid
+	Reason    string      `json:"reason,omitempty"`    // why it was cancelled
 	Lines     []OrderLine `json:"lines"`
 	Payments  []Payment   `json:"payments"`
 	Shipments []Parcel    `json:"shipments"`
@@ -45,9 +52,11 @@ type OrderLine struct {
 	Line       int64  `json:"line"`
 	SKU        string `json:"sku"`
 	ProductID  int64  `json:"product_id"`
+	Title      string `json:"title,omitempty"` // what the product is called now, where the order is shown alone
 	Quantity   int64  `json:"quantity"`
 	UnitAmount int64  `json:"unit_amount"`
 	Status     string `json:"status"`
+	Reason     string `json:"reason,omitempty"` // why this line alone was cancelled
 }
 
 // Payment is a payment of an order.
@@ -100,17 +109,19 @@ type Refund struct {
 	PaymentID int64     `json:"payment_id"`
 	ReturnID  int64     `json:"return_id,omitempty"`
 	Amount    int64     `json:"amount"`
+	Reason    string    `json:"reason,omitempty"`
 	State     string    `json:"state"`
 	CreatedAt time.Time `json:"created_at"`
 }
 
-// Moment is a line of the timeline.
+// Moment is a line of the timeline, with the state that was come to then.
 type Moment struct {
-	At    time.Time `json:"at"`
-	Kind  string    `json:"kind"`
-	ID    int64     `json:"id"`
-	State string    `json:"state"`
-	Place string    `json:"place,omitempty"`
+	At     time.Time `json:"at"`
+	Kind   string    `json:"kind"`
+	ID     int64     `json:"id"`
+	State  string    `json:"state"`
+	Place  string    `json:"place,omitempty"`
+	Reason string    `json:"reason,omitempty"`
 }
 
 // Track is where an order's parcels are.
@@ -122,11 +133,54 @@ type Track struct {
 }
 
 func (s *Shop) order(ctx context.Context, r *request) (response, error) {
+	wanted, given := r.query.one("lang")
 	o, err := s.owned(ctx, r)
 	if err != nil {
 		return response{}, err
 	}
-	return response{document: orderPage(o, r.dims, time.Now())}, nil
+	page := orderPage(o, r.dims, time.Now())
+	st, known := r.dims.Store(o.Row.Store)
+	if !known || len(st.Languages) == 0 {
+		return response{document: page}, nil
+	}
+	lang, err := r.matchers.choose(st.Languages, wanted, given, r.accept)
+	if err != nil {
+		return response{}, err
+	}
+	return response{document: page, lang: lang}, s.name(ctx, page.Lines, st, lang)
+}
+
+// name gives the lines of an order their titles. An order keeps none: what a thing is called is its product's to say, in
+// any language, whether the store still has it or not. Of a product that is gone nobody knows.
+func (s *Shop) name(ctx context.Context, lines []OrderLine, st dimension.Store, lang string) error {
+	if len(lines) == 0 {
+		return nil
+	}
+	products := make([]int64, len(lines))
+	for i, l := range lines {
+		products[i] = l.ProductID
+	}
+	slices.Sort(products)
+	found, _, err := s.cfg.Products.Offers(ctx, st.ID, slices.Compact(products))
+	if err != nil {
+		return err
+	}
+	for i := range lines {
+		lines[i].Title = titleIn(found[lines[i].ProductID], lang)
+	}
+	return nil
+}
+
+func titleIn(p *catalog.Product, lang string) string {
+	var v view.Offer
+	if p != nil {
+		for _, t := range p.Texts {
+			if !t.Deleted {
+				v.Texts = append(v.Texts, view.Text{Lang: t.Lang, Title: t.Title})
+			}
+		}
+	}
+	return v.TextIn(lang).Title
 }
 
 func (s *Shop) track(ctx context.Context, r *request) (response, error) {
@@ -166,8 +220,11 @@ func (s *Shop) owned(ctx context.Context, r *request) (*order.Order, error) {
 
 func orderPage(o *order.Order, dims *dimension.Set, now time.Time) *OrderPage {
 	page := &OrderPage{
-		OrderHead: orderHead(o, dims), ExpiresAt: timeOf(o.Row.Expires), Lines: orderLines(o), Payments: []Payment{},
-		Shipments: parcels(o, now), Returns: []Return{}, Refunds: []Refund{}, Timeline: []Moment{},
+		OrderHead: orderHead(o, dims), Shipping: o.Row.Shipping, Tax: o.Row.Tax, ExpiresAt: timeOf(o.Row.Expires), Reason: o.Row.Reason.Value,
+		Lines: orderLines(o), Payments: []Payment{}, Shipments: parcels(o, now), Returns: []Return{}, Refunds: []Refund{}, Timeline: []Moment{},
+	}
+	for _, l := range page.Lines {
+		page.Items += l.UnitAmount * l.Quantity
 	}
 	for _, p := range o.Payments {
 		if p.Live() {
@@ -187,12 +244,13 @@ func orderPage(o *order.Order, dims *dimension.Set, now time.Time) *OrderPage {
 	for _, f := range o.Refunds {
 		if f.Live() {
 			page.Refunds = append(page.Refunds, Refund{
-				ID: f.ID, PaymentID: f.Payment, ReturnID: f.Return, Amount: f.Amount, State: f.State, CreatedAt: timeOf(f.Created),
+				ID: f.ID, PaymentID: f.Payment, ReturnID: f.Return, Amount: f.Amount, Reason: f.Reason.Value, State: f.State,
+				CreatedAt: timeOf(f.Created),
 			})
 		}
 	}
 	for _, m := range o.Timeline() {
-		page.Timeline = append(page.Timeline, Moment{At: timeOf(m.At), Kind: m.Kind, ID: m.ID, State: m.State, Place: m.Place})
+		page.Timeline = append(page.Timeline, Moment{At: timeOf(m.At), Kind: m.Kind, ID: m.ID, State: m.State, Place: m.Place, Reason: m.Reason})
 	}
 	return page
 }
@@ -208,7 +266,9 @@ func orderLines(o *order.Order) []OrderLine {
 	lines := []OrderLine{}
 	for _, l := range o.Lines {
 		if l.Live() {
-			lines = append(lines, OrderLine{Line: l.Line, SKU: l.SKU, ProductID: l.Product, Quantity: l.Quantity, UnitAmount: l.UnitAmount, Status: l.Status})
+			lines = append(lines, OrderLine{
+				Line: l.Line, SKU: l.SKU, ProductID: l.Product, Quantity: l.Quantity, UnitAmount: l.UnitAmount, Status: l.Status, Reason: l.Reason.Value,
+			})
 		}
 	}
 	return lines

@@ -64,12 +64,15 @@ func newOrders() map[int64]*order.Order {
 		}
 	}
 	o := orders[31]
-	o.Row.Expires = day(2)
-	o.Payments = []order.Payment{{ID: 1, Mark: at, Provider: "demo", Reference: order.Text{Value: "r-1"}, State: "captured", Amount: 12900, Currency: "EUR", Created: day(1)}}
+	o.Row.Expires, o.Row.Shipping, o.Row.Tax = day(2), 500, 2326
+	o.Row.Times = []order.Reached{{State: "paid", At: day(1) + 2}, {State: "shipped", At: day(2)}}
+	o.Payments = []order.Payment{{ID: 1, Mark: at, Provider: "demo", Reference: order.Text{Value: "r-1"}, State: "captured", Amount: 12900, Currency: "EUR", Created: day(1), Times: []order.Reached{{State: "captured", At: day(1) + 1}}}}
 	o.Shipments = []order.Shipment{{ID: 2, Mark: at, Carrier: order.Text{Value: "rapido"}, Tracking: order.Text{Value: "FR1"}, Status: "in_transit", ETA: day(5), Created: day(2)}}
 	o.Scans = []order.Scan{{ID: 3, Mark: at, Shipment: 2, Status: order.Text{Value: "in_transit"}, Place: order.Text{Value: "Lodi"}, At: day(3)}}
 	o.Returns = []order.Return{{ID: 4, Mark: at, Line: 1, Quantity: 1, Reason: order.Text{Value: "too small"}, Note: order.Text{Value: "thank you"}, State: "received", Created: day(6)}}
-	o.Refunds = []order.Refund{{ID: 5, Mark: at, Payment: 1, Return: 4, Amount: 12900, State: "done", Created: day(7)}}
+	o.Refunds = []order.Refund{{ID: 5, Mark: at, Payment: 1, Return: 4, Amount: 12900, State: "done", Reason: order.Text{Value: "too small"}, Created: day(7)}}
+	o = orders[32]
+	o.Row.Status, o.Row.Reason, o.Row.Times = "cancelled", order.Text{Value: "changed my mind"}, []order.Reached{{State: "cancelled", At: day(4)}}
 	return orders
 }
 
@@ -83,17 +86,50 @@ func TestSupportSeesWhatTheCustomerSees(t *testing.T) {
 	}
 	var page read.OrderPage
 	s.as(auth.Customer, 5, "/api/v1/orders/31").decode(t, &page)
-	var kinds []string
+	var said []string
 	for _, m := range page.Timeline {
-		kinds = append(kinds, m.Kind)
+		said = append(said, m.Kind+" "+m.State)
 	}
-	if got := strings.Join(kinds, " "); got != "placed payment shipment scan return refund" || page.Store != "milano" || len(page.Lines) != 1 {
-		t.Errorf("timeline %s, store %s, %d lines", got, page.Store, len(page.Lines))
+	const want = "placed placed, payment pending, payment captured, order paid, order shipped, shipment created, scan in_transit, return requested, refund pending"
+	if got := strings.Join(said, ", "); got != want || page.Store != "milano" || len(page.Lines) != 1 || page.Refunds[0].Reason != "too small" {
+		t.Errorf("timeline %s, store %s, %d lines, refunds %+v", got, page.Store, len(page.Lines), page.Refunds)
+	}
+	if page.Items != 12900 || page.Shipping != 500 || page.Tax != 2326 {
+		t.Errorf("items %d, shipping %d, tax %d", page.Items, page.Shipping, page.Tax)
 	}
 	var track read.Track
 	s.as(auth.Customer, 5, "/api/v1/track/31").decode(t, &track)
 	if !track.ETA.Equal(time.Date(2026, 3, 5, 12, 0, 0, 1000, time.UTC)) || len(track.Parcels) != 1 || !track.Parcels[0].Late || len(track.Parcels[0].Scans) != 1 || !slices.Equal(track.Parcels[0].Lines, []int64{1}) {
 		t.Errorf("track %+v", track)
+	}
+}
+
+func TestACancelledOrderSaysWhenAndWhy(t *testing.T) {
+	s := newShop(t)
+	var page read.OrderPage
+	s.as(auth.Support, 900, "/api/v1/orders/32").want(t, 200).decode(t, &page)
+	last := page.Timeline[len(page.Timeline)-1]
+	if last.Kind != "order" || last.State != "cancelled" || last.Reason != "changed my mind" || page.Reason != last.Reason || last.At.Day() != 4 {
+		t.Errorf("%+v", page)
+	}
+}
+
+// TestLinesOfAnOrderHaveTitles in a language of its store, also when the store has the product no more.
+func TestLinesOfAnOrderHaveTitles(t *testing.T) {
+	s := newShop(t)
+	title := func(query string, header ...string) string {
+		var page read.OrderPage
+		s.as(auth.Customer, 5, "/api/v1/orders/31"+query, header...).want(t, 200).decode(t, &page)
+		return page.Lines[0].Title
+	}
+	delete(s.offers, "1:7")
+	if it, en, de := title(""), title("", "Accept-Language", "en"), title("?lang=de"); it != "Stivale" || en != "Boot" || de != "Boot" {
+		t.Errorf("%q, %q, %q", it, en, de)
+	}
+	s.as(auth.Customer, 5, "/api/v1/orders/31?lang=fr").want(t, 400)
+	delete(s.products, 7)
+	if got := title(""); got != "" {
+		t.Errorf("a product that is gone is called %q", got)
 	}
 }
 
