@@ -6,6 +6,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"freshet/deploy/postgres"
 	"freshet/deploy/stack"
 	"freshet/deploy/stack/process"
 	"freshet/search"
@@ -69,7 +70,7 @@ func (s *settings) up(cmd *cobra.Command, o upOptions) error {
 	if err := s.storeTokens(servers.Data()); err != nil {
 		return err
 	}
-	if err := s.prepareShop(cmd); err != nil {
+	if err := s.prepareShop(cmd, servers.Supervisor()); err != nil {
 		return err
 	}
 	if err := s.renewIndex(cmd, servers.Supervisor()); err != nil {
@@ -84,10 +85,20 @@ func (s *settings) up(cmd *cobra.Command, o upOptions) error {
 	return errors.Join(s.printAddresses(), s.measureFreshness(cmd))
 }
 
-// prepareShop brings the schema up to date and fills a shop that is empty.
-func (s *settings) prepareShop(cmd *cobra.Command) error {
+// prepareShop brings the schema up to date and fills a shop that is empty. A migration may publish rows again for what documents
+// show from then on, and stages of an older version would drop it: they are ended before.
+func (s *settings) prepareShop(cmd *cobra.Command, supervisor *process.Supervisor) error {
 	if err := s.printf("shop:\n"); err != nil {
 		return err
+	}
+	pending, err := postgres.Pending(cmd.Context(), s.postgresURL)
+	if err != nil {
+		return err
+	}
+	if pending {
+		if err := supervisor.Down(cmd.Context(), "project"); err != nil {
+			return err
+		}
 	}
 	for _, args := range [][]string{{"migrate"}, {"seed", "--if-empty"}} {
 		if err := s.runSelf(cmd, s.stdout, args...); err != nil {

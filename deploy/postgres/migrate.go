@@ -34,6 +34,20 @@ func Migrate(ctx context.Context, url string) (int, error) {
 	return len(results), nil
 }
 
+// Pending says whether the database lacks migrations.
+func Pending(ctx context.Context, url string) (bool, error) {
+	db, provider, err := open(url)
+	if err != nil {
+		return false, err
+	}
+	defer func() { _ = db.Close() }()
+	pending, err := provider.HasPending(ctx)
+	if err != nil {
+		return false, fmt.Errorf("look for migrations: %w", err)
+	}
+	return pending, nil
+}
+
 func open(url string) (*sql.DB, *goose.Provider, error) {
 	cfg, err := pgx.ParseConfig(url)
 	if err != nil {

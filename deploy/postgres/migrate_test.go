@@ -32,8 +32,14 @@ func TestAShopWithOrdersIsUpgraded(t *testing.T) {
 			if _, err := db.ExecContext(t.Context(), old.rows); err != nil {
 				t.Fatal(err)
 			}
+			if pending, err := Pending(t.Context(), url); err != nil || !pending {
+				t.Error(pending, err)
+			}
 			if n, err := Migrate(t.Context(), url); err != nil || n == 0 {
 				t.Fatal(n, err)
+			}
+			if pending, err := Pending(t.Context(), url); err != nil || pending {
+				t.Error(pending, err)
 			}
 			var signals, known int
 			err = db.QueryRowContext(t.Context(), `select count(*), (select count(*) from orders where num_nonnulls(paid_at, cancelled_at, reason) > 0)
