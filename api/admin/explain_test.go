@@ -42,7 +42,7 @@ func TestExplain(t *testing.T) {
 	}
 	d.want(http.StatusNotFound, nil, "GET", "/admin/v1/explain?store=milano&product=43")
 	d.want(http.StatusServiceUnavailable, nil, "GET", "/admin/v1/explain?store=milano&product=offline")
-	for _, query := range []string{"", "?store=milano", "?store=milano&store=roma&product=42", "?store=milano&product=42&deep=1", "?store=%zz&product=1"} {
+	for _, query := range []string{"", "?store=milano", "?store=milano&store=roma&product=42", "?store=milano&product=42&deep=1", "?store=%zz&product=1", "?store=milano&product=%00", "?store=%ff&product=42"} {
 		d.want(http.StatusBadRequest, nil, "GET", "/admin/v1/explain"+query)
 	}
 }
