@@ -209,10 +209,13 @@ func named(raw json.RawMessage) (map[string]int64, error) {
 	return counts, nil
 }
 
+// readCategories takes them in the tree's order, but for those that nothing is in.
 func (f *facet) readCategories(raw json.RawMessage, out *Facet) error {
 	counts, err := named(raw)
 	for _, c := range f.children {
-		out.Values = append(out.Values, Value{Value: key(c.id), Count: counts[key(c.id)]})
+		if n := counts[key(c.id)]; n > 0 {
+			out.Values = append(out.Values, Value{Value: key(c.id), Count: n})
+		}
 	}
 	return err
 }

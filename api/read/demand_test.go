@@ -8,6 +8,7 @@ import (
 	"testing"
 	"time"
 
+	"freshet/api/auth"
 	"freshet/api/read"
 	"freshet/api/read/tally"
 	"freshet/search"
@@ -40,9 +41,24 @@ func (d *demand) Popular(_ context.Context, store int64, lang string, _ time.Tim
 func demanded(t *testing.T) (*shop, *demand) {
 	t.Helper()
 	w, d := newWorld(), &demand{clients: map[tally.Client]bool{}}
-	return &shop{t: t, world: w, server: serve(t, read.Config{
-		Pages: w, Products: w, Searcher: w, Dimensions: w, Progress: w, Tally: d, Demand: d, Wait: 50 * time.Millisecond,
+	issuer, verifier := accounts(t)
+	return &shop{t: t, world: w, issuer: issuer, server: serve(t, read.Config{
+		Pages: w, Products: w, Searcher: w, Dimensions: w, Progress: w, Tally: d, Demand: d, Verifier: verifier, Wait: 50 * time.Millisecond,
 	})}, d
+}
+
+// TestSupportIsNoShopper: what support searches for is not counted, with or without explanations.
+func TestSupportIsNoShopper(t *testing.T) {
+	s, d := demanded(t)
+	s.as(auth.Support, 1, "/api/v1/stores/milano/search?q=stivali&explain=true").want(t, 200)
+	s.as(auth.Support, 1, "/api/v1/stores/milano/search?q=stivali").want(t, 200)
+	if len(d.told) > 0 {
+		t.Errorf("told %v", d.told)
+	}
+	s.as(auth.Customer, 5, "/api/v1/stores/milano/search?q=stivali").want(t, 200)
+	if len(d.told) != 1 {
+		t.Errorf("told %v of a customer", d.told)
+	}
 }
 
 // TestSearchesAreTold: the first page of a text that nothing narrows is told, whichever way it was asked for, and no other.

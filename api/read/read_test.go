@@ -200,6 +200,27 @@ func TestSearchParameters(t *testing.T) {
 	}
 }
 
+// TestFacetsWithoutValuesAreLeftOut: what no hit has is nothing to choose from, but for what is chosen; a number has its bounds.
+func TestFacetsWithoutValuesAreLeftOut(t *testing.T) {
+	s := newShop(t)
+	low, high := 0.0, 2.5
+	s.result.Facets = []search.Facet{
+		{Code: "brand", Kind: search.KindBrand},
+		{Code: "colour", Kind: search.KindKeyword, Values: []search.Value{{Value: "nero", Selected: true}}},
+		{Code: "price", Kind: search.KindPrice},
+		{Code: "weight", Kind: search.KindNumber, Min: &low, Max: &high},
+	}
+	var page struct{ Facets []struct{ Code string } }
+	s.get("/api/v1/stores/milano/search?attr.colour=nero").want(t, 200).decode(t, &page)
+	var codes []string
+	for _, f := range page.Facets {
+		codes = append(codes, f.Code)
+	}
+	if got := strings.Join(codes, " "); got != "colour weight" {
+		t.Errorf("facets %s", got)
+	}
+}
+
 func TestBadInputIsRefused(t *testing.T) {
 	s := newShop(t)
 	const find, list = "/api/v1/stores/milano/search?", "/api/v1/products?store=milano&"

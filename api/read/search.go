@@ -106,11 +106,8 @@ func (s *Shop) search(ctx context.Context, r *request) (response, error) {
 	}
 	s.searched(r, &q, &result)
 	page := SearchPage{
-		ProductList: productList(st, &q, &result, next), Fuzzy: result.Fuzzy, DidYouMean: result.DidYouMean, Partial: result.Partial, Facets: make([]Facet, len(result.Facets)),
+		ProductList: productList(st, &q, &result, next), Fuzzy: result.Fuzzy, DidYouMean: result.DidYouMean, Partial: result.Partial, Facets: facets(result.Facets),
 		Banners: banners(result.Banners),
-	}
-	for i, f := range result.Facets {
-		page.Facets[i] = facet(f)
 	}
 	if explain {
 		if page.Explanations, err = s.explanations(ctx, q, &result, r.dims); err != nil {
@@ -215,6 +212,17 @@ func productList(st dimension.Store, q *search.Query, result *search.Result, nex
 		list.Products[i] = Card(h.Card)
 	}
 	return list
+}
+
+// facets are those that say something: one that no hit has is nothing to choose from. What is selected stays, as a value.
+func facets(from []search.Facet) []Facet {
+	to := make([]Facet, 0, len(from))
+	for _, f := range from {
+		if len(f.Values) > 0 || f.Min != nil {
+			to = append(to, facet(f))
+		}
+	}
+	return to
 }
 
 func facet(f search.Facet) Facet {
