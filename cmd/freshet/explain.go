@@ -28,8 +28,12 @@ type explainOptions struct {
 	json           bool
 }
 
-// progressPatience is how long a command waits to hear of all stages; each names itself every second.
-const progressPatience = 3 * time.Second
+const (
+	// progressPatience is how long a command waits to hear of all stages; each names itself about once a second.
+	progressPatience = 3 * time.Second
+	// catchUpPatience is how long it reads what the progress topic held before: some ten megabytes of a busy shop.
+	catchUpPatience = 15 * time.Second
+)
 
 func newExplainCommand(s *settings) *cobra.Command {
 	var o explainOptions
@@ -117,13 +121,17 @@ func (s *settings) openTracker(pause time.Duration) (*progress.Tracker, error) {
 	return progress.New(progress.Config{Brokers: s.kafka, Security: s.security, Prefix: s.prefix, Pause: pause}, s.logger())
 }
 
-// tracking calls f once the tracker has heard of all stages, or has waited long enough for those that don't run.
+// tracking calls f once the tracker has read all that was told before and has heard of all stages, or has waited long enough
+// for those that don't run.
 func (s *settings) tracking(ctx context.Context, tracker *progress.Tracker, f func(context.Context) error) error {
 	ctx, done := context.WithCancel(ctx)
 	group, ctx := errgroup.WithContext(ctx)
 	group.Go(func() error { return tracker.Run(ctx) })
 	group.Go(func() error {
 		defer done()
+		if err := s.catchUp(ctx, tracker); err != nil {
+			s.logger().Warn("positions may be older than they are: the brokers are away or slow", "error", err)
+		}
 		patience, cancel := context.WithTimeout(ctx, progressPatience)
 		defer cancel()
 		// Position 0 is passed by whoever is known. Who isn't is told as such.
@@ -131,6 +139,12 @@ func (s *settings) tracking(ctx context.Context, tracker *progress.Tracker, f fu
 		return f(ctx)
 	})
 	return group.Wait()
+}
+
+func (s *settings) catchUp(ctx context.Context, tracker *progress.Tracker) error {
+	ctx, cancel := context.WithTimeout(ctx, catchUpPatience)
+	defer cancel()
+	return tracker.CatchUp(ctx)
 }
 
 func (s *settings) printJSON(v any) error {

@@ -9,8 +9,10 @@ import (
 	"text/tabwriter"
 	"time"
 
+	"github.com/segmentio/kafka-go"
 	"github.com/spf13/cobra"
 
+	"freshet/ingest/broker"
 	"freshet/ingest/change"
 	"freshet/projectors"
 	"freshet/projectors/control"
@@ -100,7 +102,7 @@ func (s *settings) stageCommand(verb, short string, ask func(context.Context, *c
 			if err != nil {
 				return err
 			}
-			return s.printf("%s: %s\n", args[0], describeControl(&asked))
+			return s.printf("%s: %s\n", args[0], describeControl(&asked, "runs"))
 		},
 	}
 }
@@ -128,9 +130,9 @@ func instant(text string, now time.Time) (time.Time, error) {
 	return at.UTC().Truncate(time.Millisecond), nil
 }
 
-// describeControl says in a line what is asked of a stage.
-func describeControl(c *control.Stage) string {
-	parts := []string{"runs"}
+// describeControl says in a line what is asked of a stage, and how it is when nothing is.
+func describeControl(c *control.Stage, otherwise string) string {
+	parts := []string{otherwise}
 	if c.Paused {
 		parts[0] = fmt.Sprintf("paused since %s (%s)", c.Since.Format(time.RFC3339), c.Reason)
 	}
@@ -149,11 +151,48 @@ func describeControl(c *control.Stage) string {
 
 // stageState is a stage in the list.
 type stageState struct {
-	Stage    string         `json:"stage"`
-	Known    bool           `json:"known"` // whether all its partitions have been heard of
+	Stage string `json:"stage"`
+	Known bool   `json:"known"` // whether all its partitions have been heard of
+	// Members is how many consumers the stage's group has; nil where the brokers don't say.
+	Members  *int           `json:"members,omitempty"`
 	Position *change.LSN    `json:"position,omitempty"`
 	Time     *time.Time     `json:"time,omitempty"`
 	Control  *control.Stage `json:"control"`
+}
+
+// manned says in a word or two whether somebody carries the stage out.
+func (st *stageState) manned() string {
+	switch {
+	case st.Members == nil:
+		return "not paused"
+	case *st.Members == 0:
+		return "no process has it"
+	}
+	return "runs"
+}
+
+// members counts the members of the stages' consumer groups.
+func (s *settings) members(ctx context.Context, stages []string) (map[string]int, error) {
+	ctx, cancel := context.WithTimeout(ctx, progressPatience)
+	defer cancel()
+	transport := s.security.Transport("freshet-stage", 0)
+	defer transport.CloseIdleConnections()
+	client := broker.Cluster{Addresses: s.kafka, Security: s.security}.Client(transport, progressPatience)
+	counts := map[string]int{}
+	for _, stage := range stages {
+		// One at a time: each group has a coordinator of its own, and the client asks only that of the first.
+		answer, err := client.DescribeGroups(ctx, &kafka.DescribeGroupsRequest{GroupIDs: []string{s.prefix + "." + stage}})
+		if err != nil {
+			return counts, fmt.Errorf("members of stage %s: %w", stage, err)
+		}
+		for _, group := range answer.Groups {
+			if group.Error != nil {
+				return counts, fmt.Errorf("members of stage %s: %w", stage, group.Error)
+			}
+			counts[stage] = len(group.Members)
+		}
+	}
+	return counts, nil
 }
 
 func (s *settings) listStages(ctx context.Context, o stageOptions) (err error) {
@@ -171,12 +210,19 @@ func (s *settings) listStages(ctx context.Context, o stageOptions) (err error) {
 		return err
 	}
 	var states []stageState
-	err = s.tracking(ctx, tracker, func(context.Context) error {
+	err = s.tracking(ctx, tracker, func(ctx context.Context) error {
+		members, err := s.members(ctx, everyStage)
+		if err != nil {
+			s.logger().Warn("the brokers don't say which stages have a process", "error", err)
+		}
 		for _, name := range everyStage {
 			doc := asked[name]
 			state := stageState{Stage: name, Control: &doc}
 			if mark, known := tracker.Watermark(name); known {
 				state.Known, state.Position, state.Time = true, &mark.LSN, &mark.Time
+			}
+			if n, told := members[name]; told {
+				state.Members = &n
 			}
 			states = append(states, state)
 		}
@@ -197,7 +243,7 @@ func (s *settings) listStages(ctx context.Context, o stageOptions) (err error) {
 		case !slices.Contains(stageNames, st.Stage):
 			at = "announces no position"
 		}
-		if _, err := fmt.Fprintf(table, "%s\t%s\t%s\n", st.Stage, at, describeControl(st.Control)); err != nil {
+		if _, err := fmt.Fprintf(table, "%s\t%s\t%s\n", st.Stage, at, describeControl(st.Control, st.manned())); err != nil {
 			return err
 		}
 	}

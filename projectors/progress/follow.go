@@ -26,11 +26,12 @@ func (t *Tracker) Run(ctx context.Context) error {
 		defer t.own.CloseIdleConnections()
 	}
 	const unknown = -1
-	next, pause := int64(unknown), minPause
+	next, end, pause := int64(unknown), int64(unknown), minPause
+	behind := true
 	for ctx.Err() == nil {
 		var err error
 		if next == unknown {
-			next, err = t.start(ctx)
+			next, end, err = t.start(ctx)
 		}
 		if err == nil {
 			next, err = t.fetch(ctx, next)
@@ -38,6 +39,13 @@ func (t *Tracker) Run(ctx context.Context) error {
 		switch {
 		case err == nil:
 			pause = minPause
+			if behind {
+				if next < end { // old news, and more of it is there already
+					continue
+				}
+				behind = false
+				close(t.current)
+			}
 			// Whoever waits loses little by it, and a busy topic is read in tens of fetches a second instead of hundreds.
 			if !sleep(ctx, t.config.Pause) {
 				return nil
@@ -66,24 +74,25 @@ func (t *Tracker) missed() {
 	t.board.forget()
 }
 
-// start returns the offset to begin at: far enough back to hear a full record of every live stage.
-func (t *Tracker) start(ctx context.Context) (int64, error) {
+// start returns the offset to begin at, far enough back to hear a full record of every live stage, and where the topic ends.
+func (t *Tracker) start(ctx context.Context) (begin, end int64, err error) {
 	ctx, cancel := context.WithTimeout(ctx, fetchTimeout)
 	defer cancel()
 	answer, err := t.client.ListOffsets(ctx, &kafka.ListOffsetsRequest{
 		Topics: map[string][]kafka.OffsetRequest{t.topic: {kafka.FirstOffsetOf(0), kafka.LastOffsetOf(0)}},
 	})
 	if err != nil {
-		return -1, fmt.Errorf("list offsets of %s: %w", t.topic, err)
+		return -1, -1, fmt.Errorf("list offsets of %s: %w", t.topic, err)
 	}
 	partitions := answer.Topics[t.topic]
 	if len(partitions) == 0 {
-		return -1, fmt.Errorf("list offsets of %s: %w", t.topic, kafka.UnknownTopicOrPartition)
+		return -1, -1, fmt.Errorf("list offsets of %s: %w", t.topic, kafka.UnknownTopicOrPartition)
 	}
 	if err := partitions[0].Error; err != nil {
-		return -1, fmt.Errorf("list offsets of %s: %w", t.topic, err)
+		return -1, -1, fmt.Errorf("list offsets of %s: %w", t.topic, err)
 	}
-	return max(partitions[0].FirstOffset, partitions[0].LastOffset-t.config.LookBack), nil
+	first, last := partitions[0].FirstOffset, partitions[0].LastOffset
+	return max(first, last-t.config.LookBack), last, nil
 }
 
 // fetch absorbs what stands at the offset, waiting for it when there is nothing, and returns the offset after it.

@@ -76,6 +76,7 @@ type Tracker struct {
 	mu      sync.Mutex
 	board   *board
 	changed chan struct{}
+	current chan struct{} // closed once all has been read that the topic held when Run began
 }
 
 // New returns a tracker that knows nothing until Run runs.
@@ -86,7 +87,7 @@ func New(config Config, logger *slog.Logger) (*Tracker, error) {
 	}
 	t := &Tracker{
 		config: config, topic: change.ProgressTopic(config.Prefix), logger: logger,
-		board: newBoard(), changed: make(chan struct{}),
+		board: newBoard(), changed: make(chan struct{}), current: make(chan struct{}),
 	}
 	transport := config.Transport
 	if transport == nil {
@@ -154,6 +155,17 @@ func (t *Tracker) Wait(ctx context.Context, lsn change.LSN, stages ...string) er
 		case <-ctx.Done():
 			return fmt.Errorf("wait for %v to pass %s, now at %s: %w", stages, lsn, lowest.LSN, context.Cause(ctx))
 		}
+	}
+}
+
+// CatchUp returns nil once all has been read that the topic held when Run began, or why the context ended before. Until then
+// a stage may be known by what it said a while ago.
+func (t *Tracker) CatchUp(ctx context.Context) error {
+	select {
+	case <-t.current:
+		return nil
+	case <-ctx.Done():
+		return fmt.Errorf("read %s to its end: %w", t.topic, context.Cause(ctx))
 	}
 }
 

@@ -134,6 +134,47 @@ func TestLooksBack(t *testing.T) {
 	}
 }
 
+// TestCatchesUp: who has caught up knows a stage by what it said last, though the topic takes several fetches.
+func TestCatchesUp(t *testing.T) {
+	p := newTopic(t)
+	const last = 80
+	p.long(last)
+	tracker := p.follow(0)
+	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+	defer cancel()
+	if err := tracker.CatchUp(ctx); err != nil {
+		t.Fatal(err)
+	}
+	if w, ok := tracker.Watermark("a"); !ok || w.LSN != last {
+		t.Errorf("watermark %+v, %v, want %d", w, ok, last)
+	}
+	stopped, err := progress.New(progress.Config{Brokers: p.brokers, Prefix: p.prefix}, slog.New(slog.DiscardHandler))
+	if err != nil {
+		t.Fatal(err)
+	}
+	soon, cancel := context.WithTimeout(t.Context(), 10*time.Millisecond)
+	defer cancel()
+	if err := stopped.CatchUp(soon); !errors.Is(err, context.DeadlineExceeded) {
+		t.Errorf("one that doesn't run has caught up: %v", err)
+	}
+}
+
+// long publishes records of a stage up to a position, which are together larger than a fetch may be.
+func (p *topic) long(last change.LSN) {
+	p.t.Helper()
+	ends := make([]int64, 20_000)
+	for lsn := change.LSN(1); lsn <= last; lsn++ {
+		for i := range ends {
+			ends[i] = int64(lsn) + 1_000
+		}
+		_, value, err := change.Progress{Stage: "a", LSN: lsn, Time: time.UnixMilli(int64(lsn)).UTC(), Full: true, Ends: map[string][]int64{"in": ends}}.Encode()
+		if err != nil {
+			p.t.Fatal(err)
+		}
+		p.publish(string(value))
+	}
+}
+
 // TestMalformedRecord: it may have been a delta, so cuts wait for the next full records.
 func TestMalformedRecord(t *testing.T) {
 	p := newTopic(t)
