@@ -43,8 +43,9 @@ func newExplainCommand(s *settings) *cobra.Command {
 		Long: `Follows one product of one store through every stage: its rows in Postgres, the newest records on the
 topics, the documents in MongoDB, the joined view, the pages of its categories and the search documents.
 Each hop tells its position and version, what filters the product there, and how to mend it.
-It reads everything and changes nothing.`,
-		Example: "  freshet explain --store milano-centro --product 42\n  freshet explain --store 1 --product SKU-42-M --json",
+It reads everything and changes nothing. It fails for a store that is not in Postgres, and for a product
+of which there is no trace anywhere.`,
+		Example: "  freshet explain --store emporio-aurora-milano --product 42\n  freshet explain --store 1 --product SKU-42-M --json",
 		GroupID: "data",
 		Args:    cobra.NoArgs,
 		RunE:    func(cmd *cobra.Command, _ []string) error { return s.explain(cmd.Context(), o) },

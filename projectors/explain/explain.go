@@ -10,6 +10,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"go.mongodb.org/mongo-driver/v2/mongo"
@@ -23,7 +24,8 @@ import (
 	"freshet/search"
 )
 
-// ErrUnknown is wrapped by the error for a store or product that Postgres does not have, and never had on the topics.
+// ErrUnknown is wrapped by the error for a store that Postgres does not have, and for a product that is nowhere: not in
+// Postgres, on a topic or in a document, be it a tombstone.
 var ErrUnknown = errors.New("there is no such row")
 
 // Kind says what a finding means for the product.
@@ -165,8 +167,27 @@ func (e *Explainer) Explain(ctx context.Context, store, product string) (Explana
 			t.add(Hop{Hop: "unreachable", Findings: []Finding{{Kind: Unreachable, Code: "unreachable", Detail: err.Error()}}})
 		}
 	}
+	if t.nowhere() {
+		return Explanation{}, fmt.Errorf("product %d is not in Postgres, nor on the topics or in a document: %w", t.Product, ErrUnknown)
+	}
 	t.judge()
 	return t.Explanation, nil
+}
+
+// nowhere says whether all hops were looked at and none has a trace of the product. Pages are of others too.
+func (t *tour) nowhere() bool {
+	if t.rows.status != nil {
+		return false
+	}
+	for _, h := range t.Hops {
+		if h.Found && h.Hop != "node" && h.Hop != "home" {
+			return false
+		}
+		if slices.ContainsFunc(h.Findings, func(f Finding) bool { return f.Kind == Unreachable }) {
+			return false
+		}
+	}
+	return true
 }
 
 func (t *tour) add(h Hop) {
