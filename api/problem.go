@@ -145,7 +145,12 @@ type Problem struct {
 	Instance  string  `json:"instance,omitempty"`
 	RequestID string  `json:"request_id,omitempty"`
 	Errors    []Field `json:"errors,omitempty"`
+	// Message is the detail again, where the clients of InstantSearch look for it.
+	Message string `json:"message,omitempty"`
 }
+
+// instantPrefix begins the paths that speak the wire format of InstantSearch.
+const instantPrefix = "/1/"
 
 // problemType prefixes a Kind: a name to branch on, not a page to open.
 const problemType = "urn:problem-type:freshet:"
@@ -189,6 +194,9 @@ func (e *Error) Problem() Problem {
 func render(c *fiber.Ctx, e *Error) int {
 	problem := e.Problem()
 	problem.Instance, problem.RequestID = c.Path(), c.GetRespHeader(headerRequestID)
+	if strings.HasPrefix(problem.Instance, instantPrefix) {
+		problem.Message = problem.Detail
+	}
 	if e.Retry > 0 {
 		c.Set(fiber.HeaderRetryAfter, strconv.Itoa(e.Retry))
 	}

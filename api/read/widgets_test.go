@@ -47,7 +47,7 @@ func widgetShop() *dimension.Set {
 		Attributes: []dimension.Attribute{
 			{Code: "colour", Kind: "keyword", Facet: true, Labels: "{}"},
 			{Code: "material", Kind: "keyword", Facet: true, Labels: "{}"},
-			number("weight", 0), number("rating", 1),
+			number("weight_g", 0),
 		},
 	})
 }
@@ -58,7 +58,7 @@ func widgetOffers(t *testing.T) []*view.Offer {
 	offers := make([]*view.Offer, 40)
 	for i := range offers {
 		n := int64(i)
-		attributes := map[string]any{"weight": n % 10, "rating": 1 + n%5, "colour": [][]string{{"red", "blue"}, {"blue"}, {"red"}, {}}[n%4]}
+		attributes := map[string]any{"weight_g": 100 * (n % 10), "colour": [][]string{{"red", "blue"}, {"blue"}, {"red"}, {}}[n%4]}
 		if n%8 == 0 {
 			attributes["material"] = "wool"
 		}
@@ -80,9 +80,12 @@ func widgetOffers(t *testing.T) []*view.Offer {
 	return offers
 }
 
-// picture is one of a colour of its own; every fifth offer has none.
+// picture is one of a colour of its own; of five offers one has none, and one has one that can't be loaded.
 func picture(n int64) json.RawMessage {
-	if n%5 == 4 {
+	switch n % 5 {
+	case 3:
+		return json.RawMessage(`[{"url":"data:image/png;base64,AAAA"}]`)
+	case 4:
 		return nil
 	}
 	const svg = `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 4 3"><rect width="4" height="3" fill="hsl(%d 45%% 75%%)"/></svg>`

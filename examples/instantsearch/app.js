@@ -1,7 +1,7 @@
 // The whole of what a shop writes: the client pointed at Freshet, and the widgets as their documentation has them.
 const settings = new URLSearchParams(location.search)
 const api = settings.get('api') ?? 'http://127.0.0.1:8080'
-const index = settings.get('index') ?? 'milano_it'
+const index = settings.get('index') ?? '1_it'
 const { host, protocol } = new URL(api)
 const { liteClient } = window['algoliasearch/lite']
 const { history } = instantsearch.routers
@@ -61,18 +61,13 @@ search.addWidgets([
   panel('Colour', w.refinementList)({ container: '#colour', attribute: 'colour', operator: 'and' }),
   panel('Price', w.rangeInput)({ container: '#price', attribute: 'price', precision: 2 }),
   panel('Weight', w.numericMenu)({
-    container: '#weight', attribute: 'weight', items: [{ label: 'All' }, { label: 'Light', end: 5 }, { label: 'Heavy', start: 5 }],
+    container: '#weight', attribute: 'weight_g', items: [{ label: 'All' }, { label: 'Light', end: 500 }, { label: 'Heavy', start: 500 }],
   }),
-  panel('Rating', w.ratingMenu)({ container: '#rating', attribute: 'rating', templates: {
-    item: ({ url, name, count, stars, isRefined }, { html }) => html`<a class="rating" href="${url}" aria-current="${isRefined}">
-      <span role="img" aria-label="${name} stars">${stars.map((full) => (full ? '★' : '☆')).join('')}</span> and up
-      <span class="ais-RatingMenu-count">${count}</span></a>`,
-  } }),
   w.toggleRefinement({ container: '#stock', attribute: 'in_stock', on: true, templates: { labelText: () => 'In stock' } }),
   // What the answer has beyond these, in the order that the shop's merchants gave it.
   w.dynamicWidgets({
     container: '#dynamic', facets: ['*'],
-    transformItems: (items) => items.filter((i) => !['brand', 'colour', 'price', 'weight', 'rating', 'in_stock', ...levels].includes(i)),
+    transformItems: (items) => items.filter((i) => !['brand', 'colour', 'price', 'weight_g', 'in_stock', ...levels].includes(i)),
     fallbackWidget: ({ container, attribute }) => panel(named(attribute), w.refinementList)({ container, attribute }),
     widgets: [],
   }),
@@ -102,4 +97,13 @@ new MutationObserver(() => {
   for (const [selector, name] of Object.entries(names)) document.querySelector(selector)?.setAttribute('aria-label', name)
   document.querySelector('.ais-AutocompleteIndexList')?.setAttribute('role', 'presentation') // its rows are those of the grid around it
 }).observe(document.body, { childList: true, subtree: true })
+// An error that nobody hears of looks like a shop without products.
+const failure = document.querySelector('#failure')
+const reason = (error) => (error.name === 'RetryError' ? `nobody is at ${api}` : error.message)
+search.on('error', ({ error }) => { failure.textContent = `The search doesn't answer: ${reason(error)}` })
+search.on('render', () => { if (search.status !== 'error') failure.textContent = '' })
+
+// A picture that can't be loaded gives way to a clear one, so that its ground is seen and not the browser's mark.
+const clear = 'data:image/gif;base64,R0lGODlhAQABAIAAAAAAAP///yH5BAEAAAAALAAAAAABAAEAAAIBRAA7'
+document.addEventListener('error', ({ target }) => { if (target instanceof HTMLImageElement && target.src !== clear) target.src = clear }, true)
 search.start()

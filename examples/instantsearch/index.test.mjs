@@ -90,9 +90,9 @@ test('hierarchical menu and breadcrumb', async () => {
 
 test('numeric menu', async () => {
   await shop.tick('#weight', 'Light')
-  await shop.sees(24, { numericFilters: ['weight<=5'] })
+  await shop.sees(24, { numericFilters: ['weight_g<=500'] })
   await shop.tick('#weight', 'Heavy')
-  await shop.sees(20, { numericFilters: ['weight>=5'] })
+  await shop.sees(20, { numericFilters: ['weight_g>=500'] })
 })
 
 test('range: its bounds are those of the offers, and it takes what is typed', async () => {
@@ -105,9 +105,23 @@ test('range: its bounds are those of the offers, and it takes what is typed', as
   await shop.sees(10, { numericFilters: ['price>=10.5', 'price<=20'] })
 })
 
-test('rating', async () => {
-  await $('#rating a').filter({ has: page.getByLabel('4 stars') }).click()
-  await shop.sees(16, { numericFilters: ['rating>=4'] })
+test('an error of the API is shown, and what follows takes it away', async () => {
+  await page.goto(shop.address.replace('widgets_it', 'nowhere_it'))
+  await shop.until('the error', async () => /no index "nowhere_it".*like widgets_it_price_asc/.test(await $('#failure').textContent()))
+  assert.deepEqual(await shop.barriers(), [])
+  await page.goto(shop.address)
+  await shop.sees(40)
+  assert.equal(await $('#failure').isVisible(), false)
+  shop.complaints.splice(0) // the browser's own, of the 404
+})
+
+test('a picture that can\'t be loaded leaves its place', async () => {
+  await shop.until('placeholders', async () => await $('article img[src^="data:image/gif"]').count() > 0)
+  const broken = await $('article img').evaluateAll((all) => all.filter((e) => e.complete && e.naturalWidth === 0).length)
+  assert.equal(broken, 0)
+  const sizes = await $('article img, article .picture').evaluateAll((all) => all.map((e) => Math.round(e.getBoundingClientRect().height)))
+  assert.equal(new Set(sizes).size, 1, String(sizes))
+  assert.ok(sizes[0] > 50, String(sizes))
 })
 
 test('toggle', async () => {

@@ -4,23 +4,23 @@ import { useEffect, useRef, useState } from 'react'
 import { createRoot } from 'react-dom/client'
 import {
   Breadcrumb, ClearRefinements, Configure, CurrentRefinements, DynamicWidgets, HierarchicalMenu, Highlight, InfiniteHits, InstantSearch, RangeInput,
-  RefinementList, SearchBox, SortBy, Stats, ToggleRefinement, useNumericMenu,
+  RefinementList, SearchBox, SortBy, Stats, ToggleRefinement, useInstantSearch, useNumericMenu,
 } from 'react-instantsearch'
 
 const settings = new URLSearchParams(location.search)
 const api = new URL(settings.get('api') ?? 'http://127.0.0.1:8080')
-const index = settings.get('index') ?? 'milano_it'
+const index = settings.get('index') ?? '1_it'
 const client = liteClient('freshet', 'public', {
   hosts: [{ url: api.host, protocol: api.protocol.slice(0, -1), accept: 'readWrite' }],
   timeouts: { connect: 5_000, read: 10_000, write: 10_000 }, // the server's own is five seconds, and there is no other to ask
 })
 
 const levels = ['categories.lvl0', 'categories.lvl1', 'categories.lvl2']
-const weights = [{ label: 'All' }, { label: 'Light', end: 5 }, { label: 'Heavy', start: 5 }]
+const weights = [{ label: 'All' }, { label: 'Light', end: 500 }, { label: 'Heavy', start: 500 }]
 const orders = [
   { label: 'Best match', value: index }, { label: 'Cheapest first', value: `${index}_price_asc` }, { label: 'Dearest first', value: `${index}_price_desc` },
 ]
-const shown = ['brand', 'colour', 'price', 'weight', 'in_stock', ...levels]
+const shown = ['brand', 'colour', 'price', 'weight_g', 'in_stock', ...levels]
 const named = (attribute) => attribute.replace(/^./, (letter) => letter.toUpperCase()).replaceAll('_', ' ')
 const amount = (n, currency) => new Intl.NumberFormat(document.documentElement.lang, { style: 'currency', currency }).format(n)
 
@@ -81,7 +81,7 @@ function Filters() {
       <Filter id="brand" title="Brand"><RefinementList attribute="brand" searchable searchablePlaceholder="Find a brand" /></Filter>
       <Filter id="price" title="Price"><Price /></Filter>
       <Filter id="colour" title="Colour"><RefinementList attribute="colour" operator="and" /></Filter>
-      <Filter id="weight" title="Weight"><NumericMenu attribute="weight" items={weights} /></Filter>
+      <Filter id="weight" title="Weight"><NumericMenu attribute="weight_g" items={weights} /></Filter>
       <div id="dynamic"><DynamicWidgets facets={['*']} fallbackComponent={OtherFilter} /></div>
     </details>
   )
@@ -98,6 +98,12 @@ function Hit({ hit }) {
   )
 }
 
+// Failure says what the API answered: an error that nobody hears of looks like a shop without products.
+function Failure() {
+  const { error } = useInstantSearch({ catchError: true })
+  return <p id="failure" role="alert">{error && `The search doesn't answer: ${error.name === 'RetryError' ? `nobody is at ${api.origin}` : error.message}`}</p>
+}
+
 function Page() {
   return (
     <InstantSearch indexName={index} searchClient={client} future={{ preserveSharedStateOnUnmount: true }}>
@@ -106,6 +112,7 @@ function Page() {
       <main>
         <Filters />
         <section aria-label="Results">
+          <Failure />
           <Breadcrumb attributes={levels} />
           <div id="bar"><div id="stats"><Stats /></div><div id="sort"><SortBy items={orders} /></div></div>
           <div id="chosen"><div id="current"><CurrentRefinements /></div><div id="clear"><ClearRefinements translations={{ resetButtonText: 'Clear all' }} /></div></div>
@@ -116,4 +123,7 @@ function Page() {
   )
 }
 
+// A picture that can't be loaded gives way to a clear one, so that its ground is seen and not the browser's mark.
+const clear = 'data:image/gif;base64,R0lGODlhAQABAIAAAAAAAP///yH5BAEAAAAALAAAAAABAAEAAAIBRAA7'
+document.addEventListener('error', ({ target }) => { if (target instanceof HTMLImageElement && target.src !== clear) target.src = clear }, true)
 createRoot(document.body.appendChild(document.createElement('div'))).render(<Page />)

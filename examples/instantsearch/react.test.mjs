@@ -70,12 +70,27 @@ test('hierarchical menu, numeric menu, range and toggle', async () => {
   await shop.tick('#categories', 'Cucina')
   await shop.sees(10, filters('categories.lvl1:Casa > Cucina'))
   await shop.tick('#weight', 'Light')
-  await shop.sees(6, { ...filters('categories.lvl1:Casa > Cucina'), numericFilters: ['weight<=5'] })
+  await shop.sees(6, { ...filters('categories.lvl1:Casa > Cucina'), numericFilters: ['weight_g<=500'] })
   await page.getByLabel('Highest price').fill('4')
   await page.getByLabel('Highest price').press('Enter')
-  await shop.sees(4, { ...filters('categories.lvl1:Casa > Cucina'), numericFilters: ['weight<=5', 'price<=4'] })
+  await shop.sees(4, { ...filters('categories.lvl1:Casa > Cucina'), numericFilters: ['weight_g<=500', 'price<=4'] })
   await shop.tick('#stock', 'In stock')
-  await shop.sees(3, { ...filters('categories.lvl1:Casa > Cucina', 'in_stock:true'), numericFilters: ['weight<=5', 'price<=4'] })
+  await shop.sees(3, { ...filters('categories.lvl1:Casa > Cucina', 'in_stock:true'), numericFilters: ['weight_g<=500', 'price<=4'] })
+})
+
+test('an error of the API is shown', async () => {
+  await page.goto(shop.address.replace('widgets_it', 'nowhere_it'))
+  await shop.until('the error', async () => /no index "nowhere_it"/.test(await $('#failure').textContent()))
+  await page.goto(shop.address)
+  await shop.sees(40)
+  assert.equal(await $('#failure').isVisible(), false)
+  shop.complaints.splice(0) // the browser's own, of the 404
+})
+
+test('a picture that can\'t be loaded leaves its place', async () => {
+  await shop.until('placeholders', async () => await $('article img[src^="data:image/gif"]').count() > 0)
+  const broken = await $('article img').evaluateAll((all) => all.filter((e) => e.complete && e.naturalWidth === 0).length)
+  assert.equal(broken, 0)
 })
 
 test('dynamic widgets', async () => {

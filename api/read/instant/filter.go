@@ -157,8 +157,11 @@ func (n *names) numericFilter(text string) (search.Condition, error) {
 	}
 	attribute, rest := strings.TrimSpace(text[:at]), text[at:]
 	i := slices.IndexFunc(operators, func(op string) bool { return strings.HasPrefix(rest, op) })
-	if i < 0 || !n.numeric(attribute) {
+	if i < 0 {
 		return search.Condition{}, api.Errorf(api.Invalid, "%q is no comparison of a number.", cut(text))
+	}
+	if !n.numeric(attribute) {
+		return search.Condition{}, api.Errorf(api.Invalid, "%q can't be compared: the shop has no number attribute %q.", cut(text), cut(attribute))
 	}
 	value, err := strconv.ParseFloat(strings.TrimSpace(rest[len(operators[i]):]), 64)
 	if err != nil {

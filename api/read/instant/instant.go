@@ -9,6 +9,7 @@ package instant
 
 import (
 	"encoding/json"
+	"fmt"
 	"net/url"
 	"slices"
 	"strings"
@@ -115,7 +116,7 @@ func indexOf(name string, dims *dimension.Set) (index, error) {
 	lang, order, _ := strings.Cut(rest, "_")
 	store, ok := dims.StoreNamed(code)
 	if !ok || !store.Active || len(store.Languages) == 0 {
-		return index{}, api.Errorf(api.NotFound, "There is no index %q: an index is a store, a language and maybe an order, like milano_it_price_asc.", cut(name))
+		return index{}, api.Errorf(api.NotFound, "There is no index %q: an index is a store, a language and maybe an order%s.", cut(name), example(dims))
 	}
 	x := index{store: store, lang: lang, sort: search.Sort(order)}
 	if lang == "" {
@@ -125,6 +126,16 @@ func indexOf(name string, dims *dimension.Set) (index, error) {
 		return index{}, api.Errorf(api.NotFound, "There is no index %q: the language must be %s, the order %s.", cut(name), api.List(store.Languages), api.List(search.Sorts()))
 	}
 	return x, nil
+}
+
+// example names an index that there is, if there is one.
+func example(dims *dimension.Set) string {
+	for _, st := range dims.Stores() {
+		if st.Active && len(st.Languages) > 0 {
+			return fmt.Sprintf(", like %s_%s_%s", st.Code, st.Languages[0], search.SortPriceAsc)
+		}
+	}
+	return ""
 }
 
 // cut shortens a text of the client's for an error.

@@ -95,6 +95,20 @@ func TestRefused(t *testing.T) {
 			t.Errorf("%s: %v", body, err)
 		}
 	}
+	// What is refused is told so that it can be put right: with the attribute, and with an index that there is.
+	for body, want := range map[string]string{
+		`{"indexName":"milano_it","numericFilters":["heft<=5"]}`:   `no number attribute "heft"`,
+		`{"indexName":"milano_it","filters":"colour > 1"}`:         `no number attribute "colour"`,
+		`{"indexName":"milano_it","numericFilters":["weight!<5"]}`: `"weight!<5" is no comparison`,
+		`{"indexName":"roma_it"}`:                                  `like milano_it_price_asc.`,
+	} {
+		if _, err := prepare(t, body); err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("%s: %v, want %q in it", body, err, want)
+		}
+	}
+	if got := example(dimension.NewSet(1, dimension.Rows{Stores: []dimension.Store{{ID: 3, Code: "chiuso", Languages: []string{"it"}}}})); got != "" {
+		t.Errorf("a shop without an open store has the index %q", got)
+	}
 	for _, body := range []string{``, `[]`, `{"requests":[]}`, `{"requests":[` + strings.Repeat(`{},`, MaxRequests) + `{}]}`} {
 		if _, err := Decode([]byte(body)); api.KindOf(err) != api.Invalid {
 			t.Errorf("%.40s: %v", body, err)
