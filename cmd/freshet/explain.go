@@ -45,7 +45,7 @@ topics, the documents in MongoDB, the joined view, the pages of its categories a
 Each hop tells its position and version, what filters the product there, and how to mend it.
 It reads everything and changes nothing. It fails for a store that is not in Postgres, and for a product
 of which there is no trace anywhere.`,
-		Example: "  freshet explain --store emporio-aurora-milano --product 42\n  freshet explain --store 1 --product SKU-42-M --json",
+		Example: "  freshet explain --store emporio-aurora-milano --product 42\n  freshet explain --store 1 --product FAS-000042-1 --json",
 		GroupID: "data",
 		Args:    cobra.NoArgs,
 		RunE:    func(cmd *cobra.Command, _ []string) error { return s.explain(cmd.Context(), o) },

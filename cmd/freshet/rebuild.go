@@ -43,7 +43,7 @@ the tables have no more, so that the product, offer and order documents are fold
 with the same command or in the admin process; servers that are away are asked again for two minutes.
 --status shows how far it is, --stop ends it before the
 next store. It fails if a document is wrong and can't be mended.`,
-		Example: "  freshet rebuild milano-centro --wait\n  freshet rebuild --all --rows --rate 5000 --budget 0.5\n  freshet rebuild --status",
+		Example: "  freshet rebuild emporio-aurora-milano --wait\n  freshet rebuild --all --rows --rate 5000 --budget 0.5\n  freshet rebuild --status",
 		GroupID: "data",
 		Args:    cobra.MaximumNArgs(1),
 		RunE:    func(cmd *cobra.Command, args []string) error { return s.rebuild(cmd.Context(), args, o) },

@@ -33,7 +33,7 @@ and its search documents), from its documents in MongoDB, or the pages of one ca
 is written over, whatever it says. Without --store it is asked of every store that offers the product.
 The request is durable when the command ends. For a whole store there is rebuild; for documents in
 MongoDB that differ from Postgres there is audit --repair.`,
-		Example: "  freshet reproject --product 42\n  freshet reproject --store milano-centro --category 7",
+		Example: "  freshet reproject --product 42\n  freshet reproject --store emporio-aurora-milano --category 7",
 		GroupID: "data",
 		Args:    cobra.NoArgs,
 		RunE:    func(cmd *cobra.Command, _ []string) error { return s.reproject(cmd.Context(), o) },
