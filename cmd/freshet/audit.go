@@ -36,9 +36,10 @@ func newAuditCommand(s *settings) *cobra.Command {
 		Short: "Recompute every document from the tables, compare, and repair",
 		Long: `Waits until the read models have passed what is committed now, computes every document that should
 exist from SQL alone, reads every document that does exist from MongoDB and Elasticsearch, and counts
-those that are missing, extra or different. Changes that are committed meanwhile, and prices that start
-or end by their dates, may show as differences: run it on a quiet shop, or again. It fails if any document
-is wrong.
+those that are missing, extra or different. What differs it looks at again: wrong is what differs in the
+same way at each of three looks, since a change that is committed meanwhile shows once. Of documents that
+are changed all the time nothing is said but how many they are; in a quiet shop nothing is left out. It
+fails if any document is wrong.
 
 With --repair the rows behind wrong documents are published again, then the pages and search documents
 that show them are made again, and then everything is compared once more.
@@ -46,7 +47,7 @@ that show them are made again, and then everything is compared once more.
 With --continuous it looks at one store after the other for ever, at the cost that --budget allows, and
 counts what stays wrong, and stock that is not what its ledger and its holds come to, in the gauge freshet_drift_documents (see --health). Each is an alarm too: a record
 on the topic of alerts and a document, raised once and cleared once (GET /admin/v1/alarms). freshet up runs it.`,
-		Example: "  freshet audit\n  freshet audit --store milano-centro --repair\n  freshet audit --continuous --budget 0.05 --health 127.0.0.1:8475",
+		Example: "  freshet audit\n  freshet audit --store emporio-aurora-milano --repair\n  freshet audit --continuous --budget 0.05 --health 127.0.0.1:8475",
 		GroupID: "data",
 		Args:    cobra.NoArgs,
 		RunE:    func(cmd *cobra.Command, _ []string) error { return s.audit(cmd.Context(), o) },
@@ -86,7 +87,7 @@ func (s *settings) audit(ctx context.Context, o auditOptions) (err error) {
 		if o.repair {
 			return a.repair(ctx, store, o.json)
 		}
-		report, _, err := a.look(ctx, store, false)
+		report, _, err := a.settle(ctx, store, false, o.json)
 		if err != nil {
 			return err
 		}
@@ -146,9 +147,26 @@ func (a *auditor) withPostgres(ctx context.Context, f func(*pgx.Conn) error) (er
 	return f(conn)
 }
 
-// look compares a store, or for 0 all of them, once the read models have passed what Postgres holds; with plan it says what would
-// mend the differences.
-func (a *auditor) look(ctx context.Context, store int64, plan bool) (report audit.Report, mend audit.Repair, err error) {
+// settle looks until it is known what stays wrong, and says how much didn't; with plan it says what would mend the rest.
+func (a *auditor) settle(ctx context.Context, store int64, plan, quiet bool) (report audit.Report, mend audit.Repair, err error) {
+	report, passing, err := audit.Settle(func(still func(audit.Report) audit.Report, last bool) (report audit.Report, err error) {
+		report, mend, err = a.lookFor(ctx, store, plan && last, still)
+		return report, err
+	})
+	if err == nil && passing > 0 {
+		err = a.say(quiet, "%d documents differed at one look and not, or in another way, at the next: they were being changed. What is changed all the time is judged when it rests.\n", passing)
+	}
+	return report, mend, err
+}
+
+// look compares a store, or for 0 all of them, once the read models have passed what Postgres holds.
+func (a *auditor) look(ctx context.Context, store int64) (audit.Report, error) {
+	report, _, err := a.lookFor(ctx, store, false, func(r audit.Report) audit.Report { return r })
+	return report, err
+}
+
+// lookFor is look for what still keeps of the differences; with plan it says what would mend those.
+func (a *auditor) lookFor(ctx context.Context, store int64, plan bool, still func(audit.Report) audit.Report) (report audit.Report, mend audit.Repair, err error) {
 	err = a.withPostgres(ctx, func(conn *pgx.Conn) (err error) {
 		rest := a.rest && store == 0
 		open, kinds := audit.OpenTables, audit.Kinds()
@@ -178,6 +196,7 @@ func (a *auditor) look(ctx context.Context, store int64, plan bool) (report audi
 		if report, err = audit.Compare(ctx, tables, stores, kinds...); err != nil {
 			return err
 		}
+		report = still(report)
 		if plan {
 			if mend, err = tables.Plan(ctx, report, stores); err != nil {
 				return err
@@ -222,10 +241,7 @@ func (a *auditor) patrol(ctx context.Context, budget float64) error {
 			return alarms.Look(ctx, store, findings(wrong), time.Now())
 		},
 		Stores: a.stores,
-		Look: func(ctx context.Context, store int64) (audit.Report, error) {
-			report, _, err := a.look(ctx, store, false)
-			return report, err
-		},
+		Look:   a.look,
 	}, registry)
 	if err != nil {
 		return err

@@ -14,7 +14,6 @@ import (
 	"freshet/ingest/change"
 	"freshet/projectors"
 	"freshet/projectors/alert"
-	"freshet/projectors/audit"
 	"freshet/projectors/catalog"
 	"freshet/projectors/dimension"
 	"freshet/projectors/offer"
@@ -104,14 +103,11 @@ func (s *settings) rebuilder(db *mongo.Database, board *rebuild.Board, tracker *
 		Store: func(ctx context.Context, store int64) error {
 			return a.command(ctx, []projectors.Command{{Kind: projectors.Rebuild, Store: store}}, "a rebuild of all stores")
 		},
-		Look: func(ctx context.Context, store int64) (audit.Report, error) {
-			report, _, err := a.look(ctx, store, false)
-			return report, err
-		},
+		Look: a.look,
 		Mend: func(ctx context.Context, store int64) error {
-			_, mend, err := a.look(ctx, store, true)
+			_, mend, err := a.settle(ctx, store, true, true)
 			if err == nil && !mend.Empty() {
-				_, err = a.mend(ctx, store, mend, func(string, ...any) error { return nil })
+				_, err = a.mend(ctx, store, mend, true)
 			}
 			return err
 		},

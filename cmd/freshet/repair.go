@@ -19,7 +19,7 @@ const repairPoll = 100 * time.Millisecond
 
 // repair mends what is wrong and looks again.
 func (a *auditor) repair(ctx context.Context, store int64, asJSON bool) error {
-	report, mend, err := a.look(ctx, store, true)
+	report, mend, err := a.settle(ctx, store, true, asJSON)
 	if err != nil {
 		return err
 	}
@@ -31,7 +31,7 @@ func (a *auditor) repair(ctx context.Context, store int64, asJSON bool) error {
 			return err
 		}
 	}
-	report, err = a.mend(ctx, store, mend, func(format string, args ...any) error { return a.say(asJSON, format, args...) })
+	report, err = a.mend(ctx, store, mend, asJSON)
 	if err != nil {
 		return err
 	}
@@ -44,30 +44,30 @@ func (a *auditor) repair(ctx context.Context, store int64, asJSON bool) error {
 	return nil
 }
 
-// mend carries a repair out, telling what it has done, and returns what is wrong after it. What is folded from rows comes
+// mend carries a repair out, telling unless quiet what it has done, and returns what is wrong after it. What is folded from rows comes
 // first: what is made of it would be made of wrong documents.
-func (a *auditor) mend(ctx context.Context, store int64, mend audit.Repair, tell func(format string, args ...any) error) (audit.Report, error) {
+func (a *auditor) mend(ctx context.Context, store int64, mend audit.Repair, quiet bool) (audit.Report, error) {
 	for _, r := range mend.Rereads {
 		if err := a.reread(ctx, r); err != nil {
 			return nil, fmt.Errorf("publish %d rows of %s again: %w", len(r.Keys), r.Table, err)
 		}
-		if err := tell("%d rows of %s were published again\n", len(r.Keys), r.Table); err != nil {
+		if err := a.say(quiet, "%d rows of %s were published again\n", len(r.Keys), r.Table); err != nil {
 			return nil, err
 		}
 	}
 	// The documents are right once the stages have passed the rows that were published just now.
-	report, mend, err := a.look(ctx, store, true)
+	report, mend, err := a.settle(ctx, store, true, quiet)
 	if err != nil {
 		return nil, err
 	}
 	if err := a.command(ctx, mend.Commands, "an audit found it wrong"); err != nil {
 		return nil, err
 	}
-	if err := tell("%d commands to make pages and search documents again were carried out\n", len(mend.Commands)); err != nil {
+	if err := a.say(quiet, "%d commands to make pages and search documents again were carried out\n", len(mend.Commands)); err != nil {
 		return nil, err
 	}
 	if len(mend.Commands) > 0 {
-		report, _, err = a.look(ctx, store, false)
+		report, _, err = a.settle(ctx, store, false, quiet)
 	}
 	return report, err
 }

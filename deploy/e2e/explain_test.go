@@ -44,6 +44,8 @@ func TestExplainAndRepair(t *testing.T) {
 		s.exec(ctx, c.back, product)
 	}
 	s.mustCatchUp(ctx)
+	t.Logf("%s", s.whileWritten(ctx, func() string { return s.run("audit", "--store", "1") }))
+	s.mustCatchUp(ctx)
 	s.damage(ctx, product)
 	wrong := found(s.explain(product), explain.Wrong)
 	for _, code := range []string{"document-differs", "page-missing", "document-missing"} {
@@ -59,6 +61,29 @@ func TestExplainAndRepair(t *testing.T) {
 	if e := s.explain(product); !e.Shown {
 		t.Errorf("after the repair: %s", e.Verdict)
 	}
+}
+
+// whileWritten does something while the prices of all offers change ten times a second: the stages keep up with it.
+func (s *shop) whileWritten(ctx context.Context, deed func() string) string {
+	writing, stop := context.WithCancel(ctx)
+	conn, stopped := s.connect(), make(chan error, 1)
+	go func() {
+		tick := time.NewTicker(100 * time.Millisecond)
+		defer tick.Stop()
+		var err error
+		for err == nil && writing.Err() == nil {
+			if _, err = conn.Exec(ctx, "update prices set amount = amount % 5000 + 100 where store_id = 1"); err == nil {
+				<-tick.C
+			}
+		}
+		stopped <- err
+	}()
+	said := deed()
+	stop()
+	if err := <-stopped; err != nil {
+		s.t.Errorf("the shop was not written to all the time: %v", err)
+	}
+	return said
 }
 
 // aVisibleProduct returns a product that store 1 shows.

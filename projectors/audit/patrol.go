@@ -4,16 +4,11 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
-	"reflect"
 	"slices"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 )
-
-// looks is how often a store is looked at before what is wrong counts as drift. A change that is committed while the
-// documents are read shows as a difference, and is gone at the next look; what is wrong in the same way each time is wrong.
-const looks = 3
 
 // PatrolConfig is what a Patrol goes by; every field is required.
 type PatrolConfig struct {
@@ -114,7 +109,7 @@ func (p *Patrol) rest(ctx context.Context, spent time.Duration) bool {
 // audit looks at a store as often as it takes, and notes what is wrong each time.
 func (p *Patrol) audit(ctx context.Context, store int64) error {
 	var wrong map[Kind][]Difference
-	for range looks {
+	for range Looks {
 		report, err := p.cfg.Look(ctx, store)
 		if err != nil {
 			return err
@@ -137,32 +132,6 @@ func (p *Patrol) audit(ctx context.Context, store int64) error {
 	}
 	p.show()
 	return p.cfg.Tell(ctx, store, wrong)
-}
-
-// Again keeps of the documents that were wrong before those that are still wrong in the same way; before is nil at the first
-// look. A document that is wrong in another way was changed between the two: where hundreds are a second, some are at
-// every look. Whether such a one is right shows when nobody has changed it for as long as the looks take.
-func Again(before map[Kind][]Difference, report Report) map[Kind][]Difference {
-	now := map[Kind][]Difference{}
-	for _, k := range report {
-		for _, d := range slices.Concat(k.Missing, k.Extra, k.Different) {
-			if before == nil || slices.ContainsFunc(before[k.Kind], d.was) {
-				now[k.Kind] = append(now[k.Kind], d)
-			}
-		}
-	}
-	return now
-}
-
-// was says whether an earlier difference is the same one. A document that is missing or too many is, whatever would be in it.
-func (d Difference) was(before Difference) bool {
-	if d.Key != before.Key || d.Path != before.Path {
-		return false
-	}
-	if d.Path == "" && (d.Want == nil || d.Got == nil) {
-		return (d.Want == nil) == (before.Want == nil) && (d.Got == nil) == (before.Got == nil)
-	}
-	return reflect.DeepEqual(d.Want, before.Want) && reflect.DeepEqual(d.Got, before.Got)
 }
 
 // forget drops what is known of stores that are no more.

@@ -40,11 +40,11 @@ func TestPatrolCountsWhatStaysWrong(t *testing.T) {
 		Look: func(_ context.Context, store int64) (Report, error) {
 			calls[store]++
 			switch {
-			case store == 1 && calls[store]%looks == 1:
+			case store == 1 && calls[store]%Looks == 1:
 				return wrong("1:1", "1:2"), nil
 			case store == 1:
 				return wrong("1:2", "1:3"), nil
-			case store == 2 && calls[store] > looks:
+			case store == 2 && calls[store] > Looks:
 				return nil, errors.New("Postgres is away")
 			case store == 2:
 				return wrong("2:1"), nil
@@ -72,6 +72,40 @@ func TestPatrolCountsWhatStaysWrong(t *testing.T) {
 	}
 	if _, err := NewPatrol(PatrolConfig{Budget: 0}, prometheus.NewRegistry()); err == nil {
 		t.Error("a patrol without a budget was made")
+	}
+}
+
+// TestSettle: what a shop that is written to shows once is not wrong, what stays the same is, and what is right is looked at once.
+func TestSettle(t *testing.T) {
+	difference := func(key string, got float64) Difference { return Difference{key, "price", 5.0, got} }
+	for _, test := range []struct {
+		name                  string
+		looks                 [][]Difference
+		wrong, passing, asked int
+	}{
+		{"right", [][]Difference{{}}, 0, 0, 1},
+		{"quiet", [][]Difference{{difference("1:2", 4), difference("1:3", 4)}, {difference("1:2", 4), difference("1:3", 4)}, {difference("1:2", 4), difference("1:3", 4)}}, 2, 0, 3},
+		{"written to", [][]Difference{{difference("1:2", 4)}, {difference("1:3", 4)}}, 0, 1, 2},
+		{"one wrong among many that are written to", [][]Difference{
+			{difference("1:1", 1), difference("1:2", 4), difference("1:9", 1)}, {difference("1:1", 2), difference("1:2", 4), difference("1:4", 1)}, {difference("1:1", 3), difference("1:2", 4)},
+		}, 1, 2, 3},
+		{"wrong at two looks only", [][]Difference{{difference("1:2", 4)}, {difference("1:2", 4)}, {}}, 0, 1, 3},
+	} {
+		asked := 0
+		report, passing, err := Settle(func(still func(Report) Report, last bool) (Report, error) {
+			asked++
+			if last != (asked == Looks) {
+				t.Errorf("%s: look %d, the last %t", test.name, asked, last)
+			}
+			return still(Report{{Kind: Offer, Expected: 9, Different: test.looks[asked-1]}}), nil
+		})
+		if err != nil || report.Wrong() != test.wrong || passing != test.passing || asked != test.asked || report.Expected() != 9 {
+			t.Errorf("%s: %d wrong, %d passing after %d looks, %v", test.name, report.Wrong(), passing, asked, err)
+		}
+	}
+	failure := errors.New("Postgres is away")
+	if _, _, err := Settle(func(func(Report) Report, bool) (Report, error) { return nil, failure }); !errors.Is(err, failure) {
+		t.Errorf("%v", err)
 	}
 }
 
