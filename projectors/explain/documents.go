@@ -188,7 +188,7 @@ func (t *tour) view(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
-		if committed <= record.Offset {
+		if t.unread(stage, committed, record.Offset, p.Position) {
 			p.find(Behind, "not-read", t.wait(stage), "stage %s has not read it: it goes on at offset %d", stage, max(committed, 0))
 		}
 	}

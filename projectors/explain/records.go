@@ -103,11 +103,16 @@ func (t *tour) readBy(ctx context.Context, h Hop, stage string, record *projecto
 	if err != nil {
 		return err
 	}
-	if committed <= record.Offset {
+	if t.unread(stage, committed, record.Offset, h.Position) {
 		h.find(Behind, "not-read", t.wait(stage), "stage %s has not read it: it goes on at offset %d", stage, max(committed, 0))
 	}
 	t.add(h)
 	return nil
+}
+
+// unread says whether a stage has yet to handle a record. Commits come at intervals, so what the stage has announced counts too.
+func (t *tour) unread(stage string, committed, offset int64, at *change.Position) bool {
+	return committed <= offset && (!t.passed[stage] || at == nil || at.Commit > t.rows.at)
 }
 
 // ofProduct says whether a record is of the product, and of the store where it names one. The cheap look spares decoding
