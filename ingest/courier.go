@@ -15,13 +15,18 @@ const soloBytes = 16 << 10
 // maxRequests bounds the requests at one time that are not shared; more only queue in the broker.
 const maxRequests = 24
 
-// roundEvery is the least time between the beginnings of two shared requests to a broker. A change that comes alone is not kept;
-// at hundreds of transactions a second, each would else be a request.
-const roundEvery = 5 * time.Millisecond
+// After a shared request to a broker the next one is held back for as long as that took, so that the broker has half of the
+// time for others, but never so that their beginnings are more than roundEvery apart. A change that comes alone is not
+// kept; at hundreds of transactions a second, each would else be a request, and on a busy machine each is dear. A pause
+// below leastPause is none: a timer would make it longer than it is.
+const (
+	roundEvery = 5 * time.Millisecond
+	leastPause = time.Millisecond
+)
 
 // courier carries small batches of several partitions in one request, since a client and a broker pay for a request as much as
-// for many records. While one shared request to a broker is under way, or roundEvery has not passed since, the next gathers. The order of a
-// partition's batches is the caller's to keep, who waits for one before it sends the next.
+// for many records. While one shared request to a broker is under way, and in the pause after it, the next gathers. The order of a partition's
+// batches is the caller's to keep, who waits for one before it sends the next.
 type courier struct {
 	client *kafka.Client
 	slots  chan struct{} // bounds the requests that aren't shared
@@ -86,12 +91,15 @@ func (c *courier) shared(ctx context.Context, leader int, p *parcel) bool {
 	}
 	lane.turn.Lock()
 	defer lane.turn.Unlock()
-	sleep(ctx, time.Until(lane.next))
-	lane.next = time.Now().Add(roundEvery)
+	if pause := time.Until(lane.next); pause >= leastPause {
+		sleep(ctx, pause)
+	}
+	began := time.Now()
 	c.mu.Lock()
 	lane.gathering = nil // who comes now would be left out
 	c.mu.Unlock()
 	produceTogether(ctx, c.client, r.parcels...)
+	lane.next = began.Add(min(roundEvery, 2*time.Since(began)))
 	close(r.done)
 	return true
 }

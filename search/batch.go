@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"net/http"
 	"net/url"
+	"slices"
 	"time"
 
 	"freshet/projectors/dimension"
@@ -58,16 +59,13 @@ func (s *Searcher) SearchAll(ctx context.Context, queries []Query, dims *dimensi
 	return results, nil
 }
 
-// fewIn are the groups whose text finds next to nothing as typed: in the query with the fewest conditions.
+// fewIn are the groups whose text finds next to nothing as typed, by the conditions that all queries of the group share: what
+// the selections of several menus leave together is no reason to show what none of them counted.
 func (s *Searcher) fewIn(groups []*searchGroup, results []Result) []*searchGroup {
 	var again []*searchGroup
 	for _, g := range groups {
-		most, partial := int64(0), false
-		for _, m := range g.members {
-			most = max(most, results[m.place].Total)
-			partial = partial || results[m.place].Partial
-		}
-		if s.few(g.members[0].plan, most, partial) {
+		partial := slices.ContainsFunc(g.members, func(m member) bool { return results[m.place].Partial })
+		if s.few(g.members[0].plan, g.matched, partial) {
 			g.fuzzy = true
 			again = append(again, g)
 		}
@@ -79,6 +77,7 @@ func (s *Searcher) fewIn(groups []*searchGroup, results []Result) []*searchGroup
 type searchGroup struct {
 	members []member // the first is the one with the hits
 	common  []object // clauses that all members have
+	matched int64    // hits of those alone
 	fuzzy   bool
 }
 
@@ -167,7 +166,7 @@ func (g *searchGroup) request(popularityNow float64, timeout time.Duration) obje
 	if own := g.members[0].own; len(own) > 0 {
 		body["post_filter"] = all(own)
 	}
-	aggs := object{}
+	aggs := object{matchedName: object{"filter": all(nil)}}
 	for i, m := range g.members {
 		facets := object{}
 		for f := range m.plan.facets {
@@ -262,10 +261,14 @@ func (s *Searcher) path(q *Query) string {
 
 // read takes the members' results out of the group's answer.
 func (g *searchGroup) read(a *answer, results []Result, dims *dimension.Set) error {
+	var own struct {
+		Count int64 `json:"doc_count"`
+	}
+	if err := json.Unmarshal(a.Aggregations[matchedName], &own); err != nil {
+		return fmt.Errorf("read what a batch has in common: %w", err)
+	}
+	g.matched = own.Count
 	for i, m := range g.members {
-		var own struct {
-			Count int64 `json:"doc_count"`
-		}
 		raw := a.Aggregations[memberName(i)]
 		if err := json.Unmarshal(raw, &own); err != nil {
 			return fmt.Errorf("read query %d of a batch: %w", m.place, err)

@@ -243,6 +243,31 @@ func TestBatchOfSeveralPagesIsOneRequest(t *testing.T) {
 	}
 }
 
+// TestSelectionsOfABatchAllowNoMisspellings: two menus, each with a selection of its own, leave little of a text that finds
+// enough. That is no reason to look for misspellings, which neither menu has counted.
+func TestSelectionsOfABatchAllowNoMisspellings(t *testing.T) {
+	client, prefix, requests := counted(t)
+	index(t, client, prefix, shop(1), offerView(1, 1, "Pane"), offerView(2, 1, "Pane"), offerView(3, 1, "Pane"), offerView(4, 1, "Pana"))
+	s := NewSearcher(client, SearcherConfig{Prefix: prefix})
+	*requests = nil
+	cheap, none := []Condition{{Facet: "price", Op: "<", Number: 0}}, []Condition{{Facet: "price", Op: ">", Number: 1e9}}
+	selected := func(limit int, where ...[]Condition) Query {
+		return query(func(q *Query) { q.Text, q.Limit, q.Where = "pane", limit, where })
+	}
+	results, err := s.SearchAll(t.Context(), []Query{selected(20, cheap, none), selected(0, cheap), selected(0, none)}, shop(1))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i, r := range results {
+		if r.Total != 0 || r.Fuzzy {
+			t.Errorf("query %d: %d hits, fuzzy %v", i, r.Total, r.Fuzzy)
+		}
+	}
+	if len(*requests) != 1 {
+		t.Errorf("requests %v", *requests)
+	}
+}
+
 func TestBatchLimits(t *testing.T) {
 	s := NewSearcher(nil, SearcherConfig{Prefix: "p"})
 	many := slices.Repeat([]Condition{{Facet: "colour", Values: []string{"x"}}}, MaxConditions+1)
