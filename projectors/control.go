@@ -123,6 +123,23 @@ func (g *generation) watchReplay(ctx context.Context, end func()) {
 	}
 }
 
+// heard waits until it is known what is asked of the stage. One that began before, and was to go back since records are gone,
+// would read on where they were and stop for good.
+func (g *generation) heard(ctx context.Context) error {
+	for controls := g.config.Controls; controls != nil; {
+		changed := controls.Changed()
+		if _, known := controls.Of(g.stage.Name); known {
+			break
+		}
+		select {
+		case <-changed:
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
+	return nil
+}
+
 // replay returns the replay that is asked for, nil for none.
 func (g *generation) replay() *Replay {
 	if g.config.Controls == nil {

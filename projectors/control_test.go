@@ -163,8 +163,19 @@ func TestReplayFromTheBeginningIsTheWayOut(t *testing.T) {
 	if err == nil || !strings.Contains(err.Error(), "freshet stage replay s --since beginning") || !strings.Contains(err.Error(), stage.Repair) {
 		t.Fatalf("a stage that was overtaken: %v", err)
 	}
-	a.set(func(c *projectors.Control) { c.Replay = &projectors.Replay{ID: "1"} })
-	r, _ = b.runtime(config)
+	// The next process learns of it a moment after its start, and has not read on meanwhile.
+	a = &asked{changed: make(chan struct{})}
+	config.Controls = a
+	r, registry := b.runtime(config)
 	b.start(r, stage)
+	eventually(t, "partitions assigned", func() bool {
+		n, err := testutil.GatherAndCount(registry, "freshet_projector_generations_total")
+		return err == nil && n > 0
+	})
+	select {
+	case <-time.After(500 * time.Millisecond): // many times what a fetch takes
+	case <-t.Context().Done():
+	}
+	a.set(func(c *projectors.Control) { c.Replay = &projectors.Replay{ID: "1"} })
 	eventually(t, "what is left", func() bool { return slices.Equal(j.values(b.topic("a"), 0), numbers(8, 20)) })
 }

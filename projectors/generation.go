@@ -148,6 +148,9 @@ func (g *generation) tryPrepare(ctx context.Context) error {
 	if err := g.producer.Refresh(ctx, g.stage.Outputs...); err != nil {
 		return err
 	}
+	if err := g.heard(ctx); err != nil {
+		return err
+	}
 	starts, err := g.starts(ctx, counts)
 	if err != nil {
 		return err

@@ -13,18 +13,18 @@ import (
 func TestFacetValues(t *testing.T) {
 	address, _ := widgetServer(t)
 	for query, want := range map[string]string{
-		"brand?value=br":                     "Brenta 10",
-		"brand?value=br&brand=1":             "Brenta 10",
-		"brand?value=br&category=1":          "Brenta 5",
-		"brand?value=br&attr.colour=red":     "",
-		"brand?value=a&q=pentola":            "Alba 5",
-		"brand?limit=2&price_max=300":        "Alba 1, Brenta 1",
-		"colour?value=b&attr.colour=red":     " 20",
-		"category?value=bag&category=1":      "Bagno 10",
-		"category_level_1?value=cu":          "Cucina 10",
-		"in_stock?value=s&in_stock=true":     "Sì 30",
-		"brand?value=br&in_stock=true":       "Brenta 10",
-		"material?value=w&attr.weight.min=8": " 1",
+		"brand?value=br":                         "Brenta 10",
+		"brand?value=br&brand=1":                 "Brenta 10",
+		"brand?value=br&category=1":              "Brenta 5",
+		"brand?value=br&attr.colour=red":         "",
+		"brand?value=a&q=pentola":                "Alba 5",
+		"brand?limit=2&price_max=300":            "Alba 1, Brenta 1",
+		"colour?value=b&attr.colour=red":         " 20",
+		"category?value=bag&category=1":          "Bagno 10",
+		"category_level_1?value=cu":              "Cucina 10",
+		"in_stock?value=s&in_stock=true":         "Sì 30",
+		"brand?value=br&in_stock=true":           "Brenta 10",
+		"material?value=w&attr.weight_g.min=800": " 1",
 	} {
 		var page read.FacetValues
 		fetch(t, address+"/api/v1/stores/widgets/facets/"+query, &page)
