@@ -16,7 +16,7 @@ const soloBytes = 16 << 10
 const maxRequests = 24
 
 // After a shared request to a broker the next one is held back for as long as that took, so that the broker has half of the
-// time for others, but never so that their beginnings are more than roundEvery apart. A change that comes alone is not
+// time for others, but no longer than until roundEvery after that one began. A change that comes alone is not
 // kept; at hundreds of transactions a second, each would else be a request, and on a busy machine each is dear. A pause
 // below leastPause is none: a timer would make it longer than it is.
 const (

@@ -34,7 +34,7 @@ type Replay struct {
 
 // Controls is where the runtime learns what is asked; control.Board is such a place.
 type Controls interface {
-	// Of returns what is asked of a stage; false while that is not known, in which case the stage waits.
+	// Of returns what is asked of a stage; false until that is known, which the stage waits for before it begins.
 	Of(stage string) (Control, bool)
 	// Changed is closed when the next answer may differ.
 	Changed() <-chan struct{}
@@ -56,13 +56,13 @@ func (w *worker) admitted(ctx context.Context) bool {
 	}
 	for said := false; ; said = true {
 		changed := controls.Changed()
-		asked, known := controls.Of(w.stage.Name)
+		asked, _ := controls.Of(w.stage.Name)
 		w.metrics.paused.WithLabelValues(w.stage.Name, w.label).Set(boolean(asked.Paused))
-		if known && !asked.Paused {
+		if !asked.Paused {
 			return true
 		}
 		if !said {
-			w.logger.Info("the stage is paused", "partition", w.partition, "known", known, "reason", asked.Reason)
+			w.logger.Info("the stage is paused", "partition", w.partition, "reason", asked.Reason)
 		}
 		select {
 		case <-changed:
@@ -126,10 +126,14 @@ func (g *generation) watchReplay(ctx context.Context, end func()) {
 // heard waits until it is known what is asked of the stage. One that began before, and was to go back since records are gone,
 // would read on where they were and stop for good.
 func (g *generation) heard(ctx context.Context) error {
-	for controls := g.config.Controls; controls != nil; {
+	controls := g.config.Controls
+	for said := false; controls != nil; said = true {
 		changed := controls.Changed()
 		if _, known := controls.Of(g.stage.Name); known {
 			break
+		}
+		if !said {
+			g.logger.Info("the stage waits until it knows what is asked of it")
 		}
 		select {
 		case <-changed:

@@ -25,10 +25,10 @@ type Demand interface {
 	Popular(ctx context.Context, store int64, lang string, now time.Time) ([]string, error)
 }
 
-// searched reports a search for a text that nothing narrows: its number of hits is the text's own. What support looks up is
+// searched reports a search for a text that nothing narrows: its number of hits is the text's own. What staff looks up is
 // no shopper's wish.
 func (s *Shop) searched(r *request, q *search.Query, result *search.Result) {
-	if r.who.role == auth.Support {
+	if r.who.role == auth.Support || r.who.role == auth.Data {
 		return
 	}
 	if s.cfg.Tally == nil || q.Text == "" || q.Limit == 0 || q.Offset > 0 || r.cursor != "" || q.Narrowed() || result.Partial {

@@ -47,11 +47,13 @@ func demanded(t *testing.T) (*shop, *demand) {
 	})}, d
 }
 
-// TestSupportIsNoShopper: what support searches for is not counted, with or without explanations.
-func TestSupportIsNoShopper(t *testing.T) {
+// TestStaffIsNoShopper: what support and data teams search for is not counted, with or without explanations.
+func TestStaffIsNoShopper(t *testing.T) {
 	s, d := demanded(t)
-	s.as(auth.Support, 1, "/api/v1/stores/milano/search?q=stivali&explain=true").want(t, 200)
-	s.as(auth.Support, 1, "/api/v1/stores/milano/search?q=stivali").want(t, 200)
+	for _, role := range []auth.Role{auth.Support, auth.Data} {
+		s.as(role, 1, "/api/v1/stores/milano/search?q=stivali&explain=true").want(t, 200)
+		s.as(role, 1, "/api/v1/stores/milano/search?q=stivali").want(t, 200)
+	}
 	if len(d.told) > 0 {
 		t.Errorf("told %v", d.told)
 	}

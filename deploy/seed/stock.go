@@ -144,8 +144,9 @@ func (s *shop) itemRows(o *order, yield func(...any) bool) bool {
 	if status == "" {
 		status = "shipped"
 	}
+	cancelled := s.moments(o).cancelled
 	for i, it := range o.items {
-		if !yield(o.id, int32(i+1), it.product.variants[it.variant].sku, it.product.id, it.quantity, it.amount, status, s.moments(o).cancelled) {
+		if !yield(o.id, int32(i+1), it.product.variants[it.variant].sku, it.product.id, it.quantity, it.amount, status, cancelled) {
 			return false
 		}
 	}

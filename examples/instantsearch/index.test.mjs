@@ -106,19 +106,14 @@ test('range: its bounds are those of the offers, and it takes what is typed', as
 })
 
 test('an error of the API is shown, and what follows takes it away', async () => {
-  await page.goto(shop.address.replace('widgets_it', 'nowhere_it'))
+  await shop.strays()
   await shop.until('the error', async () => /no index "nowhere_it".*like widgets_it_price_asc/.test(await $('#failure').textContent()))
   assert.deepEqual(await shop.barriers(), [])
-  await page.goto(shop.address)
-  await shop.sees(40)
-  assert.equal(await $('#failure').isVisible(), false)
-  shop.complaints.splice(0) // the browser's own, of the 404
+  await shop.returns()
 })
 
 test('a picture that can\'t be loaded leaves its place', async () => {
-  await shop.until('placeholders', async () => await $('article img[src^="data:image/gif"]').count() > 0)
-  const broken = await $('article img').evaluateAll((all) => all.filter((e) => e.complete && e.naturalWidth === 0).length)
-  assert.equal(broken, 0)
+  await shop.missesPictures()
   const sizes = await $('article img, article .picture').evaluateAll((all) => all.map((e) => Math.round(e.getBoundingClientRect().height)))
   assert.equal(new Set(sizes).size, 1, String(sizes))
   assert.ok(sizes[0] > 50, String(sizes))

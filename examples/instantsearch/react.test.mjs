@@ -79,18 +79,13 @@ test('hierarchical menu, numeric menu, range and toggle', async () => {
 })
 
 test('an error of the API is shown', async () => {
-  await page.goto(shop.address.replace('widgets_it', 'nowhere_it'))
+  await shop.strays()
   await shop.until('the error', async () => /no index "nowhere_it"/.test(await $('#failure').textContent()))
-  await page.goto(shop.address)
-  await shop.sees(40)
-  assert.equal(await $('#failure').isVisible(), false)
-  shop.complaints.splice(0) // the browser's own, of the 404
+  await shop.returns()
 })
 
 test('a picture that can\'t be loaded leaves its place', async () => {
-  await shop.until('placeholders', async () => await $('article img[src^="data:image/gif"]').count() > 0)
-  const broken = await $('article img').evaluateAll((all) => all.filter((e) => e.complete && e.naturalWidth === 0).length)
-  assert.equal(broken, 0)
+  await shop.missesPictures()
 })
 
 test('dynamic widgets', async () => {

@@ -78,6 +78,23 @@ class Shopper {
     }
   }
 
+  // strays opens the page of an index that isn't there, and returns leaves it for the one that is.
+  async strays() { await this.page.goto(this.address.replace('widgets_it', 'nowhere_it')) }
+
+  async returns() {
+    await this.page.goto(this.address)
+    await this.sees(40)
+    assert.equal(await this.$('#failure').isVisible(), false)
+    this.complaints.splice(0) // the browser's own, of the 404
+  }
+
+  // missesPictures waits until pictures that can't be loaded are replaced, and wants none to be shown as broken.
+  async missesPictures() {
+    await this.until('placeholders', async () => await this.$('article img[src^="data:image/gif"]').count() > 0)
+    const broken = await this.$('article img').evaluateAll((all) => all.filter((e) => e.complete && e.naturalWidth === 0).length)
+    assert.equal(broken, 0)
+  }
+
   // costs does something and says what it took: requests of the page, and searches of Elasticsearch.
   async costs(deed) {
     const before = [this.requests.length, await asked()]
