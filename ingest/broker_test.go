@@ -1,7 +1,6 @@
 package ingest_test
 
 import (
-	"errors"
 	"strings"
 	"testing"
 	"time"
@@ -180,21 +179,15 @@ func TestTopicMadeAgain(t *testing.T) {
 			run := r.start()
 			r.exec(`insert into products select i, 0 from generate_series(21, 100) i`)
 			r.settle()
+			written := r.wal()
+			r.until("the position says so too", func() bool { return r.confirmed() >= written-1 }) // the log may end a page header further
 			run = spoil(r, run)
-			select {
-			case err := <-run.done:
-				var refused *ingest.RefusedError
-				if !errors.As(err, &refused) || !strings.Contains(err.Error(), "was deleted and made again") || !strings.Contains(err.Error(), "--resnapshot") {
-					t.Fatalf("got %v", err)
-				}
-				t.Log(err)
-			case <-time.After(patience):
-				t.Fatal("ingest goes on")
+			refused := run.refused(t)
+			if text := refused.Error(); !strings.Contains(text, "was deleted and made again") || !strings.Contains(text, "--resnapshot") {
+				t.Fatalf("got %v", refused)
 			}
-			// A start does not forget it, and the command that it names repairs it.
-			if err := <-r.start().done; !errors.As(err, new(*ingest.RefusedError)) {
-				t.Fatalf("the second start: %v", err)
-			}
+			t.Log(refused)
+			r.start().refused(t) // a start does not forget it, and the command that it names repairs it
 			r.start(func(c *ingest.Config) { c.Resnapshot = true })
 			r.exec(`insert into products values (2000, 1)`)
 			r.settle()
@@ -247,12 +240,7 @@ func TestPositionTopicDeleted(t *testing.T) {
 	r.settle()
 	r.deleteTopic(change.PositionTopic(r.prefix))
 	r.exec(`insert into products values (1, 1)`)
-	select {
-	case err := <-run.done:
-		if !errors.As(err, new(*ingest.RefusedError)) || !strings.Contains(err.Error(), "holds no position") {
-			t.Fatalf("got %v", err)
-		}
-	case <-time.After(patience):
-		t.Fatal("ingest goes on")
+	if refused := run.refused(t); !strings.Contains(refused.Error(), "holds no position") {
+		t.Fatalf("got %v", refused)
 	}
 }

@@ -47,6 +47,8 @@ type attribute struct {
 // attributes returns the columns of a relation by name. One that was dropped since is not among them, and so counts as
 // nullable and without a default.
 func (c *catalog) attributes(ctx context.Context, relation uint32) (map[string]attribute, error) {
+	ctx, cancel := context.WithTimeout(ctx, requestTimeout)
+	defer cancel()
 	rows, err := c.conn.Query(ctx, `
 		select a.attname, a.attnotnull, coalesce(pg_get_expr(d.adbin, d.adrelid), '')
 		from pg_attribute a left join pg_attrdef d on d.adrelid = a.attrelid and d.adnum = a.attnum and a.attgenerated = ''
@@ -72,6 +74,8 @@ func (c *catalog) lookup(ctx context.Context, oid uint32) (change.PostgresType, 
 	if pg, ok := c.types[oid]; ok {
 		return pg, nil
 	}
+	ctx, cancel := context.WithTimeout(ctx, requestTimeout)
+	defer cancel()
 	var name, kind string
 	var elem, base uint32
 	var modifier int32
@@ -112,6 +116,8 @@ func (c *catalog) lookup(ctx context.Context, oid uint32) (change.PostgresType, 
 
 // typeNames returns types as Postgres writes them, "numeric(12,2)"; their ids where they were dropped since.
 func (c *catalog) typeNames(ctx context.Context, oids []uint32, modifiers []int32) (names []string, err error) {
+	ctx, cancel := context.WithTimeout(ctx, requestTimeout)
+	defer cancel()
 	err = c.conn.QueryRow(ctx, `
 		select array_agg(coalesce(format_type(t.oid, x.modifier), x.oid::text) order by x.place)
 		from unnest($1::oid[], $2::int4[]) with ordinality x(oid, modifier, place) left join pg_type t on t.oid = x.oid`, oids, modifiers).Scan(&names)
@@ -123,6 +129,8 @@ func (c *catalog) typeNames(ctx context.Context, oids []uint32, modifiers []int3
 
 // primaryKey returns the names of the key's columns in the key's order; none when there is no key, or no table any more.
 func (c *catalog) primaryKey(ctx context.Context, relation uint32) ([]string, error) {
+	ctx, cancel := context.WithTimeout(ctx, requestTimeout)
+	defer cancel()
 	rows, err := c.conn.Query(ctx, `
 		select a.attname from pg_index i
 		cross join unnest(i.indkey::int2[]) with ordinality k(attnum, place)
@@ -157,6 +165,8 @@ func (t publishedTable) name() string { return t.Schema + "." + t.Name }
 // published lists the publication's tables with their published columns. Generated columns are among them where the
 // publication says so, which it can since Postgres 18; before, servers list them but never send them.
 func (c *catalog) published(ctx context.Context, publication string) ([]publishedTable, error) {
+	ctx, cancel := context.WithTimeout(ctx, requestTimeout)
+	defer cancel()
 	var exists bool
 	if err := c.conn.QueryRow(ctx, `select exists (select from pg_publication where pubname = $1)`, publication).Scan(&exists); err != nil {
 		return nil, fmt.Errorf("look up publication %s: %w", publication, err)

@@ -137,6 +137,8 @@ var errShape = errors.New("the table has other columns now, or left the publicat
 // if no column was added, dropped, renamed or given another type in between, and the table was published all the time: what
 // is done to it outside the publication is not in the stream, and its rows then are of no place in it.
 func shapeOf(ctx context.Context, conn *pgx.Conn, table string) (shape string, err error) {
+	ctx, cancel := context.WithTimeout(ctx, requestTimeout)
+	defer cancel()
 	err = conn.QueryRow(ctx, `
 		select coalesce(string_agg(format('%s %s %s %s %s', a.attrelid, a.attnum, a.attname, a.atttypid, a.atttypmod), ',' order by a.attnum), '')
 			|| coalesce((select string_agg(r.oid::text, ',' order by r.oid) from pg_publication_rel r where r.prrelid = min(c.oid::bigint)::oid), '')
@@ -193,6 +195,8 @@ func (r reading) copyRows(ctx context.Context, conn *pgx.Conn, pt publishedTable
 }
 
 func readVisibility(ctx context.Context, conn *pgx.Conn) (visibility, error) {
+	ctx, cancel := context.WithTimeout(ctx, requestTimeout)
+	defer cancel()
 	var text string
 	if err := conn.QueryRow(ctx, "select pg_current_snapshot()::text").Scan(&text); err != nil {
 		return visibility{}, err

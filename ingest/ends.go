@@ -173,6 +173,16 @@ func topicShrunk(topic string, partition int, now, before int64) error {
 	}
 }
 
+// takeFilled says whether a partition holds its first records since the last call. A topic that held nothing may be made
+// again without loss, so the position must not pass a topic's first records before it says that there are some.
+func (p *publisher) takeFilled() bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	filled := p.filled
+	p.filled = false
+	return filled
+}
+
 // held returns where every partition ends by what Kafka has acknowledged, and the ids that the topics had when the session
 // began to publish to them.
 func (p *publisher) held() (ends map[string][]int64, ids map[string]string) {

@@ -110,6 +110,22 @@ func (r *rig) start(change ...func(*ingest.Config)) *running {
 	return run
 }
 
+// refused waits until ingest ends with a refusal.
+func (run *running) refused(t testing.TB) *ingest.RefusedError {
+	t.Helper()
+	select {
+	case err := <-run.done:
+		var refused *ingest.RefusedError
+		if !errors.As(err, &refused) {
+			t.Fatalf("got %v, no refusal", err)
+		}
+		return refused
+	case <-time.After(patience):
+		t.Fatal("ingest goes on")
+		return nil
+	}
+}
+
 // wal is the end of the log now: whatever was committed before ends at or before it.
 func (r *rig) wal() change.LSN {
 	r.t.Helper()

@@ -83,7 +83,7 @@ func (in *Ingest) setTrouble(err error) {
 func (in *Ingest) Run(ctx context.Context) error {
 	transport := in.config.Security.Transport("freshet-ingest", time.Second)
 	defer transport.CloseIdleConnections()
-	client := in.config.cluster().Client(transport, 0) // each request has its own deadline
+	client := in.config.cluster().Client(transport, requestTimeout)
 	watching, stopWatching := context.WithCancel(ctx)
 	var watch sync.WaitGroup
 	watch.Go(func() { in.monitor(watching) })
@@ -114,6 +114,8 @@ func (in *Ingest) Run(ctx context.Context) error {
 const (
 	minRetry = 100 * time.Millisecond
 	maxRetry = 5 * time.Second
+	// requestTimeout bounds what is asked of a server beside the stream: a network may swallow an answer and keep the connection.
+	requestTimeout = 30 * time.Second
 )
 
 func (in *Ingest) logRetry(err error, wait time.Duration) {

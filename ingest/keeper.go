@@ -30,7 +30,7 @@ type keeper struct {
 	position  position // with all marks that were taken, whether stored yet or not
 	cutOff    bool     // the last store failed
 	acked     atomic.Uint64
-	ended     time.Time // when the topics' ends were last stored
+	ended     time.Time // when the topics' ends were last stored; zero when they must be
 }
 
 func newKeeper(store positionStore, p *publisher, start position) *keeper {
@@ -105,16 +105,21 @@ func (k *keeper) keep(ctx context.Context) error {
 	}
 	p.LSN, p.Time = s.durable, time.UnixMicro(s.time).UTC()
 	p.Ends, p.IDs = nil, nil
-	if now := time.Now(); now.Sub(k.ended) >= fullEvery || s.idle {
+	if k.publisher.takeFilled() {
+		k.ended = time.Time{}
+	}
+	now := time.Now()
+	if s.idle || now.Sub(k.ended) >= fullEvery {
 		p.Ends, p.IDs = k.publisher.held()
-		k.ended = now
 	}
 	k.cutOff = true
 	if err := k.store.save(ctx, *p); err != nil {
 		return err
 	}
 	failpoint.Hit("ingest-after-position-before-ack")
-	k.cutOff = false
+	if k.cutOff = false; p.Ends != nil {
+		k.ended = now
+	}
 	k.acked.Store(uint64(p.LSN))
 	return nil
 }

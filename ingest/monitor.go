@@ -16,24 +16,27 @@ const (
 	longTransaction = 5 * time.Minute
 )
 
+// lookTimeout bounds a look, so that a server or a network that hangs does not end the looking for ever.
+const lookTimeout = 10 * time.Second
+
 // looker asks a server on a connection of its own, made anew after a failure.
 type looker struct {
 	config *pgx.ConnConfig
 	conn   *pgx.Conn
 }
 
-// row runs a query that answers one row; an error comes with the Scan.
-func (l *looker) row(ctx context.Context, query string, args ...any) pgx.Row {
+// row runs a query that answers one row and scans it.
+func (l *looker) row(ctx context.Context, query, arg string, dst ...any) error {
+	ctx, cancel := context.WithTimeout(ctx, lookTimeout)
+	defer cancel()
 	if l.conn == nil || l.conn.IsClosed() {
-		connecting, cancel := context.WithTimeout(ctx, 5*time.Second)
-		defer cancel()
-		conn, err := pgx.ConnectConfig(connecting, l.config)
+		conn, err := pgx.ConnectConfig(ctx, l.config)
 		if err != nil {
-			return failedRow{fmt.Errorf("connect: %w", err)}
+			return fmt.Errorf("connect: %w", err)
 		}
 		l.conn = conn
 	}
-	return l.conn.QueryRow(ctx, query, args...)
+	return l.conn.QueryRow(ctx, query, arg).Scan(dst...)
 }
 
 func (l *looker) close() {
@@ -42,11 +45,6 @@ func (l *looker) close() {
 	}
 }
 
-// failedRow is the row of a query that could not be asked.
-type failedRow struct{ err error }
-
-func (r failedRow) Scan(...any) error { return r.err }
-
 // monitor keeps the slot's gauges while the process runs, streaming or not. Its failures are not the stream's.
 func (in *Ingest) monitor(ctx context.Context) {
 	config, err := pgx.ParseConfig(in.config.PostgresURL)
@@ -54,8 +52,6 @@ func (in *Ingest) monitor(ctx context.Context) {
 		return // the session says so
 	}
 	config.RuntimeParams["application_name"] = "freshet-ingest-monitor"
-	// A server that hangs must not stop the gauges for ever.
-	config.RuntimeParams["statement_timeout"] = "5000"
 	look := looker{config: config}
 	defer look.close()
 	for {
@@ -85,8 +81,8 @@ func (in *Ingest) observe(ctx context.Context, look *looker) error {
 			safe_wal_size::float8, coalesce(wal_status, 'unknown'),
 			coalesce(extract(epoch from now() - (to_jsonb(s) ->> 'inactive_since')::timestamptz), 0)::float8,
 			coalesce((select age from oldest), 0)::float8, coalesce((select what from oldest), '')
-		from pg_replication_slots s, now where slot_name = $1`, in.config.Slot).
-		Scan(&lag, &retained, &safe, &status, &inactive, &oldest, &holder)
+		from pg_replication_slots s, now where slot_name = $1`, in.config.Slot,
+		&lag, &retained, &safe, &status, &inactive, &oldest, &holder)
 	if errors.Is(err, pgx.ErrNoRows) {
 		return nil // not made yet, or gone, which the session says
 	}

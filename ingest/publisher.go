@@ -31,6 +31,7 @@ type publisher struct {
 	buffered  int64
 	queue     []*transaction // in order of commit, not yet durable
 	marks     []func(*position)
+	filled    bool // a partition that held nothing does now, and the position does not say so
 	durable   change.LSN
 	delivered change.LSN // end of the last durable transaction
 	time      int64      // commit time that belongs to durable, microseconds since the Unix epoch
@@ -203,6 +204,7 @@ func (p *publisher) nextBatch(part *partition) (b *batch) {
 func (p *publisher) acknowledged(part *partition, b *batch, next int64) {
 	p.metrics.batches.Inc()
 	p.mu.Lock()
+	p.filled = p.filled || (part.next == 0 && next > 0)
 	part.next, part.moved = max(part.next, next), true
 	for _, tx := range b.txs {
 		tx.pending--

@@ -30,9 +30,10 @@ type scanner struct {
 	board     *board
 	publisher *publisher
 
-	conn    *pgx.Conn
-	catalog *catalog
-	logged  time.Time
+	conn     *pgx.Conn
+	catalog  *catalog
+	logged   time.Time
+	patience time.Duration // with the server, for a chunk; see ask
 }
 
 // run works orders off until the context ends.
@@ -76,19 +77,36 @@ func (s *scanner) disconnect() {
 
 func (s *scanner) connect(ctx context.Context) error {
 	if s.conn != nil && !s.conn.IsClosed() {
-		_, err := s.conn.Exec(ctx, "rollback") // of a chunk that was broken off; without one it is a warning of the server's
-		return err
+		return s.ask(ctx, func(ctx context.Context) error {
+			_, err := s.conn.Exec(ctx, "rollback") // of a chunk that was broken off; without one it is a warning of the server's
+			return err
+		})
 	}
 	config := s.control.Config().Copy()
 	config.RuntimeParams["standard_conforming_strings"] = "on"
 	// A watermark need not wait for standbys: it says where it stands in the log, no more.
 	config.RuntimeParams["synchronous_commit"] = "local"
+	ctx, cancel := context.WithTimeout(ctx, requestTimeout)
+	defer cancel()
 	conn, err := pgx.ConnectConfig(ctx, config)
 	if err != nil {
 		return fmt.Errorf("connect: %w", err)
 	}
 	s.conn, s.catalog = conn, newCatalog(conn)
 	return nil
+}
+
+// ask bounds a question to the server, which a network may swallow. A chunk may rightly take long, where a filter leaves
+// out nearly all rows: after each one that was given up the next may take twice as long.
+func (s *scanner) ask(ctx context.Context, question func(ctx context.Context) error) error {
+	limited, cancel := context.WithTimeout(ctx, s.patience)
+	defer cancel()
+	err := question(limited)
+	if err != nil && errors.Is(limited.Err(), context.DeadlineExceeded) {
+		err = fmt.Errorf("no answer within %s: %w", s.patience, err)
+		s.patience *= 2
+	}
+	return err
 }
 
 // scan is one table of one snapshot while it is read.
@@ -247,7 +265,11 @@ func (s *scan) chunk(ctx context.Context, snap Snapshot) (rows int, err error) {
 		r = reading{key: s.key, keys: keys[snap.Read:min(len(keys), snap.Read+r.limit)]}
 	}
 	r.shape = s.shape
-	c, err := r.read(ctx, s.conn, s.pt)
+	var c *chunk
+	err = s.ask(ctx, func(ctx context.Context) (err error) {
+		c, err = r.read(ctx, s.conn, s.pt)
+		return err
+	})
 	if err != nil {
 		return 0, err
 	}
@@ -309,7 +331,11 @@ func (s *scan) adapt(c *chunk) {
 // publish offers the step, writes its watermark, and waits until the stream has met it.
 func (s *scanner) publish(ctx context.Context, st *step) error {
 	s.board.offer(st)
-	if _, err := s.conn.Exec(ctx, "select pg_logical_emit_message(true, $1, $2::text)", watermarkPrefix, st.id); err != nil {
+	err := s.ask(ctx, func(ctx context.Context) error {
+		_, err := s.conn.Exec(ctx, "select pg_logical_emit_message(true, $1, $2::text)", watermarkPrefix, st.id)
+		return err
+	})
+	if err != nil {
 		return fmt.Errorf("write a watermark: %w", err)
 	}
 	select {

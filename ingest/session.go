@@ -19,6 +19,9 @@ import (
 	"freshet/ingest/topic"
 )
 
+// prepareTimeout bounds what a session asks and makes before it streams or reads a snapshot.
+const prepareTimeout = 2 * time.Minute
+
 // drainTimeout bounds how long an orderly stop waits for Kafka; what is not through by then is read again.
 const drainTimeout = 10 * time.Second
 
@@ -50,21 +53,23 @@ func (in *Ingest) session(ctx context.Context, client *kafka.Client) error {
 	if err := s.connect(ctx); err != nil {
 		return err
 	}
-	stored, err := s.prepare(ctx)
+	preparing, cancel := context.WithTimeout(ctx, prepareTimeout)
+	defer cancel()
+	stored, err := s.prepare(preparing)
 	if err != nil {
 		return err
 	}
 	if err := checkFormat(stored, &in.config, in.resnapshot); err != nil {
 		return err
 	}
-	slot, err := readSlot(ctx, s.control, in.config.Slot)
+	slot, err := readSlot(preparing, s.control, in.config.Slot)
 	if err != nil {
 		return err
 	}
-	if s.server, err = identify(ctx, s.repl, stored); err != nil {
+	if s.server, err = identify(preparing, s.repl, stored); err != nil {
 		return err
 	}
-	if err := s.completeServer(ctx, &s.server); err != nil {
+	if err := s.completeServer(preparing, &s.server); err != nil {
 		return err
 	}
 	s.source = change.Source{
@@ -204,7 +209,7 @@ func (s *session) stream(ctx, sending context.Context, p *publisher, e *emitter,
 		close(st.copied)
 	}
 	e.board = newBoard(s.log, start.Snapshots, fmt.Sprintf("%s-%d", s.config.Slot, time.Now().UnixNano()))
-	sc := &scanner{session: s, board: e.board, publisher: p}
+	sc := &scanner{session: s, board: e.board, publisher: p, patience: requestTimeout}
 	g := &progress{client: s.client, topic: change.ProgressTopic(s.config.Prefix), publisher: p, metrics: s.metrics, written: s.server.WAL}
 	keeping, stopKeeping := context.WithCancel(sending)
 	defer stopKeeping()

@@ -18,6 +18,12 @@ const lockWait = "20s"
 // process stands by.
 func (s *session) takeLock(ctx context.Context) error {
 	const key = `(hashtextextended('freshet ingest ' || $1, 0))`
+	ask := func(sql string, args ...any) error {
+		ctx, cancel := context.WithTimeout(ctx, requestTimeout)
+		defer cancel()
+		_, err := s.control.Exec(ctx, sql, args...)
+		return err
+	}
 	var locked bool
 	if err := s.control.QueryRow(ctx, `select pg_try_advisory_lock`+key, s.config.Slot).Scan(&locked); err != nil {
 		return fmt.Errorf("take the lock of slot %s: %w", s.config.Slot, err)
@@ -26,17 +32,17 @@ func (s *session) takeLock(ctx context.Context) error {
 		return nil
 	}
 	s.standBy("its lock is taken")
-	if _, err := s.control.Exec(ctx, `set lock_timeout = '`+lockWait+`'`); err != nil {
+	if err := ask(`set lock_timeout = '` + lockWait + `'`); err != nil {
 		return fmt.Errorf("bound the wait for the lock: %w", err)
 	}
 	for {
-		_, err := s.control.Exec(ctx, `select pg_advisory_lock`+key, s.config.Slot)
+		err := ask(`select pg_advisory_lock`+key, s.config.Slot)
 		var pg *pgconn.PgError
 		if errors.As(err, &pg) && pg.Code == "55P03" { // lock_not_available: the wait is over
 			continue
 		}
 		if err == nil {
-			_, err = s.control.Exec(ctx, `set lock_timeout = 0`)
+			err = ask(`set lock_timeout = 0`)
 		}
 		if err != nil {
 			return fmt.Errorf("wait for the lock of slot %s: %w", s.config.Slot, err)
@@ -66,7 +72,7 @@ func (s *session) guard(ctx context.Context) error {
 	for sleep(ctx, guardEvery) {
 		var oid uint32
 		// Where the server is gone, the stream itself ends for it.
-		err := look.row(ctx, `select coalesce((select oid from pg_publication where pubname = $1), 0)`, s.config.Publication).Scan(&oid)
+		err := look.row(ctx, `select coalesce((select oid from pg_publication where pubname = $1), 0)`, s.config.Publication, &oid)
 		if err == nil && oid != s.server.PublicationOID {
 			return &RefusedError{Reason: publicationRecreated(s.config.Publication), Repair: repairResnapshot}
 		}

@@ -141,7 +141,9 @@ func (w *world) snapshotsEnd() {
 			return
 		}
 		if ended := w.ingest.ended(); ended != nil || time.Now().After(deadline) {
-			w.t.Fatalf("snapshots do not end: %+v, %v\n%s", position.Snapshots, ended, w.ingest.tail(10))
+			said := w.ingest.tail(10)
+			w.ingest.end(syscall.SIGQUIT) // it says where it waits
+			w.t.Fatalf("snapshots do not end: %+v, %v\n%s\n%s", position.Snapshots, ended, said, w.ingest.tail(400))
 		}
 		<-time.After(50 * time.Millisecond)
 	}
