@@ -187,7 +187,7 @@ func TestTopicMadeAgain(t *testing.T) {
 				t.Fatalf("got %v", refused)
 			}
 			t.Log(refused)
-			r.start().refused(t) // a start does not forget it, and the command that it names repairs it
+			_ = r.start().refused(t) // a start does not forget it, and the command that it names repairs it
 			r.start(func(c *ingest.Config) { c.Resnapshot = true })
 			r.exec(`insert into products values (2000, 1)`)
 			r.settle()
