@@ -220,6 +220,13 @@ func after(events []rawRecord, commit change.LSN) []rawRecord {
 		func(e rawRecord) bool { return e.event.Position.Commit > commit }):]
 }
 
+// acknowledged waits until the slot has followed the log, which may end a page header further than what was sent.
+func (r *rig) acknowledged() {
+	r.t.Helper()
+	target := r.wal()
+	r.until("the slot follows the log", func() bool { return r.confirmed() >= target-1 })
+}
+
 // confirmed is where the slot stands: an idle stream moves it on after the last progress.
 func (r *rig) confirmed() change.LSN {
 	r.t.Helper()

@@ -24,8 +24,10 @@ func (s *session) takeLock(ctx context.Context) error {
 		_, err := s.control.Exec(ctx, sql, args...)
 		return err
 	}
+	trying, cancel := context.WithTimeout(ctx, requestTimeout)
+	defer cancel()
 	var locked bool
-	if err := s.control.QueryRow(ctx, `select pg_try_advisory_lock`+key, s.config.Slot).Scan(&locked); err != nil {
+	if err := s.control.QueryRow(trying, `select pg_try_advisory_lock`+key, s.config.Slot).Scan(&locked); err != nil {
 		return fmt.Errorf("take the lock of slot %s: %w", s.config.Slot, err)
 	}
 	if locked {
