@@ -128,7 +128,10 @@ func (w *Writer) Write(ctx context.Context, ops []Op) ([]OpResult, error) {
 	for len(todo) > 0 {
 		n := encodeOps(&buf, ops, todo, results, limit)
 		again, err := w.send(ctx, buf.Bytes(), ops, todo[:n], results)
-		if err != nil && !retryable(ctx, err) {
+		if err != nil && ctx.Err() != nil {
+			return results, fmt.Errorf("bulk write: %w", context.Cause(ctx)) // whatever the server said of the last request
+		}
+		if err != nil && !retryable(err) {
 			return results, err
 		}
 		if len(again) == 0 && err == nil {
@@ -159,10 +162,7 @@ func (w *Writer) Write(ctx context.Context, ops []Op) ([]OpResult, error) {
 var errBusy = errors.New("the server is overloaded")
 
 // retryable says whether a failed request is worth repeating: the server was busy or away, or the request too large.
-func retryable(ctx context.Context, err error) bool {
-	if ctx.Err() != nil {
-		return false
-	}
+func retryable(err error) bool {
 	var status *statusError
 	if errors.As(err, &status) && status.Status == http.StatusRequestEntityTooLarge {
 		return true
