@@ -64,6 +64,11 @@ type Config struct {
 	// BatchBytes is the size at which a partition's batch is closed; default 512 KiB. Larger ones compress better and
 	// wait longer.
 	BatchBytes int
+	// Linger is the least time between the beginnings of two requests of small batches to a broker; what comes meanwhile shares
+	// the second, and what comes alone goes at once. Default none: a request begins as soon as the one before, and as long again,
+	// is over. A request costs both sides something however few records it holds, so where ingest, broker and readers share few
+	// processors a few milliseconds here leave more of them to what reads the topics (docs/adr/0050).
+	Linger time.Duration
 	// MaxRecordBytes is the largest record that is published; larger ones go to the dead-letter topic. Default and limit
 	// is what the topics take, 8 MiB less 4 KiB.
 	MaxRecordBytes int
@@ -164,6 +169,7 @@ func (c *Config) validate() error {
 	report(c.ReplicationFactor < 0 || c.ReplicationFactor > 100, "replication factor %d: want 1 to 100, or 0 for the broker's", c.ReplicationFactor)
 	report(c.MinInsyncReplicas < 0 || (c.ReplicationFactor > 0 && c.MinInsyncReplicas > c.ReplicationFactor),
 		"min insync replicas %d: want at most the replication factor, or 0 for the broker's", c.MinInsyncReplicas)
+	report(c.Linger < 0 || c.Linger > time.Second, "linger %s: want 0 to 1s", c.Linger)
 	report(c.BatchBytes < 1024, "batch bytes %d: want 1024 at least", c.BatchBytes)
 	report(c.BufferBytes < int64(c.BatchBytes), "buffer bytes %d: want a batch (%d) at least", c.BufferBytes, c.BatchBytes)
 	report(c.MaxRecordBytes < 1024 || c.MaxRecordBytes > topic.MaxRecordBytes-4096, "max record bytes %d: want 1024 to %d", c.MaxRecordBytes, topic.MaxRecordBytes-4096)

@@ -16,7 +16,7 @@ const soloBytes = 16 << 10
 const maxRequests = 24
 
 // After a shared request to a broker the next one is held back for as long as that took, so that the broker has half of the
-// time for others, but no longer than until roundEvery after that one began. A change that comes alone is not
+// time for others, but no longer than until roundEvery after that one began, or for the linger. A change that comes alone is not
 // kept; at hundreds of transactions a second, each would else be a request, and on a busy machine each is dear. A pause
 // below leastPause is none: a timer would make it longer than it is.
 const (
@@ -29,6 +29,7 @@ const (
 // batches is the caller's to keep, who waits for one before it sends the next.
 type courier struct {
 	client *kafka.Client
+	linger time.Duration // between the beginnings of two shared requests to a broker, at least
 	slots  chan struct{} // bounds the requests that aren't shared
 
 	mu      sync.Mutex
@@ -55,8 +56,8 @@ type round struct {
 	done    chan struct{}
 }
 
-func newCourier(client *kafka.Client) *courier {
-	return &courier{client: client, slots: make(chan struct{}, maxRequests), leaders: map[place]int{}, rounds: map[int]*rounds{}}
+func newCourier(client *kafka.Client, linger time.Duration) *courier {
+	return &courier{client: client, linger: linger, slots: make(chan struct{}, maxRequests), leaders: map[place]int{}, rounds: map[int]*rounds{}}
 }
 
 // carry sends a batch once and returns its first offset.
@@ -99,7 +100,7 @@ func (c *courier) shared(ctx context.Context, leader int, p *parcel) bool {
 	lane.gathering = nil // who comes now would be left out
 	c.mu.Unlock()
 	produceTogether(ctx, c.client, r.parcels...)
-	lane.next = began.Add(min(roundEvery, 2*time.Since(began)))
+	lane.next = began.Add(max(c.linger, min(roundEvery, 2*time.Since(began))))
 	close(r.done)
 	return true
 }

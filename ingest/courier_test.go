@@ -11,6 +11,8 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"testing/synctest"
+	"time"
 
 	"github.com/segmentio/kafka-go"
 	"github.com/segmentio/kafka-go/protocol/metadata"
@@ -104,9 +106,9 @@ func carrying(t *testing.T, c *courier, size int, at ...place) <-chan carried {
 	return out
 }
 
-func newTestCourier() (*courier, *cluster) {
+func newTestCourier(linger time.Duration) (*courier, *cluster) {
 	c := &cluster{asked: make(chan call), refuse: map[place]kafka.Error{}, silent: map[place]bool{}}
-	return newCourier(&kafka.Client{Addr: kafka.TCP("none:0"), Transport: c}), c
+	return newCourier(&kafka.Client{Addr: kafka.TCP("none:0"), Transport: c}, linger), c
 }
 
 // gathered waits until so many parcels gather for a broker.
@@ -137,7 +139,7 @@ func mustAsk(t *testing.T, c *cluster, want ...place) chan<- error {
 
 // TestSmallBatchesShareARequest: what comes while a request is under way goes with the next, to its broker's alone.
 func TestSmallBatchesShareARequest(t *testing.T) {
-	c, k := newTestCourier()
+	c, k := newTestCourier(0)
 	first := carrying(t, c, 10, place{"a", 0})
 	one := mustAsk(t, k, place{"a", 0})
 	beside := carrying(t, c, 10, place{"a", 2})
@@ -171,7 +173,7 @@ func TestSmallBatchesShareARequest(t *testing.T) {
 // TestBatchesThatGoAlone: large ones, a second one of a partition, and those that nobody is known to lead. A request that fails
 // fails for all of it.
 func TestBatchesThatGoAlone(t *testing.T) {
-	c, k := newTestCourier()
+	c, k := newTestCourier(0)
 	busy := carrying(t, c, 10, place{"a", 0})
 	one := mustAsk(t, k, place{"a", 0})
 	waiting := carrying(t, c, 10, place{"a", 1}, place{"b", 0})
@@ -197,4 +199,27 @@ func TestBatchesThatGoAlone(t *testing.T) {
 			t.Errorf("%v: %v, want %v", got.place, got.err, lost)
 		}
 	}
+}
+
+// TestSmallBatchesLinger: one that comes alone goes at once; those that come sooner than the linger after it began go together
+// when that is over, however quick the broker was.
+func TestSmallBatchesLinger(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		const linger = 5 * time.Millisecond
+		c, k := newTestCourier(linger)
+		began := time.Now()
+		alone := carrying(t, c, 10, place{"a", 0})
+		mustAsk(t, k, place{"a", 0}) <- nil
+		if got := <-alone; got.err != nil || time.Since(began) != 0 {
+			t.Errorf("the one that came alone: %+v after %s", got, time.Since(began))
+		}
+		time.Sleep(linger / 5)
+		second := carrying(t, c, 10, place{"a", 0})
+		time.Sleep(linger / 5)
+		third := carrying(t, c, 10, place{"a", 1})
+		mustAsk(t, k, place{"a", 0}, place{"a", 1}) <- nil
+		if a, b := <-second, <-third; a.err != nil || b.err != nil || time.Since(began) != linger {
+			t.Errorf("those that gathered: %+v and %+v after %s, want %s", a, b, time.Since(began), linger)
+		}
+	})
 }

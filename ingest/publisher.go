@@ -57,7 +57,7 @@ const kickBytes = 64 << 10
 
 func newPublisher(ctx context.Context, config *Config, client *kafka.Client, m *metrics, ends map[string][]int64, ids map[string]string) *publisher {
 	p := &publisher{
-		config: config, courier: newCourier(client), metrics: m, ctx: ctx, space: make(chan struct{}, 1),
+		config: config, courier: newCourier(client, config.Linger), metrics: m, ctx: ctx, space: make(chan struct{}, 1),
 		topics: map[string][]*partition{}, ids: map[string]string{}, changed: make(chan struct{}),
 	}
 	p.addTopics(ends, ids)

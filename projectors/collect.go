@@ -166,7 +166,10 @@ func (w *worker) notBefore() time.Time {
 	next := w.lastBegun.Add(w.stage.Window)
 	rest := time.Duration(w.stage.Rest * float64(w.lastEnded.Sub(w.lastBegun)))
 	if rested := w.lastEnded.Add(min(rest, maxRest)); rested.After(next) {
-		return rested
+		next = rested
+	}
+	if w.joint != nil {
+		return w.joint.begin(next)
 	}
 	return next
 }

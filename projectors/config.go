@@ -22,7 +22,7 @@ type Config struct {
 	FetchBytes int
 	// PartitionBytes is the most of one topic in it, default 512 KiB, so that a backlog of one topic can't crowd out another.
 	PartitionBytes int
-	// FetchWait is how long the broker holds a fetch when there is nothing, default 500 ms. New records are answered at once
+	// FetchWait is how long the broker holds a fetch when there is nothing, default 2 s. New records are answered at once
 	// whatever it is; a small value costs idle CPU.
 	FetchWait time.Duration
 
@@ -68,7 +68,7 @@ type Config struct {
 func (c *Config) setDefaults() {
 	setDefault(&c.FetchBytes, 2<<20)
 	setDefault(&c.PartitionBytes, 512<<10)
-	setDefault(&c.FetchWait, 500*time.Millisecond)
+	setDefault(&c.FetchWait, 2*time.Second)
 	setDefault(&c.FetchPause, 10*time.Millisecond)
 	setDefault(&c.CommitInterval, 500*time.Millisecond)
 	setDefault(&c.ProgressInterval, 40*time.Millisecond)
@@ -130,6 +130,9 @@ func (s *Stage) validate() error {
 	}
 	if s.MaxBatch < 1 || s.Window < 0 || s.Rest < 0 || s.InFlight < 1 || (s.InFlight > 1 && s.Rest > 0) {
 		problems = append(problems, fmt.Errorf("stage %s: MaxBatch %d, Window %s, Rest %g, InFlight %d", s.Name, s.MaxBatch, s.Window, s.Rest, s.InFlight))
+	}
+	if s.Joint && (s.InFlight > 1 || s.Window == 0) {
+		problems = append(problems, fmt.Errorf("stage %s: partitions that are handled together, and InFlight %d, Window %s", s.Name, s.InFlight, s.Window))
 	}
 	return errors.Join(problems...)
 }

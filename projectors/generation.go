@@ -29,6 +29,7 @@ type generation struct {
 	width    int               // partitions of the stage
 	ids      map[string]string // of the topics that it reads, as far as Kafka tells
 	workers  []*worker
+	joint    *joint // of all workers; nil where each handles its own
 
 	done chan struct{} // closed when run has returned
 
@@ -170,6 +171,9 @@ func (g *generation) tryPrepare(ctx context.Context) error {
 		g.workers = append(g.workers, w)
 		numbers = append(numbers, partition)
 		g.announcer.forget(g.stage.Name, partition)
+	}
+	if g.joint = nil; g.stage.Joint && len(g.workers) > 1 {
+		g.joint = newJoint(g.stage.Window, len(g.workers))
 	}
 	slices.Sort(numbers)
 	g.logger.Info("partitions assigned", "partitions", numbers, "of", g.width, "generation", g.assigned.ID)

@@ -222,6 +222,16 @@ func eventually(t *testing.T, what string, condition func() bool) {
 	}
 }
 
+// opened waits until the gate is open; the error is why the context ended before.
+func opened(ctx context.Context, gate <-chan struct{}) error {
+	select {
+	case <-gate:
+		return nil
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	}
+}
+
 // journal is a durable store as the tests see it: what every handler of a stage has applied, in order.
 type journal struct {
 	mu      sync.Mutex

@@ -33,10 +33,8 @@ func TestAHotRecordOvertakesBulk(t *testing.T) {
 		New: func(context.Context, int) (projectors.Handler, error) {
 			return handle(func(ctx context.Context, batch []projectors.Record) error {
 				if slices.ContainsFunc(batch, isBulk) {
-					select {
-					case <-gate:
-					case <-ctx.Done():
-						return context.Cause(ctx)
+					if err := opened(ctx, gate); err != nil {
+						return err
 					}
 				}
 				applied.add(batch)
@@ -87,12 +85,7 @@ func TestBulkAloneIsNotHeldUp(t *testing.T) {
 				}
 				mu.Unlock()
 				defer func() { mu.Lock(); under--; mu.Unlock() }()
-				select {
-				case <-both:
-					return nil
-				case <-ctx.Done():
-					return context.Cause(ctx)
-				}
+				return opened(ctx, both)
 			}), nil
 		},
 	})

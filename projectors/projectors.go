@@ -27,11 +27,11 @@ type Record struct {
 	Time      time.Time
 }
 
-// Handler applies the records of one partition number. The runtime calls it from as many goroutines at a time as
-// Stage.InFlight says.
+// Handler applies the records of one partition number, or of several where the stage is Joint. The runtime calls it from
+// as many goroutines at a time as Stage.InFlight says.
 type Handler interface {
 	// Handle makes the effects of a batch durable before it returns nil. The batch holds records of all the stage's
-	// topics, in offset order within each. An error that wraps Poison names records that can never be applied; any other
+	// topics, in offset order within each partition. An error that wraps Poison names records that can never be applied; any other
 	// error is retried with the same batch.
 	Handle(ctx context.Context, batch []Record) error
 }
@@ -54,7 +54,10 @@ type Stage struct {
 	// must not wait for so leaves them room on the servers they share when there is more than it can do, and each of its
 	// batches holds more.
 	Rest     float64
-	MaxBatch int // records per Handle, default 2000
+	MaxBatch int // records per Handle and partition, default 2000
+	// Joint lets one Handle take what has come to all partitions of this process, each of which begins at multiples of the
+	// Window then: for a stage whose Handle costs more by itself than by its records. Bulk that takes turns is handled by itself.
+	Joint bool
 	// InFlight is how many batches of a partition may be handled at the same time, default 1. More is for a sink that is
 	// slow to answer and orders by version, since the batches may become durable in any order; offsets are still committed
 	// in order. A stage that rests has one.

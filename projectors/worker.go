@@ -24,7 +24,7 @@ type worker struct {
 	ledger    *ledger
 	cursors   []*cursor
 
-	handler   Handler
+	handler   Handler // of what is handled by itself
 	queue     *queue
 	lastBegun time.Time // of Handle
 	lastEnded time.Time
@@ -113,13 +113,16 @@ func (w *worker) work(ctx, intake, work context.Context, in inputs) {
 	}
 }
 
-// build makes the handler, trying again until the generation ends.
+// build makes the handler, and the one of all partitions if nobody has, trying again until the generation ends.
 func (w *worker) build(intake, work context.Context) bool {
+	fresh := func() (Handler, error) { return w.stage.New(work, w.partition) }
 	pause := newBackoff(w.config.RetryMin, w.config.RetryMax)
 	for {
-		handler, err := w.stage.New(work, w.partition)
+		var err error
+		if w.handler, err = fresh(); err == nil && w.joint != nil {
+			err = w.joint.build(fresh)
+		}
 		if err == nil {
-			w.handler = handler
 			return true
 		}
 		if pause.loud() {
@@ -156,7 +159,7 @@ func (w *worker) apply(intake, work context.Context, batch job, landed func(), t
 		w.ledger.finish(batch.turn)
 		w.commit()
 	}
-	if err := w.handle(intake, work, batch.records); err != nil {
+	if err := w.handle(intake, work, w.handlerOf(batch), batch.records); err != nil {
 		return err
 	}
 	if w.stage.Rest > 0 && !batch.slotted {
@@ -180,9 +183,18 @@ func (w *worker) apply(intake, work context.Context, batch job, landed func(), t
 	return nil
 }
 
+// handlerOf is the one of all partitions, if the stage has one, but for bulk that has taken turns already and for a full batch: where
+// there is a backlog the partitions' handlers work beside each other, and a call costs little of its batch.
+func (w *worker) handlerOf(batch job) Handler {
+	if w.joint == nil || batch.slotted || len(batch.records) >= w.stage.MaxBatch {
+		return w.handler
+	}
+	return w.joint
+}
+
 // handle calls the handler until it has taken the batch, parking what it calls poison. Other errors are repeated for as
 // long as the generation lasts: a store that is down is waited for, nothing is skipped.
-func (w *worker) handle(intake, work context.Context, batch []Record) error {
+func (w *worker) handle(intake, work context.Context, handler Handler, batch []Record) error {
 	pause := newBackoff(w.config.RetryMin, w.config.RetryMax)
 	for len(batch) > 0 {
 		rest, err := w.skip(work, batch)
@@ -190,7 +202,7 @@ func (w *worker) handle(intake, work context.Context, batch []Record) error {
 			if batch = rest; len(batch) == 0 {
 				return nil
 			}
-			err = w.attempt(work, batch)
+			err = w.attempt(work, handler, batch)
 		}
 		if err == nil {
 			return nil
@@ -215,10 +227,10 @@ func (w *worker) handle(intake, work context.Context, batch []Record) error {
 	return nil
 }
 
-func (w *worker) attempt(work context.Context, batch []Record) error {
+func (w *worker) attempt(work context.Context, handler Handler, batch []Record) error {
 	began := time.Now()
 	defer func() { w.metrics.seconds.WithLabelValues(w.stage.Name).Observe(time.Since(began).Seconds()) }()
-	return w.handler.Handle(work, slices.Clone(batch))
+	return handler.Handle(work, slices.Clone(batch))
 }
 
 // announce publishes the newest cut that the worker has passed, with where our outputs have come by now: everything

@@ -22,6 +22,7 @@ type ingestSettings struct {
 	connections       int
 	retention         time.Duration
 	compression       string
+	linger            time.Duration
 	routing           map[string]string
 	streaming         string
 	streamBytes       int64
@@ -61,6 +62,7 @@ another one needs an ingest of its own, with a --prefix and --slot of its own.`,
 	flags.BoolVar(&own.resnapshot, "resnapshot", false, "drop the slot and publish every row again")
 	flags.IntVar(&own.connections, "snapshot-connections", 4, "connections that read the tables of the first snapshot, 1 to 64")
 	flags.StringVar(&own.compression, "compression", "none", "of batches on Kafka: none, lz4, zstd, snappy or gzip")
+	flags.DurationVar(&own.linger, "linger", 0, "least time between two requests of small batches to a broker; a few milliseconds spare a machine that all share")
 	flags.StringVar(&own.streaming, "streaming", "on", "large transactions while they run (on), or when they commit (off)")
 	flags.Int64Var(&own.streamBytes, "stream-bytes", 16<<20, "memory for large transactions that run, in bytes; the rest goes to --spill-dir")
 	flags.StringVar(&own.spillDir, "spill-dir", "", "where large transactions wait for their commit (default the system's)")
@@ -93,7 +95,7 @@ func (own *ingestSettings) config(s *settings) (ingest.Config, error) {
 		Partitions: s.partitions, Retention: own.retention, Routing: own.routing, Resnapshot: own.resnapshot, AdoptSlot: own.adopt,
 		ReplicationFactor: own.replication, MinInsyncReplicas: own.minInsync, NoFailover: !own.failover,
 		Streaming: own.streaming, StreamBytes: own.streamBytes, SpillDir: own.spillDir, Origin: own.origin, Transactions: own.transactions,
-		Compression: compression, Version: version, Logger: s.logger(),
+		Compression: compression, Linger: own.linger, Version: version, Logger: s.logger(),
 	}
 	own.records.apply(&config)
 	return config, err
