@@ -44,7 +44,7 @@ fails if any document is wrong.
 With --repair the rows behind wrong documents are published again, then the pages and search documents
 that show them are made again, and then everything is compared once more.
 
-With --continuous it looks at one store after the other for ever, at the cost that --budget allows, and
+With --continuous it looks at one store after the other for ever, slice by slice, at the cost that --budget allows, and
 counts what stays wrong, and stock that is not what its ledger and its holds come to, in the gauge freshet_drift_documents (see --health). Each is an alarm too: a record
 on the topic of alerts and a document, raised once and cleared once (GET /admin/v1/alarms). freshet up runs it.`,
 		Example: "  freshet audit\n  freshet audit --store emporio-aurora-milano --repair\n  freshet audit --continuous --budget 0.05 --health 127.0.0.1:8475",
@@ -107,8 +107,18 @@ type auditor struct {
 	db      *mongo.Database
 	tracker *progress.Tracker
 	wait    time.Duration
-	books   bool // compare the stock with its ledger too
 	rest    bool // store 0 stands for what is of no store, not for all
+}
+
+// scope is what is looked at for a store.
+func (a *auditor) scope(store int64) audit.Scope {
+	switch {
+	case store != 0:
+		return audit.OfStore(store)
+	case a.rest:
+		return audit.OfNone()
+	}
+	return audit.Everything()
 }
 
 // named returns the id of a store, 0 for all.
@@ -138,6 +148,15 @@ func (a *auditor) stores(ctx context.Context) (ids []int64, err error) {
 	return ids, err
 }
 
+// slices lists the scopes that make up a store.
+func (a *auditor) slices(ctx context.Context, store int64) (scopes []audit.Scope, err error) {
+	err = a.withPostgres(ctx, func(conn *pgx.Conn) (err error) {
+		scopes, err = audit.Slices(ctx, conn, store, audit.Slice)
+		return err
+	})
+	return scopes, err
+}
+
 func (a *auditor) withPostgres(ctx context.Context, f func(*pgx.Conn) error) (err error) {
 	conn, err := pgx.Connect(ctx, a.postgresURL)
 	if err != nil {
@@ -150,7 +169,7 @@ func (a *auditor) withPostgres(ctx context.Context, f func(*pgx.Conn) error) (er
 // settle looks until it is known what stays wrong, and says how much didn't; with plan it says what would mend the rest.
 func (a *auditor) settle(ctx context.Context, store int64, plan, quiet bool) (report audit.Report, mend audit.Repair, err error) {
 	report, passing, err := audit.Settle(func(still func(audit.Report) audit.Report, last bool) (report audit.Report, err error) {
-		report, mend, err = a.lookFor(ctx, store, plan && last, still)
+		report, mend, err = a.lookFor(ctx, a.scope(store), plan && last, still)
 		return report, err
 	})
 	if err == nil && passing > 0 {
@@ -159,27 +178,16 @@ func (a *auditor) settle(ctx context.Context, store int64, plan, quiet bool) (re
 	return report, mend, err
 }
 
-// look compares a store, or for 0 all of them, once the read models have passed what Postgres holds.
-func (a *auditor) look(ctx context.Context, store int64) (audit.Report, error) {
-	report, _, err := a.lookFor(ctx, store, false, func(r audit.Report) audit.Report { return r })
+// look compares what a scope has, once the read models have passed what Postgres holds.
+func (a *auditor) look(ctx context.Context, scope audit.Scope) (audit.Report, error) {
+	report, _, err := a.lookFor(ctx, scope, false, func(r audit.Report) audit.Report { return r })
 	return report, err
 }
 
 // lookFor is look for what still keeps of the differences; with plan it says what would mend those.
-func (a *auditor) lookFor(ctx context.Context, store int64, plan bool, still func(audit.Report) audit.Report) (report audit.Report, mend audit.Repair, err error) {
+func (a *auditor) lookFor(ctx context.Context, scope audit.Scope, plan bool, still func(audit.Report) audit.Report) (report audit.Report, mend audit.Repair, err error) {
 	err = a.withPostgres(ctx, func(conn *pgx.Conn) (err error) {
-		rest := a.rest && store == 0
-		open, kinds := audit.OpenTables, audit.Kinds()
-		switch {
-		case rest:
-			open, kinds = audit.OpenRest, audit.RestKinds()
-		case store != 0:
-			kinds = audit.StoreKinds()
-			open = func(ctx context.Context, conn *pgx.Conn) (*audit.Tables, error) {
-				return audit.OpenStore(ctx, conn, store)
-			}
-		}
-		tables, err := open(ctx, conn)
+		tables, err := audit.Open(ctx, conn, scope)
 		if err != nil {
 			return err
 		}
@@ -187,26 +195,14 @@ func (a *auditor) lookFor(ctx context.Context, store int64, plan bool, still fun
 		if err := a.passed(ctx, tables); err != nil {
 			return err
 		}
-		stores := &audit.Stores{Database: a.db, Index: audit.NewIndex(a.elasticURL, a.prefix), Store: store, Rest: rest}
-		if store != 0 || rest {
-			if stores.Products, err = tables.Products(ctx); err != nil {
-				return err
-			}
-		}
-		if report, err = audit.Compare(ctx, tables, stores, kinds...); err != nil {
+		stores := &audit.Stores{Database: a.db, Index: audit.NewIndex(a.elasticURL, a.prefix)}
+		if report, err = tables.Look(ctx, stores); err != nil {
 			return err
 		}
 		report = still(report)
 		if plan {
-			if mend, err = tables.Plan(ctx, report, stores); err != nil {
-				return err
-			}
+			mend, err = tables.Plan(ctx, report, stores)
 		}
-		if !a.books {
-			return nil
-		}
-		stock, err := tables.Stock(ctx)
-		report = append(report, stock)
 		return err
 	})
 	return report, mend, err
@@ -224,7 +220,6 @@ func (a *auditor) passed(ctx context.Context, tables *audit.Tables) error {
 
 // patrol audits for ever.
 func (a *auditor) patrol(ctx context.Context, budget float64) error {
-	a.books = true
 	registry := newRegistry()
 	producer, err := projectors.NewProducer(projectors.ProducerConfig{Brokers: a.kafka, Security: a.security}, a.logger(), nil)
 	if err != nil {
@@ -241,6 +236,7 @@ func (a *auditor) patrol(ctx context.Context, budget float64) error {
 			return alarms.Look(ctx, store, findings(wrong), time.Now())
 		},
 		Stores: a.stores,
+		Slices: a.slices,
 		Look:   a.look,
 	}, registry)
 	if err != nil {

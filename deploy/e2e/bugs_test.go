@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"os"
-	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -18,12 +17,13 @@ type seededBug struct {
 	kills bool
 }
 
-// dies is where a process with a bug that is one of repetition dies as well, at each so many batches: kills alone seldom
-// fall between the storing of a sale and the commit of its offset.
-const dies = "FRESHET_TEST_FAILPOINT=runtime-after-handle-before-commit:60"
-
-// repeats are those bugs.
-var repeats = []string{"ignore-version", "count-again"}
+// dies is where a process with a bug dies as well, at each so many passes: kills alone seldom fall between the storing of a
+// sale and the commit of its offset, or between a position and the records it is ahead of.
+var dies = map[string]string{
+	"ignore-version": "runtime-after-handle-before-commit:60",
+	"count-again":    "runtime-after-handle-before-commit:60",
+	"ack-early":      "ingest-after-position-before-ack:5",
+}
 
 var seededBugs = []seededBug{
 	{"drop-one-in-N=300", "ingest", "one record in 300 never reaches Kafka", true},
@@ -87,8 +87,8 @@ func runWithBug(t *testing.T, bug seededBug) int {
 	for _, p := range s.pipeline() {
 		if p.name == bug.where {
 			p.env = append(p.env, "FRESHET_TEST_BUG="+bug.name)
-			if slices.Contains(repeats, bug.name) {
-				p.env = append(p.env, dies)
+			if point := dies[bug.name]; point != "" {
+				p.env = append(p.env, "FRESHET_TEST_FAILPOINT="+point)
 			}
 			sick = p
 		}

@@ -2,6 +2,7 @@ package e2e
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"log/slog"
@@ -145,12 +146,18 @@ func (s *shop) catchUp(ctx context.Context) error {
 // compare asks the oracle.
 func (s *shop) compare(ctx context.Context) audit.Report {
 	s.t.Helper()
-	tables, err := audit.OpenTables(ctx, s.connect())
+	return s.compareScope(ctx, audit.Everything())
+}
+
+func (s *shop) compareScope(ctx context.Context, scope audit.Scope) audit.Report {
+	s.t.Helper()
+	conn := s.connect()
+	tables, err := audit.Open(ctx, conn, scope)
 	if err != nil {
 		s.t.Fatalf("compute what should exist: %v", err)
 	}
-	defer func() { _ = tables.Close(ctx) }()
-	report, err := audit.Compare(ctx, tables, &audit.Stores{Database: s.db, Index: audit.NewIndex(s.elastic, s.prefix)})
+	defer func() { _ = errors.Join(tables.Close(ctx), conn.Close(ctx)) }()
+	report, err := tables.Look(ctx, &audit.Stores{Database: s.db, Index: audit.NewIndex(s.elastic, s.prefix)})
 	if err != nil {
 		s.t.Fatalf("compare: %v", err)
 	}

@@ -22,17 +22,13 @@ import (
 	"freshet/projectors/tree"
 )
 
-// Stores is the Source of what does exist: the MongoDB collections and the search index, read whole, or what is of one
-// store alone.
+// Stores is the Source of what does exist: the MongoDB collections and the search index, as far as the scope goes.
 type Stores struct {
 	Database *mongo.Database
 	Index    *Index
-	// Store is the only one that is looked at, 0 for all. Then Products are those that Postgres says it offers; to them come
-	// those that the documents say.
-	Store    int64
-	Products []int64
-	// Rest says that of the products those are looked at that no store offers: Products, and those of the documents.
-	Rest bool
+	Scope
+	// known are the products of the scope that Postgres has, where it is not everything; to them come those that the documents say.
+	known []int64
 }
 
 // ids is the filter of the documents that are looked at, in a collection whose ids begin with the store's.
@@ -44,12 +40,24 @@ func (s *Stores) ids() bson.D {
 	return bson.D{{Key: "_id", Value: bson.D{{Key: "$gte", Value: fmt.Sprintf("%d:", s.Store)}, {Key: "$lt", Value: fmt.Sprintf("%d;", s.Store)}}}}
 }
 
+// offers is the same for the offers, which a slice has a part of.
+func (s *Stores) offers() bson.D {
+	which, bounds := s.ids(), bson.D{}
+	for _, b := range s.bounds() {
+		bounds = append(bounds, bson.E{Key: "$" + b.name, Value: b.product})
+	}
+	if len(bounds) > 0 {
+		which = append(which, bson.E{Key: "product", Value: bounds})
+	}
+	return which
+}
+
 // products is the same for the products.
 func (s *Stores) products(ctx context.Context) (bson.D, error) {
-	if s.Store == 0 && !s.Rest {
+	if s.whole() {
 		return bson.D{}, nil
 	}
-	ids, err := s.numbers(ctx, "offers", "product", append(s.ids(), live...))
+	ids, err := s.numbers(ctx, "offers", "product", append(s.offers(), live...))
 	if err != nil {
 		return nil, err
 	}
@@ -60,7 +68,7 @@ func (s *Stores) products(ctx context.Context) (bson.D, error) {
 		}
 		maps.DeleteFunc(ids, func(id int64, _ bool) bool { return offered[id] })
 	}
-	for _, id := range s.Products {
+	for _, id := range s.known {
 		ids[id] = true
 	}
 	return among(ids, "_id"), nil
@@ -103,7 +111,7 @@ func (s *Stores) Documents(ctx context.Context, kind Kind) (Documents, error) {
 		// Beside the rows the collection has a document that counts their changes, which is no row of any table.
 		return collect(ctx, s.Database.Collection(dimension.CollectionName), bson.D{{Key: "row", Value: bson.D{{Key: "$exists", Value: true}}}}, canonicalDimension)
 	case Offer:
-		return collect(ctx, s.Database.Collection("offers"), s.ids(), canonicalOffer)
+		return collect(ctx, s.Database.Collection("offers"), s.offers(), canonicalOffer)
 	case Node:
 		return collectPages(ctx, s.Database.Collection("nodes"), s.ids(), tree.NodeCap, canonicalNode)
 	case Home:
@@ -121,7 +129,7 @@ func (s *Stores) Documents(ctx context.Context, kind Kind) (Documents, error) {
 	case Picks:
 		return collect(ctx, s.Database.Collection(recommend.PicksCollectionName), bson.D{}, canonicalPicks)
 	case Search:
-		return s.Index.Documents(ctx, s.Store)
+		return s.Index.Documents(ctx, s.Scope)
 	}
 	return nil, fmt.Errorf("unknown read model %q", kind)
 }

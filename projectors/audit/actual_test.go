@@ -39,9 +39,12 @@ func TestAStoresProductsAreThoseItOffers(t *testing.T) {
 		stores audit.Stores
 		want   []string
 	}{
-		{audit.Stores{Database: db, Store: 1}, []string{"7"}},
-		{audit.Stores{Database: db, Rest: true}, []string{"8", "9"}},
+		{audit.Stores{Database: db, Scope: audit.OfStore(1)}, []string{"7"}},
+		{audit.Stores{Database: db, Scope: audit.OfNone()}, []string{"8", "9"}},
 		{audit.Stores{Database: db}, []string{"7", "8", "9"}},
+		{audit.Stores{Database: db, Scope: audit.Scope{Store: 1, Next: 7}}, nil},
+		{audit.Stores{Database: db, Scope: audit.Scope{Store: 1, First: 7, Next: 8}}, []string{"7"}},
+		{audit.Stores{Database: db, Scope: audit.Scope{Store: 1, First: 8}}, nil},
 	} {
 		docs, err := look.stores.Documents(t.Context(), audit.Product)
 		if err != nil {

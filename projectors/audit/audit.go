@@ -33,13 +33,9 @@ const (
 )
 
 // Kinds lists all read models in the order of the flow.
-func Kinds() []Kind { return append(append([]Kind{Dimension}, StoreKinds()...), Together, Picks) }
-
-// RestKinds lists those that have documents of no store: of the products, those that none offers.
-func RestKinds() []Kind { return []Kind{Dimension, Product, Together, Picks} }
-
-// StoreKinds lists those that can be computed from the rows of one store alone.
-func StoreKinds() []Kind { return []Kind{Product, Offer, Node, Home, Search, Order, Level} }
+func Kinds() []Kind {
+	return []Kind{Dimension, Product, Offer, Node, Home, Search, Order, Level, Together, Picks}
+}
 
 // Documents holds canonical documents by key. A canonical document is what JSON decoding yields: maps, slices, strings,
 // float64 and bool, without anything that two right documents may differ in (positions, revisions, versions).
@@ -109,10 +105,7 @@ func (r Report) String() string {
 }
 
 // Compare reads both sides and compares them kind by kind.
-func Compare(ctx context.Context, want, got Source, kinds ...Kind) (Report, error) {
-	if len(kinds) == 0 {
-		kinds = Kinds()
-	}
+func Compare(ctx context.Context, want, got Source, kinds []Kind) (Report, error) {
 	var report Report
 	for _, kind := range kinds {
 		w, err := want.Documents(ctx, kind)

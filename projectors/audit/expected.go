@@ -5,6 +5,7 @@ import (
 	"embed"
 	"encoding/json"
 	"fmt"
+	"slices"
 
 	"github.com/jackc/pgx/v5"
 
@@ -17,44 +18,25 @@ var queries embed.FS
 // Tables is the Source of what should exist: one repeatable-read transaction, so that all kinds are of one instant, which is
 // also the time by which prices have started or ended.
 type Tables struct {
-	tx pgx.Tx
+	tx    pgx.Tx
+	scope Scope
 	// Position is a position at or after every change the transaction sees.
 	Position change.LSN
 }
 
-// OpenTables begins the transaction and computes what the documents of all stores are made from. Close must be called.
-func OpenTables(ctx context.Context, conn *pgx.Conn) (*Tables, error) {
-	return open(ctx, conn, nil)
+// Open begins the transaction and computes what the documents of the scope are made from. Close must be called.
+func Open(ctx context.Context, conn *pgx.Conn, scope Scope) (*Tables, error) {
+	tx, err := conn.BeginTx(ctx, pgx.TxOptions{IsoLevel: pgx.RepeatableRead})
+	if err != nil {
+		return nil, fmt.Errorf("begin the audit's transaction: %w", err)
+	}
+	t := &Tables{tx: tx, scope: scope}
+	if err := t.prepare(ctx); err != nil {
+		_ = tx.Rollback(ctx) // the error that matters is the first
+		return nil, err
+	}
+	return t, nil
 }
-
-// OpenStore is OpenTables for the documents of one store: its offers, their products, its pages, search documents and orders.
-func OpenStore(ctx context.Context, conn *pgx.Conn, store int64) (*Tables, error) {
-	of := fmt.Sprintf("store_id = %d", store)
-	return open(ctx, conn, []part{
-		{"stores", fmt.Sprintf("id = %d", store)},
-		{"offers", of},
-		{"prices", of},
-		{"inventory", of},
-		{"stock_movements", of},
-		{"orders", of},
-		{"products", "id in (select product_id from public.offers where " + of + ")"},
-	})
-}
-
-// OpenRest is OpenTables for the documents of no store: products that none offers, and what is recommended.
-func OpenRest(ctx context.Context, conn *pgx.Conn) (*Tables, error) {
-	return open(ctx, conn, []part{
-		{"stores", "false"},
-		{"offers", "false"},
-		{"prices", "false"},
-		{"inventory", "false"},
-		{"stock_movements", "false"},
-		{"products", "not exists (select from public.offers o where o.product_id = products.id)"},
-	})
-}
-
-// part is the rows of a table that meet a condition.
-type part struct{ table, condition string }
 
 // narrow hides all other rows behind a temporary view that bears the table's name: Postgres looks there first, so that the
 // same queries compute a part of what they compute for all. The end of the transaction takes the view back.
@@ -65,28 +47,12 @@ func narrow(ctx context.Context, tx pgx.Tx, p part) error {
 	return nil
 }
 
-func open(ctx context.Context, conn *pgx.Conn, parts []part) (*Tables, error) {
-	tx, err := conn.BeginTx(ctx, pgx.TxOptions{IsoLevel: pgx.RepeatableRead})
-	if err != nil {
-		return nil, fmt.Errorf("begin the audit's transaction: %w", err)
-	}
-	t := &Tables{tx: tx}
-	for _, p := range parts {
-		if err == nil {
-			err = narrow(ctx, tx, p)
+func (t *Tables) prepare(ctx context.Context) error {
+	for _, p := range t.scope.parts() {
+		if err := narrow(ctx, t.tx, p); err != nil {
+			return err
 		}
 	}
-	if err == nil {
-		err = t.prepare(ctx)
-	}
-	if err != nil {
-		_ = tx.Rollback(ctx) // the error that matters is the first
-		return nil, err
-	}
-	return t, nil
-}
-
-func (t *Tables) prepare(ctx context.Context) error {
 	var lsn string
 	if err := t.tx.QueryRow(ctx, "select pg_current_wal_insert_lsn()::text").Scan(&lsn); err != nil {
 		return fmt.Errorf("read the position: %w", err)
@@ -95,12 +61,18 @@ func (t *Tables) prepare(ctx context.Context) error {
 	if t.Position, err = change.ParseLSN(lsn); err != nil {
 		return err
 	}
-	sql, err := queries.ReadFile("sql/prepare.sql")
-	if err != nil {
-		return fmt.Errorf("read prepare.sql: %w", err)
+	steps := []string{"prepare"}
+	if slices.Contains(t.scope.Kinds, Node) || slices.Contains(t.scope.Kinds, Home) {
+		steps = append(steps, "pages")
 	}
-	if _, err := t.tx.Exec(ctx, string(sql)); err != nil {
-		return fmt.Errorf("prepare the audit: %w", err)
+	for _, step := range steps {
+		sql, err := queries.ReadFile("sql/" + step + ".sql")
+		if err != nil {
+			return fmt.Errorf("read %s.sql: %w", step, err)
+		}
+		if _, err := t.tx.Exec(ctx, string(sql)); err != nil {
+			return fmt.Errorf("%s the audit: %w", step, err)
+		}
 	}
 	return nil
 }
@@ -132,8 +104,23 @@ func (t *Tables) Documents(ctx context.Context, kind Kind) (Documents, error) {
 	return docs, nil
 }
 
-// Products lists the products of the tables, as far as these are narrowed.
-func (t *Tables) Products(ctx context.Context) ([]int64, error) {
+// Look compares the documents of the scope with those that the stores have of it, and its books where it says so.
+func (t *Tables) Look(ctx context.Context, stores *Stores) (report Report, err error) {
+	stores.Scope = t.scope
+	if !t.scope.whole() {
+		if stores.known, err = t.products(ctx); err != nil {
+			return nil, err
+		}
+	}
+	if report, err = Compare(ctx, t, stores, t.scope.Kinds); err != nil || !t.scope.Books {
+		return report, err
+	}
+	stock, err := t.Stock(ctx)
+	return append(report, stock), err
+}
+
+// products lists the products of the tables, as far as these are narrowed.
+func (t *Tables) products(ctx context.Context) ([]int64, error) {
 	rows, err := t.tx.Query(ctx, "select id from products")
 	if err != nil {
 		return nil, fmt.Errorf("list the products: %w", err)

@@ -1,13 +1,13 @@
 package audit
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
 	"slices"
-	"strings"
 	"time"
 
 	"github.com/elastic/go-elasticsearch/v8"
@@ -24,15 +24,14 @@ type Index struct {
 // NewIndex reads the index of a prefix on the server at address; nothing is opened yet.
 func NewIndex(address, prefix string) *Index { return &Index{address: address, prefix: prefix} }
 
-// Documents reads the live documents of a store, of all for 0, as each language has them: their keys are
-// "<lang>/<store>:<product>".
-func (x *Index) Documents(ctx context.Context, store int64) (Documents, error) {
+// Documents reads the live documents of a scope, as each language has them: their keys are "<lang>/<store>:<product>".
+func (x *Index) Documents(ctx context.Context, scope Scope) (Documents, error) {
 	client, err := elasticsearch.NewClient(elasticsearch.Config{Addresses: []string{x.address}})
 	if err != nil {
 		return nil, fmt.Errorf("open the search client: %w", err)
 	}
 	docs := Documents{}
-	if err := x.read(ctx, client, store, docs); err != nil {
+	if err := x.read(ctx, client, scope, docs); err != nil {
 		return nil, fmt.Errorf("read the search index: %w", err)
 	}
 	return docs, nil
@@ -48,24 +47,35 @@ type page struct {
 	} `json:"hits"`
 }
 
+// matching is the query for all documents of a scope.
+func matching(scope Scope) map[string]any {
+	if scope.Store == 0 {
+		return map[string]any{"match_all": map[string]any{}}
+	}
+	filter := []any{map[string]any{"term": map[string]any{"store": scope.Store}}}
+	for _, b := range scope.bounds() {
+		filter = append(filter, map[string]any{"range": map[string]any{"product": map[string]any{b.name: b.product}}})
+	}
+	return map[string]any{"bool": map[string]any{"filter": filter}}
+}
+
+// scrolled is how many documents are read at once.
+const scrolled = 2000
+
 // read scrolls through the index. Tombstones are fetched too and left out here, so that the filter that readers use is not
 // trusted.
-func (x *Index) read(ctx context.Context, client *elasticsearch.Client, store int64, docs Documents) error {
-	which := `{"query":{"match_all":{}}}`
-	if store != 0 {
-		which = fmt.Sprintf(`{"query":{"term":{"store":"%d"}}}`, store)
+func (x *Index) read(ctx context.Context, client *elasticsearch.Client, scope Scope, docs Documents) error {
+	which, err := json.Marshal(map[string]any{"query": matching(scope)})
+	if err != nil {
+		return err
 	}
 	res, err := client.Search(client.Search.WithContext(ctx), client.Search.WithIndex(search.Alias(x.prefix)),
-		client.Search.WithBody(strings.NewReader(which)),
-		client.Search.WithScroll(time.Minute), client.Search.WithSize(2000), client.Search.WithSort("_doc"))
+		client.Search.WithBody(bytes.NewReader(which)),
+		client.Search.WithScroll(time.Minute), client.Search.WithSize(scrolled), client.Search.WithSort("_doc"))
 	for {
 		var p page
 		if err := decode(res, err, &p); err != nil {
 			return err
-		}
-		if len(p.Hits.Hits) == 0 {
-			res, err = client.ClearScroll(client.ClearScroll.WithContext(ctx), client.ClearScroll.WithScrollID(p.ScrollID))
-			return decode(res, err, nil)
 		}
 		for i := range p.Hits.Hits {
 			d := &p.Hits.Hits[i].Source
@@ -77,6 +87,10 @@ func (x *Index) read(ctx context.Context, client *elasticsearch.Client, store in
 					return err
 				}
 			}
+		}
+		if len(p.Hits.Hits) < scrolled {
+			res, err = client.ClearScroll(client.ClearScroll.WithContext(ctx), client.ClearScroll.WithScrollID(p.ScrollID))
+			return decode(res, err, nil)
 		}
 		res, err = client.Scroll(client.Scroll.WithContext(ctx), client.Scroll.WithScrollID(p.ScrollID), client.Scroll.WithScroll(time.Minute))
 	}

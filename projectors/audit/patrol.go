@@ -12,13 +12,14 @@ import (
 
 // PatrolConfig is what a Patrol goes by; every field is required.
 type PatrolConfig struct {
-	// Budget is the share of the time that is spent looking, above 0 up to 1: after each store the patrol rests for the other
+	// Budget is the share of the time that is spent looking, above 0 up to 1: after each look the patrol rests for the other
 	// part. Little finds drift later; much is load on Postgres and on the read models.
 	Budget float64
-	// Stores lists the stores, Look compares one at a watermark.
+	// Stores lists the stores, Slices the scopes that make up one, Look compares one of these at a watermark.
 	Stores func(ctx context.Context) ([]int64, error)
-	Look   func(ctx context.Context, store int64) (Report, error)
-	// Tell is told all that stays wrong in a store, after each audit of it.
+	Slices func(ctx context.Context, store int64) ([]Scope, error)
+	Look   func(ctx context.Context, slice Scope) (Report, error)
+	// Tell is told all that stays wrong in a store, when all of it has been looked at.
 	Tell func(ctx context.Context, store int64, wrong map[Kind][]Difference) error
 	Log  *slog.Logger
 }
@@ -74,11 +75,10 @@ func (p *Patrol) Run(ctx context.Context) error {
 		}
 		p.forget(stores, err)
 		for _, store := range stores {
-			began := time.Now()
 			if err := p.audit(ctx, store); err != nil && ctx.Err() == nil {
 				p.failed(store, err)
 			}
-			if !p.rest(ctx, time.Since(began)) {
+			if ctx.Err() != nil {
 				return nil
 			}
 		}
@@ -106,19 +106,47 @@ func (p *Patrol) rest(ctx context.Context, spent time.Duration) bool {
 	}
 }
 
-// audit looks at a store as often as it takes, and notes what is wrong each time.
+// audit looks at a store slice by slice, and tells what is wrong in it.
 func (p *Patrol) audit(ctx context.Context, store int64) error {
-	var wrong map[Kind][]Difference
-	for range Looks {
-		report, err := p.cfg.Look(ctx, store)
+	scopes, err := p.cfg.Slices(ctx, store)
+	if err != nil {
+		p.rest(ctx, time.Second)
+		return err
+	}
+	wrong := map[Kind][]Difference{}
+	for _, slice := range scopes {
+		found, err := p.look(ctx, slice)
 		if err != nil {
 			return err
 		}
-		wrong = Again(wrong, report)
-		if len(wrong) == 0 {
+		for kind, list := range found {
+			wrong[kind] = append(wrong[kind], list...)
+		}
+	}
+	p.note(store, wrong)
+	return p.cfg.Tell(ctx, store, wrong)
+}
+
+// look looks at a slice as often as it takes to know what is wrong each time, and rests after each look.
+func (p *Patrol) look(ctx context.Context, slice Scope) (wrong map[Kind][]Difference, err error) {
+	for range Looks {
+		began := time.Now()
+		report, err := p.cfg.Look(ctx, slice)
+		if !p.rest(ctx, time.Since(began)) {
+			return nil, ctx.Err()
+		}
+		if err != nil {
+			return nil, err
+		}
+		if wrong = Again(wrong, report); len(wrong) == 0 {
 			break
 		}
 	}
+	return wrong, nil
+}
+
+// note keeps how much is wrong in a store.
+func (p *Patrol) note(store int64, wrong map[Kind][]Difference) {
 	p.stores.Inc()
 	for _, kind := range patrolled() {
 		p.drift[kind][store] = len(wrong[kind])
@@ -131,7 +159,6 @@ func (p *Patrol) audit(ctx context.Context, store int64) error {
 		}
 	}
 	p.show()
-	return p.cfg.Tell(ctx, store, wrong)
 }
 
 // forget drops what is known of stores that are no more.

@@ -37,7 +37,17 @@ func TestPatrolCountsWhatStaysWrong(t *testing.T) {
 			}
 			return []int64{1, 2, 3}, nil
 		},
-		Look: func(_ context.Context, store int64) (Report, error) {
+		Slices: func(_ context.Context, store int64) ([]Scope, error) {
+			return []Scope{{Store: store, Next: 5}, {Store: store, First: 5}}, nil
+		},
+		Look: func(_ context.Context, slice Scope) (Report, error) {
+			store := slice.Store
+			if slice.First != 0 {
+				if store == 3 {
+					return wrong("3:5"), nil
+				}
+				return wrong(), nil
+			}
 			calls[store]++
 			switch {
 			case store == 1 && calls[store]%Looks == 1:
@@ -58,10 +68,10 @@ func TestPatrolCountsWhatStaysWrong(t *testing.T) {
 	if err := p.Run(ctx); err != nil {
 		t.Fatal(err)
 	}
-	if got := testutil.ToFloat64(p.documents.WithLabelValues("offer")); got != 2 {
-		t.Errorf("%v documents have drifted, want 1:2 and 2:1", got)
+	if got := testutil.ToFloat64(p.documents.WithLabelValues("offer")); got != 3 {
+		t.Errorf("%v documents have drifted, want 1:2, 2:1 and 3:5 of the second slice", got)
 	}
-	if told[1] != 1 || told[2] != 1 || told[3] != 0 {
+	if told[1] != 1 || told[2] != 1 || told[3] != 1 {
 		t.Errorf("told %v, want what stays wrong", told)
 	}
 	if got := testutil.ToFloat64(p.failures); got != 1 {

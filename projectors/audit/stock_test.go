@@ -1,6 +1,7 @@
 package audit_test
 
 import (
+	"errors"
 	"strings"
 	"testing"
 
@@ -26,20 +27,34 @@ func TestStockIsComparedWithItsLedger(t *testing.T) {
 	if _, err := seed.Run(ctx, conn, seed.Config{Stores: 2, Products: 20}, nil); err != nil {
 		t.Fatal(err)
 	}
-	look := func() audit.Result {
-		tables, err := audit.OpenStore(ctx, conn, 1)
-		if err != nil {
-			t.Fatal(err)
-		}
-		defer func() { _ = tables.Close(ctx) }()
-		found, err := tables.Stock(ctx)
-		if err != nil {
-			t.Fatal(err)
-		}
-		return found
+	slices, err := audit.Slices(ctx, conn, 1, 7)
+	if err != nil {
+		t.Fatal(err)
 	}
-	if r := look(); r.Wrong() != 0 || r.Expected == 0 {
-		t.Fatalf("a sound shop: %+v", r)
+	look := func() (all audit.Result) {
+		for _, slice := range slices {
+			if !slice.Books {
+				continue
+			}
+			tables, err := audit.Open(ctx, conn, slice)
+			if err != nil {
+				t.Fatal(err)
+			}
+			found, err := tables.Stock(ctx)
+			if err := errors.Join(err, tables.Close(ctx)); err != nil {
+				t.Fatal(err)
+			}
+			all.Expected += found.Expected
+			all.Missing, all.Extra, all.Different = append(all.Missing, found.Missing...), append(all.Extra, found.Extra...), append(all.Different, found.Different...)
+		}
+		return all
+	}
+	var skus int
+	if err := conn.QueryRow(ctx, "select count(*) from inventory where store_id = 1").Scan(&skus); err != nil {
+		t.Fatal(err)
+	}
+	if r := look(); r.Wrong() != 0 || r.Expected == 0 || r.Expected != skus || len(slices) < 4 {
+		t.Fatalf("a sound shop of %d SKUs in %d slices: %+v", skus, len(slices), r)
 	}
 	const oversell = "update inventory set reserved = on_hand + 3 where ctid = (select ctid from inventory where store_id = 1 order by sku limit 1)"
 	if _, err := conn.Exec(ctx, oversell); err == nil {

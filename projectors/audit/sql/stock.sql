@@ -7,4 +7,4 @@ from inventory i
 left join (select store_id, sku, sum(quantity)::bigint as quantity from stock_movements
            where kind in ('receipt', 'sale', 'return', 'adjustment') group by store_id, sku) m on m.store_id = i.store_id and m.sku = i.sku
 left join (select store_id, sku, sum(quantity)::bigint as quantity from reservations
-           where state = 'active' group by store_id, sku) r on r.store_id = i.store_id and r.sku = i.sku
+           where state = 'active' and (store_id, sku) in (select store_id, sku from inventory) group by store_id, sku) r on r.store_id = i.store_id and r.sku = i.sku

@@ -10,6 +10,6 @@ with basket as (
          row_number() over (partition by r.product_id order by count(*) desc, b.product_id) as n
   from ranked r join basket b on b.id = r.id and b.product_id <> r.product_id where r.n <= 1000 group by 1, 2
 )
-select p.product_id::text as key, jsonb_build_object('orders', p.orders, 'pairs', coalesce(
-  (select jsonb_object_agg(x.other::text, x.orders) from pair x where x.product_id = p.product_id and x.n <= 48), '{}')) as document
+select p.product_id::text as key, jsonb_build_object('orders', p.orders, 'pairs', coalesce(x.pairs, '{}')) as document
 from (select product_id, count(*) as orders from basket group by 1) p
+left join (select product_id, jsonb_object_agg(other::text, orders) as pairs from pair where n <= 48 group by 1) x using (product_id)
