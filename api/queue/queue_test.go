@@ -66,11 +66,24 @@ type shop struct {
 	registry *prometheus.Registry // of the process that runs now
 	shop     *write.Shop
 	stop     func()
+	asked    *asked
+	placed   func() // before an order is placed
+}
+
+// asked is a queue that does something before it is asked.
+type asked struct {
+	*queue.Queue
+	before func()
+}
+
+func (a *asked) Find(id string) (write.Queued, bool) {
+	a.before()
+	return a.Queue.Find(id)
 }
 
 func newShop(t *testing.T) *shop {
 	t.Helper()
-	s := &shop{t: t}
+	s := &shop{t: t, placed: func() {}}
 	s.brokers, s.prefix = stacktest.Kafka(t)
 	s.postgres = stacktest.PostgresServer(t, 15)
 	_, url := s.postgres.Database(t)
@@ -98,6 +111,7 @@ func (s *shop) open() {
 	if s.queue, err = queue.New(queue.Config{Brokers: s.brokers, Prefix: s.prefix, Log: log, Metrics: s.metrics()}); err != nil {
 		s.t.Fatal(err)
 	}
+	s.asked = &asked{Queue: s.queue, before: func() {}}
 	public, private, err := ed25519.GenerateKey(nil)
 	if err != nil {
 		s.t.Fatal(err)
@@ -110,7 +124,7 @@ func (s *shop) open() {
 		s.t.Fatal(err)
 	}
 	if s.shop, err = write.New(write.Config{
-		Pool: s.pool, Verifier: verifier, Issuer: s.issuer, Queue: s.queue, Provider: asleep{}, Secrets: []string{token}, Log: log,
+		Pool: s.pool, Verifier: verifier, Issuer: s.issuer, Queue: s.asked, Provider: asleep{}, Secrets: []string{token}, Log: log,
 	}); err != nil {
 		s.t.Fatal(err)
 	}
@@ -121,13 +135,18 @@ func (s *shop) open() {
 		s.t.Fatal(err)
 	}
 	ctx, cancel := context.WithCancel(s.t.Context())
+	q, shop := s.queue, s.shop
+	place := func(ctx context.Context, order write.Queued, try int) error {
+		s.placed()
+		return shop.PlaceQueued(ctx, order, try)
+	}
 	var wg sync.WaitGroup
 	wg.Go(func() {
-		if err := s.queue.Run(ctx, s.shop.PlaceQueued); err != nil {
+		if err := q.Run(ctx, place); err != nil {
 			s.t.Error(err)
 		}
 	})
-	s.stop = sync.OnceFunc(func() { cancel(); wg.Wait(); s.queue.Close() })
+	s.stop = sync.OnceFunc(func() { cancel(); wg.Wait(); q.Close() })
 	s.t.Cleanup(s.stop)
 	s.until("the queue takes orders", func() bool { return s.queue.Ready(s.t.Context()) == nil })
 }
@@ -400,6 +419,28 @@ func TestPlacersThatBeginAgain(t *testing.T) {
 	s.until("everything is decided", func() bool { return !s.queue.Waiting() })
 	if n := s.number(`select count(*) from orders`); n != 2 {
 		t.Errorf("%d orders, want 2", n)
+	}
+}
+
+// TestAnOrderThatIsDecidedMeanwhileIsThere: who asks for it while it is placed is told that it waits, or what became of it.
+func TestAnOrderThatIsDecidedMeanwhileIsThere(t *testing.T) {
+	s := newShop(t)
+	s.postgres.Stop()
+	path := s.order("a", 1, 202).header.Get("Location")
+	s.stop() // nobody places it
+	gate := make(chan struct{})
+	s.placed = func() { <-gate }
+	s.open()
+	s.postgres.Start()
+	if q := s.queued(path); q.State != "queued" {
+		t.Errorf("nobody has placed it: %+v", q)
+	}
+	s.asked.before = sync.OnceFunc(func() {
+		close(gate)
+		s.until("it is decided", func() bool { return !s.queue.Waiting() })
+	})
+	if q := s.queued(path); q.State != "placed" {
+		t.Errorf("placed while it was asked for: %+v", q)
 	}
 }
 

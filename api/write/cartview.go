@@ -46,7 +46,7 @@ const (
 	priceNow = `case when (p.valid_from is null or p.valid_from <= now()) and (p.valid_to is null or now() < p.valid_to)
 		then p.amount else nullif(p.list_amount, 0) end`
 	stockNow = `i.on_hand - i.reserved + coalesce((select sum(r.quantity)::bigint from reservations r
-		where r.store_id = i.store_id and r.sku = i.sku and r.state = 'active' and r.expires_at <= now()), 0)`
+		where r.store_id = i.store_id and r.sku = i.sku and r.state = 'active' and r.id > 0 and r.expires_at <= now()), 0)`
 )
 
 // cartRow is a line beside what holds now.

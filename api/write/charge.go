@@ -22,15 +22,25 @@ type OrderPayment struct {
 	Refunded int64         `json:"refunded"`
 }
 
-// charge queues a payment of the order and that its provider is to be asked to authorize it. The payment has its id when the
-// batch was sent.
-func (s *Shop) charge(b *pgx.Batch, order, amount int64, currency, method string) *OrderPayment {
+// charge queues a payment of the order and that its provider is to be asked to authorize it, by the payer that is kept for it or,
+// with nil, by anyone. The payment has its id when the batch was sent.
+func (s *Shop) charge(b *pgx.Batch, order, amount int64, currency, method string, by *payer) *OrderPayment {
 	p := &OrderPayment{Provider: s.provider.Name(), State: payment.Pending, Amount: amount}
+	t := &claimed{order: order, kind: payment.Authorize, task: payment.Task{Method: method, Amount: amount, Currency: currency}}
+	until := "0"
+	if by != nil {
+		by.task, t.fence, until = t, 1, lease
+	}
 	// The reference is ours, and known before the provider is: the id alone would not be unique across shops.
 	const insert = `with made as (insert into payments (order_id, provider, reference, amount, currency)
-			values ($1, $2, 'pay_' || gen_random_uuid(), $3, $4) returning id)
-		insert into payment_tasks (payment_id, kind, method) select id, 'authorize', $5 from made returning payment_id`
-	b.Queue(insert, order, p.Provider, amount, currency, method).QueryRow(func(row pgx.Row) error { return row.Scan(&p.ID) })
+			values ($1, $2, 'pay_' || gen_random_uuid(), $3, $4) returning id, reference)
+		insert into payment_tasks (payment_id, kind, method, fence, due_at) select id, 'authorize', $5, $6, now() + $7::interval from made
+		returning payment_id, id, (select reference from made)`
+	b.Queue(insert, order, p.Provider, amount, currency, method, t.fence, until).QueryRow(func(row pgx.Row) error {
+		err := row.Scan(&p.ID, &t.id, &t.task.Reference)
+		t.payment, t.task.Key = p.ID, t.key()
+		return err
+	})
 	return p
 }
 
@@ -97,7 +107,7 @@ func (s *Shop) payAgain(ctx context.Context, tx pgx.Tx, id, customer int64, meth
 		return OrderPayment{}, fmt.Errorf("read the currency of order %d: %w", id, err)
 	}
 	b := &pgx.Batch{}
-	p := s.charge(b, id, o.total, currency, method)
+	p := s.charge(b, id, o.total, currency, method, nil)
 	return *p, o.write(ctx, tx, b)
 }
 

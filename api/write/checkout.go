@@ -87,29 +87,28 @@ func (s *Shop) postCheckout(c *fiber.Ctx) error {
 			if err := s.limitCart(ctx, customer, r.Store); err != nil {
 				return answer{}, "", err
 			}
-			a, position, err := s.checkout(ctx, customer, key, &r)
-			if err == nil {
-				s.poke()
-			}
-			return a, position, err
+			return s.checkout(ctx, customer, key, &r)
 		},
 		location: func(a answer) string { return fmt.Sprintf("/api/v1/orders/%d", a.id) },
 	})
 }
 
 // checkout turns the cart into an order that holds its stock for a time and asks for its payment, all in one transaction.
-// The provider is asked after the commit; see payer.
+// The provider is asked after the commit, by a payer that was kept for it if one was free.
 func (s *Shop) checkout(ctx context.Context, customer int64, key string, r *CheckoutRequest) (a answer, position string, err error) {
+	by := s.keepPayer()
 	position, err = s.transact(ctx, func(tx pgx.Tx) error {
-		a, err = s.checkoutIn(ctx, tx, customer, key, r)
+		by.forget()
+		a, err = s.checkoutIn(ctx, tx, customer, key, r, by)
 		return err
 	})
+	s.handOver(by, err == nil)
 	return a, position, err
 }
 
-func (s *Shop) checkoutIn(ctx context.Context, tx pgx.Tx, customer int64, key string, r *CheckoutRequest) (answer, error) {
+func (s *Shop) checkoutIn(ctx context.Context, tx pgx.Tx, customer int64, key string, r *CheckoutRequest, by *payer) (answer, error) {
 	return once(ctx, tx, fmt.Sprintf("checkout/%d", customer), key, r, func() (answer, error) {
-		o, err := s.buy(ctx, tx, customer, r)
+		o, err := s.buy(ctx, tx, customer, r, by)
 		if err != nil {
 			return answer{}, err
 		}
@@ -117,8 +116,8 @@ func (s *Shop) checkoutIn(ctx context.Context, tx pgx.Tx, customer int64, key st
 	})
 }
 
-func (s *Shop) buy(ctx context.Context, tx pgx.Tx, customer int64, r *CheckoutRequest) (*Order, error) {
-	if err := mayBuy(ctx, tx, customer); err != nil {
+func (s *Shop) buy(ctx context.Context, tx pgx.Tx, customer int64, r *CheckoutRequest, by *payer) (*Order, error) {
+	if err := s.mayBuy(ctx, tx, customer); err != nil {
 		return nil, err
 	}
 	st, err := storeInBody(ctx, tx, r.Store, "store")
@@ -153,20 +152,22 @@ func (s *Shop) buy(ctx context.Context, tx pgx.Tx, customer int64, r *CheckoutRe
 		return nil, api.Errorf(api.Conflict, "The total is %d now, not %d: a price has changed. Read the cart again.", o.Total, *r.Total).
 			At("total").Because(refusedPrice)
 	}
-	return o, s.placeHeld(ctx, tx, k, o, r)
+	return o, s.placeHeld(ctx, tx, k, o, r, by)
 }
 
 // mayBuy bounds the orders that hold stock without money. The lock makes two checkouts of one customer count one another: the
-// count begins when the lock was got, though both are sent together.
-func mayBuy(ctx context.Context, tx pgx.Tx, customer int64) error {
-	const query = `select count(*) from orders where customer_id = $1 and status = 'placed' and expires_at > now()`
+// count begins when the lock was got, though both are sent together. No order waits longer than for two holds, the second by
+// extension; the customer's older ones needn't be looked through.
+func (s *Shop) mayBuy(ctx context.Context, tx pgx.Tx, customer int64) error {
+	const query = `select count(*) from orders
+		where customer_id = $1 and placed_at > now() - 2 * $2::interval and status = 'placed' and expires_at > now()`
 	var known, unpaid int64
 	batch := &pgx.Batch{}
 	batch.Queue(`select 1 from customers where id = $1 for no key update`, customer).Exec(func(tag pgconn.CommandTag) error {
 		known = tag.RowsAffected()
 		return nil
 	})
-	batch.Queue(query, customer).QueryRow(func(row pgx.Row) error { return row.Scan(&unpaid) })
+	batch.Queue(query, customer, s.hold).QueryRow(func(row pgx.Row) error { return row.Scan(&unpaid) })
 	if err := tx.SendBatch(ctx, batch).Close(); err != nil {
 		return fmt.Errorf("count the unpaid orders of customer %d: %w", customer, err)
 	}
@@ -205,7 +206,7 @@ func orderLines(rows []cartRow) ([]OrderItem, error) {
 
 // placeHeld writes the order, holds its stock, asks for its payment, and closes the cart. What needs no answer of the statement
 // before it is sent with it.
-func (s *Shop) placeHeld(ctx context.Context, tx pgx.Tx, k *cart, o *Order, r *CheckoutRequest) error {
+func (s *Shop) placeHeld(ctx context.Context, tx pgx.Tx, k *cart, o *Order, r *CheckoutRequest, by *payer) error {
 	const insert = `insert into orders (customer_id, store_id, currency, total, shipping_total, tax_total, expires_at)
 		values ($1, $2, $3, $4, $5, $6, now() + $7::interval) returning id, placed_at, expires_at`
 	err := tx.QueryRow(ctx, insert, o.CustomerID, k.store.id, o.Currency, o.Total, o.Shipping, o.Tax, s.hold).Scan(&o.ID, &o.PlacedAt, &o.ExpiresAt)
@@ -226,7 +227,7 @@ func (s *Shop) placeHeld(ctx context.Context, tx pgx.Tx, k *cart, o *Order, r *C
 	}
 	held := &pgx.Batch{}
 	o.queueHolds(held, k.store)
-	p := s.charge(held, o.ID, o.Total, o.Currency, r.Method)
+	p := s.charge(held, o.ID, o.Total, o.Currency, r.Method, by)
 	held.Queue(`update carts set state = 'ordered', version = version + 1, updated_at = now() where id = $1`, k.id)
 	if err := tx.SendBatch(ctx, held).Close(); err != nil {
 		return fmt.Errorf("write the holds of order %d: %w", o.ID, err)

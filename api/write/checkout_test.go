@@ -386,12 +386,69 @@ func TestKilledBetweenTheTasks(t *testing.T) {
 	s.leaseEnds(o.ID)
 }
 
+// customersBuy has so many customers come and buy a boot each.
+func (s *shop) customersBuy(buyers int64) {
+	s.t.Helper()
+	s.exec(`insert into customers (id, email) select i, 'c' || i || '@example.org' from generate_series(100, $1) i`, 99+buyers)
+	for i := range buyers {
+		who := s.as(auth.Customer, 100+i)
+		k := s.cart("POST", "/api/v1/cart/1", oneBoot, who...)
+		s.want(s.request("POST", "/api/v1/checkout", body(k.Version, 1500+490, "succeed"), append(who, "Idempotency-Key", "k")...), 201)
+	}
+}
+
+// untilPaid waits until so many orders are.
+func (s *shop) untilPaid(orders int64) {
+	s.t.Helper()
+	paid := func() int64 { return s.number(`select count(*) from orders where status = 'paid'`) }
+	deadline := time.Now().Add(2 * time.Minute)
+	for ; paid() < orders; <-time.After(20 * time.Millisecond) {
+		if time.Now().After(deadline) {
+			s.t.Fatalf("after two minutes %d of %d orders are paid", paid(), orders)
+		}
+	}
+}
+
+// TestAPurchaseHasItsPayer: where payers are free a purchase's task is a payer's from the start, and where none is it is anyone's.
+// It is done once either way.
+func TestAPurchaseHasItsPayer(t *testing.T) {
+	const buyers = 80 // more than there are payers
+	s := newShop(t)
+	s.exec(`insert into stock_movements (store_id, sku, product_id, kind, quantity, actor) select store_id, sku, product_id, 'receipt', 100, 'test' from inventory`)
+	s.exec(`update inventory set on_hand = on_hand + 100`)
+	answer := make(chan struct{})
+	s.onTask = func(r *http.Request) bool {
+		select {
+		case <-answer:
+		case <-r.Context().Done():
+		}
+		return false
+	}
+	ctx, stop := context.WithCancel(t.Context())
+	done := make(chan error, 1)
+	go func() { done <- s.shop.Run(ctx) }()
+	s.customersBuy(buyers)
+	kept := s.number(`select count(*) from payment_tasks where kind = 'authorize' and due_at = created_at + interval '30 seconds'`)
+	if kept == 0 || kept == buyers {
+		t.Errorf("of %d purchases %d had a payer from the start, of 64", buyers, kept)
+	}
+	close(answer)
+	s.untilPaid(buyers)
+	stop()
+	if err := <-done; err != nil {
+		t.Error(err)
+	}
+	if n := s.number(`select count(*) from payment_tasks where fence <> 1`); n != 0 {
+		t.Errorf("%d tasks were taken by more than one payer, or by none", n)
+	}
+	s.audit()
+}
+
 // TestASlowProviderKeepsNobodyWaiting has the provider answer nobody before it was asked for all of a dozen payments, which is
 // more than there are connections.
 func TestASlowProviderKeepsNobodyWaiting(t *testing.T) {
 	const buyers = 12
 	s := newShop(t)
-	s.exec(fmt.Sprintf(`insert into customers (id, email) select i, 'c' || i || '@example.org' from generate_series(100, %d) i`, 99+buyers))
 	var asked atomic.Int64
 	all := make(chan struct{})
 	s.onTask = func(r *http.Request) bool {
@@ -404,20 +461,11 @@ func TestASlowProviderKeepsNobodyWaiting(t *testing.T) {
 		}
 		return false
 	}
-	for i := range buyers {
-		who := s.as(auth.Customer, int64(100+i))
-		k := s.cart("POST", "/api/v1/cart/1", oneBoot, who...)
-		s.want(s.request("POST", "/api/v1/checkout", body(k.Version, 1500+490, "succeed"), append(who, "Idempotency-Key", "k")...), 201)
-	}
+	s.customersBuy(buyers)
 	ctx, stop := context.WithCancel(t.Context())
 	done := make(chan error, 1)
 	go func() { done <- s.shop.Run(ctx) }()
-	deadline := time.Now().Add(2 * time.Minute)
-	for ; s.number(`select count(*) from orders where status = 'paid'`) < buyers; <-time.After(20 * time.Millisecond) {
-		if time.Now().After(deadline) {
-			t.Fatalf("after two minutes the provider was asked for %d payments", asked.Load())
-		}
-	}
+	s.untilPaid(buyers)
 	stop()
 	if err := <-done; err != nil {
 		t.Error(err)

@@ -69,7 +69,7 @@ func once(ctx context.Context, tx pgx.Tx, scope, key string, request any, do fun
 		return answer{}, err
 	}
 	const finish = `update idempotency_keys set state = 'done', response_status = $3, response_body = $4 where scope = $1 and key = $2`
-	if _, err := tx.Exec(ctx, finish, scope, key, a.status, a.body); err != nil {
+	if err := atCommit(ctx, tx, finish, scope, key, a.status, a.body); err != nil {
 		return answer{}, fmt.Errorf("store the answer of the idempotency key: %w", err)
 	}
 	return a, nil

@@ -3,8 +3,6 @@ package write
 import (
 	"context"
 	"fmt"
-	"sync"
-	"time"
 
 	"github.com/jackc/pgx/v5"
 
@@ -46,7 +44,7 @@ func (t *claimed) key() string { return fmt.Sprintf("task_%s_%d", t.task.Referen
 // what they do to the payment is joined.
 func (s *Shop) claim(ctx context.Context, n int) ([]*claimed, error) {
 	const query = `with next as (
-			select id from payment_tasks where state = 'due' and due_at <= now() order by due_at limit $2 for update skip locked)
+			select id from payment_tasks where state = 'due' and id > 0 and due_at <= now() order by due_at limit $2 for update skip locked)
 		update payment_tasks t set fence = fence + 1, due_at = now() + $1::interval from next, payments p
 		where t.id = next.id and p.id = t.payment_id
 		returning t.id, t.payment_id, p.order_id, t.fence, t.kind, t.refund_id, coalesce(t.method, ''), coalesce(p.reference, ''),
@@ -160,53 +158,4 @@ func lockOrderOf(ctx context.Context, tx pgx.Tx, id, order int64) (*orderRow, er
 		return nil, fmt.Errorf("order %d of payment %d is gone", order, id)
 	}
 	return o, err
-}
-
-// poke tells the payer that there is something to do, so that a customer waits for the provider and not for a clock.
-func (s *Shop) poke() {
-	select {
-	case s.work <- struct{}{}:
-	default:
-	}
-}
-
-// pay does payment tasks until ctx ends: when poked, and every second, since others write tasks too. It takes as many as
-// there are payers free, so that one statement claims all that is due.
-func (s *Shop) pay(ctx context.Context) error {
-	tick := time.NewTicker(time.Second)
-	defer tick.Stop()
-	busy, left := make(chan struct{}, payers), make(chan struct{}, 1)
-	var under sync.WaitGroup
-	defer under.Wait()
-	for {
-		free := payers - len(busy) // of the others none comes, they only leave
-		tasks, err := s.claim(ctx, free)
-		if err != nil && ctx.Err() == nil {
-			s.log.Error("payment tasks", "error", err.Error())
-		}
-		for _, t := range tasks {
-			busy <- struct{}{}
-			under.Go(func() {
-				if err := s.pursue(ctx, t); err != nil && ctx.Err() == nil {
-					s.log.Error("payment task", "task", t.task.Key, "error", err.Error())
-				}
-				<-busy
-				select {
-				case left <- struct{}{}:
-				default:
-				}
-			})
-		}
-		var room chan struct{}
-		if len(tasks) == free { // more may be due than there were payers for
-			room = left
-		}
-		select {
-		case <-ctx.Done():
-			return nil
-		case <-s.work:
-		case <-room:
-		case <-tick.C:
-		}
-	}
 }

@@ -105,7 +105,7 @@ func (s *Shop) carryOut(ctx context.Context, tx pgx.Tx, q Queued) (answer, error
 		if err := json.Unmarshal(q.Request, &r); err != nil {
 			return answer{}, api.Errorf(api.Invalid, "This isn't a checkout.").Because(err)
 		}
-		return s.checkoutIn(ctx, tx, q.Customer, q.Key, &r)
+		return s.checkoutIn(ctx, tx, q.Customer, q.Key, &r, nil)
 	case "orders":
 		var r OrderRequest
 		if err := json.Unmarshal(q.Request, &r); err != nil {
@@ -156,12 +156,15 @@ func (s *Shop) getQueued(c *fiber.Ctx) error {
 	}
 	brief, cancel := context.WithTimeout(c.UserContext(), patience)
 	defer cancel()
+	// Asked before the table: an order that is decided between the two is in one of them.
+	var waiting Queued
+	var waits bool
+	if s.queue != nil {
+		waiting, waits = s.queue.Find(id)
+	}
 	q, customer, err := s.settled(brief, id)
-	if q == nil && s.queue != nil {
-		// Asked after the table: an order that is placed between the two is in one of them.
-		if waiting, ok := s.queue.Find(id); ok {
-			q, customer, err = &QueuedOrder{ID: id, State: "queued", Accepted: waiting.Accepted}, waiting.Customer, nil
-		}
+	if q == nil && waits {
+		q, customer, err = &QueuedOrder{ID: id, State: "queued", Accepted: waiting.Accepted}, waiting.Customer, nil
 	}
 	switch who := callerOf(c); {
 	case err != nil:

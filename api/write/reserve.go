@@ -19,7 +19,7 @@ import (
 // Those that another transaction has in hand are left to it.
 const expireDue = `with due as (
 		select id, quantity, order_id, product_id from reservations
-		where store_id = $1 and sku = $2 and state = 'active' and expires_at <= now() for update skip locked),
+		where store_id = $1 and sku = $2 and state = 'active' and id > 0 and expires_at <= now() for update skip locked),
 	over as (update reservations r set state = 'expired' from due where r.id = due.id),
 	freed as (update inventory set reserved = reserved - (select sum(quantity) from due), version = version + 1
 		where store_id = $1 and sku = $2 and exists (select from due))

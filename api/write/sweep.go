@@ -53,7 +53,7 @@ const expireBatch = 100
 
 // expireOrders ends orders whose time has run out. One that can't be ended keeps no other waiting.
 func (s *Shop) expireOrders(ctx context.Context) (found bool, err error) {
-	const query = `select id from orders where status = 'placed' and expires_at <= now() order by expires_at limit $1`
+	const query = `select id from orders where status = 'placed' and id > 0 and expires_at <= now() order by expires_at limit $1`
 	rows, err := s.pool.Query(ctx, query, expireBatch)
 	if err != nil {
 		return false, fmt.Errorf("find orders that ran out: %w", err)
@@ -96,7 +96,7 @@ const sweepBatch = 1000
 func (s *Shop) expireCarts(ctx context.Context) (bool, error) {
 	const batch = `with over as (
 			update carts set state = 'abandoned', updated_at = now() where id in (
-				select id from carts where state = 'open' and expires_at <= now() limit $1 for update skip locked) returning id)
+				select id from carts where state = 'open' and id > 0 and expires_at <= now() limit $1 for update skip locked) returning id)
 		delete from cart_items where cart_id in (select id from over)`
 	tag, err := s.pool.Exec(ctx, batch, sweepBatch)
 	return err == nil && tag.RowsAffected() >= sweepBatch, err

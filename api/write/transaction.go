@@ -11,7 +11,6 @@ import (
 
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgconn"
-	"github.com/jackc/pgx/v5/pgxpool"
 
 	"freshet/api"
 )
@@ -29,8 +28,8 @@ const attempts = 5
 // transact runs f in one transaction and commits it, again when Postgres chose it as the victim of a deadlock, and returns
 // a position in the log at or after the commit. f may run several times and must leave nothing behind but its SQL.
 func (s *Shop) transact(ctx context.Context, f func(tx pgx.Tx) error) (position string, err error) {
-	err = s.transactThen(ctx, f, func(tx pgx.Tx) (err error) {
-		position, err = s.commit(ctx, tx)
+	err = s.transactThen(ctx, f, func(u *unit) (err error) {
+		position, err = s.commit(ctx, u)
 		return err
 	})
 	return position, err
@@ -38,20 +37,28 @@ func (s *Shop) transact(ctx context.Context, f func(tx pgx.Tx) error) (position 
 
 // transactUnread is transact for changes that nobody follows with a read: it asks for no position.
 func (s *Shop) transactUnread(ctx context.Context, f func(tx pgx.Tx) error) error {
-	return s.transactThen(ctx, f, func(tx pgx.Tx) error { return tx.Commit(ctx) })
+	return s.transactThen(ctx, f, func(u *unit) error {
+		_, err := u.commit(ctx, func(*pgx.Batch) {})
+		return err
+	})
 }
 
-func (s *Shop) transactThen(ctx context.Context, f, commit func(tx pgx.Tx) error) error {
+func (s *Shop) transactThen(ctx context.Context, f func(tx pgx.Tx) error, commit func(u *unit) error) error {
 	conn, err := s.pool.Acquire(ctx)
 	if err != nil {
 		return translate(fmt.Errorf("take a connection: %w", err))
 	}
 	defer conn.Release()
 	for attempt := 1; ; attempt++ {
-		err := try(ctx, conn, f, commit)
+		u := &unit{conn: conn.Conn()}
+		err := f(u)
+		if err == nil {
+			err = commit(u)
+		}
 		if err == nil {
 			return nil
 		}
+		u.rollback(ctx)
 		if !retryable(err) || attempt == attempts {
 			return translate(err)
 		}
@@ -61,34 +68,13 @@ func (s *Shop) transactThen(ctx context.Context, f, commit func(tx pgx.Tx) error
 	}
 }
 
-func try(ctx context.Context, conn *pgxpool.Conn, f, commit func(tx pgx.Tx) error) error {
-	tx, err := conn.Begin(ctx)
-	if err != nil {
-		return err
-	}
-	if err := f(tx); err != nil {
-		_ = tx.Rollback(ctx) // the pool throws a connection away that is still in a transaction
-		return err
-	}
-	return commit(tx)
-}
-
 // commit ends the transaction and reads the log's insert position, in one round trip. It is at or after the commit record
 // only when it is read after the commit: read inside the transaction it would be below other transactions' commits and
 // prove nothing.
-func (s *Shop) commit(ctx context.Context, tx pgx.Tx) (position string, err error) {
-	committed := false
-	batch := &pgx.Batch{}
-	batch.Queue("commit").Exec(func(tag pgconn.CommandTag) error {
-		if tag.String() == "ROLLBACK" { // what Postgres answers when a statement failed before
-			return pgx.ErrTxCommitRollback
-		}
-		committed = true
-		return nil
+func (s *Shop) commit(ctx context.Context, u *unit) (position string, err error) {
+	committed, err := u.commit(ctx, func(b *pgx.Batch) {
+		b.Queue("select pg_current_wal_insert_lsn()::text").QueryRow(func(row pgx.Row) error { return row.Scan(&position) })
 	})
-	batch.Queue("select pg_current_wal_insert_lsn()::text").QueryRow(func(row pgx.Row) error { return row.Scan(&position) })
-	// Not by tx.SendBatch, which is for statements of a transaction.
-	err = tx.Conn().SendBatch(ctx, batch).Close()
 	if err != nil && committed {
 		// The change is made; to answer with an error would make the caller repeat it.
 		s.log.Warn("read the log's position after a commit", "error", err.Error())

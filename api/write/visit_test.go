@@ -17,7 +17,7 @@ import (
 // payment with what the provider tells of it. Two cores carry as many orders a second as these numbers let them.
 const (
 	visitStatements   = 63
-	visitTrips        = 38
+	visitTrips        = 32
 	visitTransactions = 4
 )
 
@@ -62,11 +62,11 @@ func (m *meter) count(sql string) {
 	}
 }
 
-// metered has the shop's statements counted, and leaves the test's own alone.
-func metered(t *testing.T, m *meter) func(*write.Config) {
+// traced has the shop's statements told to the tracer, and leaves the test's own alone.
+func traced(t *testing.T, tracer pgx.QueryTracer) func(*write.Config) {
 	return func(c *write.Config) {
 		cfg := c.Pool.Config()
-		cfg.ConnConfig.Tracer = m
+		cfg.ConnConfig.Tracer = tracer
 		pool, err := pgxpool.NewWithConfig(context.Background(), cfg)
 		if err != nil {
 			t.Fatal(err)
@@ -79,7 +79,7 @@ func metered(t *testing.T, m *meter) func(*write.Config) {
 // TestWhatAVisitCosts counts, since a clock would measure the machine.
 func TestWhatAVisitCosts(t *testing.T) {
 	m := &meter{}
-	s := newShop(t, metered(t, m))
+	s := newShop(t, traced(t, m))
 	s.cart("POST", "/api/v1/cart/1", twoBoots, append(s.anna(), "Idempotency-Key", "k")...)
 	s.want(s.request("GET", "/api/v1/cart?store=milano", "", s.anna()...), 200)
 	t.Logf("the cart: %s", m)

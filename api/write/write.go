@@ -17,6 +17,7 @@ import (
 	"net/url"
 	"slices"
 	"strconv"
+	"sync/atomic"
 	"time"
 
 	"github.com/gofiber/fiber/v2"
@@ -96,6 +97,9 @@ type Shop struct {
 	hold     time.Duration
 	queue    queue
 	work     chan struct{} // pokes the payers
+	busy     chan struct{} // one for each payer who has a task, or is kept for one
+	handed   chan *claimed // tasks that were written down for a payer
+	paying   atomic.Bool   // there are payers
 	settling chan struct{} // one for each payer who writes down what the provider said
 	bulks    chan struct{} // one for each bulk upsert that runs
 	log      *slog.Logger
@@ -113,7 +117,8 @@ func New(cfg Config) (*Shop, error) {
 	return &Shop{
 		pool: cfg.Pool, verifier: cfg.Verifier, issuer: cfg.Issuer, hashing: newHashing(), limits: cfg.Limits,
 		provider: cfg.Provider, secrets: cfg.Secrets, shipping: cfg.Shipping, tax: cfg.Tax,
-		hold: cfg.Hold, queue: cfg.Queue, work: make(chan struct{}, 1), settling: make(chan struct{}, settlers), bulks: make(chan struct{}, bulks), log: cfg.Log,
+		hold: cfg.Hold, queue: cfg.Queue, work: make(chan struct{}, 1), busy: make(chan struct{}, payers), handed: make(chan *claimed, payers),
+		settling: make(chan struct{}, settlers), bulks: make(chan struct{}, bulks), log: cfg.Log,
 	}, nil
 }
 

@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"errors"
+	"slices"
 	"strconv"
 	"time"
 
@@ -34,9 +35,8 @@ func (s *settings) bindSigningKey(cmd *cobra.Command, o *benchOptions) {
 
 // benchCheckout signs for its buyers itself: five thousand sign-ins, each made slow on purpose, would be most of the run.
 func benchCheckout(ctx context.Context, t bench.Target, o benchOptions) (*bench.Report, error) {
-	load, err := o.load()
-	if err != nil {
-		return nil, err
+	if slices.ContainsFunc(o.rates, func(rate float64) bool { return rate <= 0 }) {
+		return nil, errors.New("--rate: want numbers above 0")
 	}
 	issuer, err := loadIssuer(o.signingKey, time.Hour)
 	if err == nil && issuer == nil {
@@ -46,7 +46,7 @@ func benchCheckout(ctx context.Context, t bench.Target, o benchOptions) (*bench.
 		return nil, err
 	}
 	cfg := o.checkout
-	cfg.Rate, cfg.Duration = load.Rate, load.Duration
+	cfg.Rates, cfg.Duration = o.rates, o.duration
 	cfg.Sign = func(customer int64) (string, error) {
 		return issuer.Issue(auth.Claims{Subject: strconv.FormatInt(customer, 10), Role: auth.Customer})
 	}

@@ -26,8 +26,8 @@ type CheckoutConfig struct {
 	SKUs int
 	// Workers are how many buyers act at once. Default 64.
 	Workers int
-	// Rate is how many orders a second are sustained; 0 leaves that part out.
-	Rate float64
+	// Rates are how many orders a second are sustained, one after the other; none leaves that part out.
+	Rates []float64
 	// Duration is for how long. Default 30 s.
 	Duration time.Duration
 	// Patience is for how long a request that isn't answered is sent again. Default 10 s.
@@ -66,7 +66,7 @@ func (c *CheckoutConfig) defaults() error {
 }
 
 // Checkout has crowds buy from a store of their own over HTTP: more than there is of one SKU, more than there is of many,
-// and then as much as there is at a steady rate. What became of it is counted from the tables, and the invariants of the
+// and then as much as there is at steady rates. What became of it is counted from the tables, and the invariants of the
 // shop are asked all the while. The store is closed at the end; what it sold stays in the ledger.
 func Checkout(ctx context.Context, t Target, cfg CheckoutConfig) (*Report, error) {
 	if err := cfg.defaults(); err != nil {
@@ -81,15 +81,19 @@ func Checkout(ctx context.Context, t Target, cfg CheckoutConfig) (*Report, error
 		"buyers": fmt.Sprint(cfg.Buyers), "at once": fmt.Sprint(cfg.Workers), "attempts": fmt.Sprint(cfg.Attempts),
 		"units a round": fmt.Sprint(cfg.Units), "seed": fmt.Sprint(cfg.Seed),
 	})
-	for _, part := range []struct {
+	type part struct {
 		what        string
 		skus, units int
 		do          func(ctx context.Context, what string, c crowd, units int) error
-	}{
+	}
+	parts := []part{
 		{"one SKU", 1, cfg.Units, cfg.rush(&t, report)},
 		{fmt.Sprintf("%d SKUs", cfg.SKUs), cfg.SKUs, max(1, cfg.Units/20), cfg.rush(&t, report)},
-		{fmt.Sprintf("%g orders/s", cfg.Rate), cfg.SKUs, 1_000_000, cfg.steady(&t, report)},
-	} {
+	}
+	for _, rate := range cfg.Rates {
+		parts = append(parts, part{fmt.Sprintf("%g orders/s", rate), cfg.SKUs, 1_000_000, cfg.steady(rate, &t, report)})
+	}
+	for _, part := range parts {
 		if err := inStall(ctx, &t, pool, cfg, part.skus, func(c crowd) error { return part.do(ctx, part.what, c, part.units) }); err != nil {
 			return nil, fmt.Errorf("%s: %w", part.what, err)
 		}

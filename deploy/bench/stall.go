@@ -3,6 +3,7 @@ package bench
 import (
 	"context"
 	"fmt"
+	"math"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -97,21 +98,24 @@ func (s *stall) receive(ctx context.Context, units int) error {
 	return nil
 }
 
-// settled waits until nothing more is to be asked of the payment provider, and says whether that came.
-func (s *stall) settled(ctx context.Context, within time.Duration) (bool, error) {
-	const query = `select exists (select from payment_tasks t join payments p on p.id = t.payment_id join orders o on o.id = p.order_id
-		where o.store_id = $1 and t.state = 'due')`
-	deadline := time.Now().Add(within)
+// settled waits until nothing more is to be asked of the payment provider, as long as there is less and less of it, and returns how
+// much is left when there was no less for the patience.
+func (s *stall) settled(ctx context.Context, patience time.Duration) (left int64, err error) {
+	const query = `select count(*) from payment_tasks t join payments p on p.id = t.payment_id join orders o on o.id = p.order_id
+		where o.store_id = $1 and t.state = 'due'`
+	least, deadline := int64(math.MaxInt64), time.Now().Add(patience)
 	for {
-		var due bool
-		if err := s.pool.QueryRow(ctx, query, s.store).Scan(&due); err != nil {
-			return false, fmt.Errorf("look for payments under way: %w", err)
+		if err := s.pool.QueryRow(ctx, query, s.store).Scan(&left); err != nil {
+			return 0, fmt.Errorf("look for payments under way: %w", err)
 		}
-		if !due {
-			return true, nil
+		if left == 0 {
+			return 0, nil
 		}
-		if time.Now().After(deadline) || !sleepUntil(ctx, time.Now().Add(100*time.Millisecond)) {
-			return false, ctx.Err()
+		if left < least {
+			least, deadline = left, time.Now().Add(patience)
+		}
+		if time.Now().After(deadline) || !sleepUntil(ctx, time.Now().Add(200*time.Millisecond)) {
+			return left, ctx.Err()
 		}
 	}
 }

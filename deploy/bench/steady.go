@@ -13,17 +13,14 @@ const kindVisit = "whole visit"
 
 // steady is the part of a benchmark in which there is enough, and orders come at a steady rate: each a visit that puts one
 // unit into the cart, reads the cart and checks out.
-func (cfg CheckoutConfig) steady(t *Target, report *Report) func(context.Context, string, crowd, int) error {
+func (cfg CheckoutConfig) steady(rate float64, t *Target, report *Report) func(context.Context, string, crowd, int) error {
 	return func(ctx context.Context, what string, c crowd, units int) error {
-		if cfg.Rate <= 0 {
-			return nil
-		}
 		if err := c.stall.receive(ctx, units); err != nil {
 			return err
 		}
 		t.Note("%s for %s", what, cfg.Duration)
 		r := newRush(c, cfg, len(c.stall.products), units, 0)
-		load := schedule{rate: cfg.Rate, duration: cfg.Duration, workers: cfg.Workers, note: func(done, total int) { t.Note("%d of %d orders", done, total) }}
+		load := schedule{rate: rate, duration: cfg.Duration, workers: cfg.Workers, note: func(done, total int) { t.Note("%d of %d orders", done, total) }}
 		_, took, err := load.run(ctx, r.visit)
 		if err != nil {
 			return err
