@@ -27,7 +27,9 @@ type settings struct {
 	// The servers. Empty as given means the ones that `freshet up` starts; load
 	// then fills in their addresses.
 	postgresURL string
-	kafka       []string
+	// localPostgres is postgresURL by a shorter way, for the processes that up starts; empty when there is none.
+	localPostgres string
+	kafka         []string
 	// kafkaSecurity is how Kafka is reached, as given; security is what load makes of it.
 	kafkaSecurity broker.Settings
 	security      broker.Security
@@ -108,6 +110,7 @@ func (s *settings) bindStack(flags *pflag.FlagSet) {
 	flags.IntVar(&s.stack.Ports.Elastic, "elastic-port", ports.Elastic, "port of the Elasticsearch that up starts")
 	flags.IntVar(&s.stack.Ports.ElasticTransport, "elastic-transport-port", ports.ElasticTransport, "port of its transport")
 	flags.StringVar(&s.stack.ElasticHeap, "elastic-heap", "1g", "heap of the Elasticsearch that up starts")
+	flags.IntVar(&s.stack.Nice, "read-side-nice", 0, "how far up puts the read side behind Postgres and the write API where cores are short, 0 to 19; with 15 purchases of a full machine take half as long, and pages are later")
 	flags.IntVar(&s.stack.MongoCache, "mongo-cache", 512, "cache of the MongoDB that up starts, in MB")
 }
 

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
@@ -19,6 +20,7 @@ import (
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 
+	"freshet/deploy/stack"
 	"freshet/deploy/stack/process"
 	"freshet/projectors/demand"
 	"freshet/projectors/notify"
@@ -30,8 +32,8 @@ type ownProcess struct {
 	args []string
 	// listen is the address it serves an API on, and the setting that changes it.
 	listen, setting string
-	// nice is its priority, see process.Spec: who buys waits for the write API, and what makes pages wants more than its share
-	// of a machine that is full; see deploy/stack/priority.go.
+	// nice is its priority, see deploy/stack/priority.go: who buys waits for the write API and, where there is no other provider,
+	// for the sandbox; for the audit nobody waits.
 	nice int
 }
 
@@ -39,19 +41,29 @@ type ownProcess struct {
 // end in the reverse one.
 func (s *settings) ownProcesses() []ownProcess {
 	processes := []ownProcess{
-		{name: "ingest", args: []string{"ingest"}},
-		{name: "project", args: append([]string{"project", demand.StageName}, stageNames...), nice: 3},
-		{name: "read", args: []string{"serve", "read"}, listen: s.readListen, setting: "FRESHET_READ_LISTEN"},
-		{name: "write", args: []string{"serve", "write"}, listen: s.writeListen, setting: "FRESHET_WRITE_LISTEN", nice: -3},
-		{name: "admin", args: []string{"serve", "admin"}, listen: s.adminListen, setting: "FRESHET_ADMIN_LISTEN"},
+		{name: "ingest", args: s.ingestArguments(), nice: s.stack.Nice},
+		{name: "project", args: append([]string{"project", demand.StageName}, stageNames...), nice: s.stack.Nice},
+		{name: "read", args: []string{"serve", "read"}, listen: s.readListen, setting: "FRESHET_READ_LISTEN", nice: s.stack.Nice},
+		{name: "write", args: []string{"serve", "write"}, listen: s.writeListen, setting: "FRESHET_WRITE_LISTEN", nice: stack.WriteAPI},
+		{name: "admin", args: []string{"serve", "admin"}, listen: s.adminListen, setting: "FRESHET_ADMIN_LISTEN", nice: s.stack.Nice},
 	}
 	if s.env[notifyMailVariable] != "" || s.env[notifyWebhookVariable] != "" {
-		processes = append(processes, ownProcess{name: "notify", args: []string{"project", notify.StageName}})
+		processes = append(processes, ownProcess{name: "notify", args: []string{"project", notify.StageName}, nice: s.stack.Nice})
 	}
 	if s.env[paymentVariable] == "" {
-		processes = append(processes, ownProcess{name: "sandbox", args: []string{"sandbox"}, listen: s.sandboxListen(), setting: sandboxVariable})
+		processes = append(processes, ownProcess{name: "sandbox", args: []string{"sandbox"}, listen: s.sandboxListen(), setting: sandboxVariable, nice: stack.Sandbox})
 	}
-	return append(processes, ownProcess{name: "audit", args: []string{"audit", "--continuous"}, nice: 19})
+	return append(processes, ownProcess{name: "audit", args: []string{"audit", "--continuous"}, nice: stack.Audit})
+}
+
+// lingerHere is ingest's --linger where the launcher has put everything on one machine.
+const lingerHere = 5 * time.Millisecond
+
+func (s *settings) ingestArguments() []string {
+	if s.env[variable("linger")] != "" {
+		return []string{"ingest"}
+	}
+	return []string{"ingest", "--linger", lingerHere.String()}
 }
 
 // processSpecs says how each of them is run.
@@ -63,26 +75,35 @@ func (s *settings) processSpecs(cmd *cobra.Command, healthPort int) ([]process.S
 	var specs []process.Spec
 	for i, p := range s.ownProcesses() {
 		health := net.JoinHostPort("127.0.0.1", strconv.Itoa(healthPort+i))
-		spec := process.Spec{
+		ports, err := p.ports(healthPort + i)
+		if err != nil {
+			return nil, err
+		}
+		specs = append(specs, process.Spec{
 			Name:        p.name,
 			Args:        append([]string{binary}, p.args...),
 			Env:         s.childEnvironment(cmd, health),
 			Fingerprint: build,
-			Ports:       []process.Port{{Number: healthPort + i, Setting: "FRESHET_HEALTH_PORT"}},
+			Ports:       ports,
 			Nice:        p.nice,
 			Ready:       func(ctx context.Context) error { return askHealth(ctx, health) },
 			ReadyWithin: 3 * time.Minute,
-		}
-		if p.listen != "" {
-			port, err := portOf(p.listen)
-			if err != nil {
-				return nil, fmt.Errorf("%s: %w", p.setting, err)
-			}
-			spec.Ports = append(spec.Ports, process.Port{Number: port, Setting: p.setting})
-		}
-		specs = append(specs, spec)
+		})
 	}
 	return specs, nil
+}
+
+// ports are those that it listens on, health the one it is asked at.
+func (p ownProcess) ports(health int) ([]process.Port, error) {
+	ports := []process.Port{{Number: health, Setting: "FRESHET_HEALTH_PORT"}}
+	if p.listen == "" {
+		return ports, nil
+	}
+	port, err := portOf(p.listen)
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", p.setting, err)
+	}
+	return append(ports, process.Port{Number: port, Setting: p.setting}), nil
 }
 
 func portOf(address string) (int, error) {
@@ -94,10 +115,14 @@ func portOf(address string) (int, error) {
 }
 
 // preflightProcesses finds every port that is taken before anything is started.
-func preflightProcesses(ctx context.Context, supervisor *process.Supervisor, specs []process.Spec) error {
+func (s *settings) preflightProcesses(ctx context.Context, supervisor *process.Supervisor, healthPort int) error {
 	var problems []error
-	for _, spec := range specs {
-		problems = append(problems, supervisor.Preflight(ctx, spec.Name, spec.Ports))
+	for i, p := range s.ownProcesses() {
+		ports, err := p.ports(healthPort + i)
+		if err != nil {
+			return err
+		}
+		problems = append(problems, supervisor.Preflight(ctx, p.name, ports))
 	}
 	return errors.Join(problems...)
 }
@@ -150,7 +175,7 @@ func (s *settings) childEnvironment(cmd *cobra.Command, health string) []string 
 			values[variable(flag.Name)] = strings.Trim(flag.Value.String(), "[]")
 		}
 	})
-	values["FRESHET_POSTGRES_URL"], values["FRESHET_KAFKA"] = s.postgresURL, strings.Join(s.kafka, ",")
+	values["FRESHET_POSTGRES_URL"], values["FRESHET_KAFKA"] = cmp.Or(s.localPostgres, s.postgresURL), strings.Join(s.kafka, ",")
 	values["FRESHET_MONGO_URL"], values["FRESHET_ELASTIC_URL"] = s.mongoURL, s.elasticURL
 	values["FRESHET_HEALTH"] = health
 	for name, token := range s.tokens {

@@ -45,6 +45,9 @@ func TestProcessesGetTheSettings(t *testing.T) {
 			t.Errorf("%s is passed on", entry)
 		}
 	}
+	if child := childOf(t, []string{"FRESHET_LINGER=1ms"}); !slices.Contains(child, "FRESHET_LINGER=1ms") {
+		t.Errorf("a linger that was set is not passed on: %v", child)
+	}
 	// What a process gets must be what a command accepts.
 	if _, err := runWith(t, child, "version"); err != nil {
 		t.Error(err)
@@ -101,5 +104,17 @@ func TestWithServers(t *testing.T) {
 	}
 	if _, err := runWith(t, env, "with-servers", "--", "/bin/sh", "-c", "exit 3"); err == nil || !strings.Contains(err.Error(), "exit status 3") {
 		t.Errorf("the command's failure: %v", err)
+	}
+}
+
+// TestIngestLingersWhereAllIsOnOneMachine, unless the shop's owner says for how long.
+func TestIngestLingersWhereAllIsOnOneMachine(t *testing.T) {
+	for env, want := range map[string][]string{
+		"FRESHET_PREFIX=a":   {"ingest", "--linger", "5ms"},
+		"FRESHET_LINGER=0ms": {"ingest"},
+	} {
+		if got := newSettings([]string{env}, os.Stdout, os.Stderr).ownProcesses()[0].args; !slices.Equal(got, want) {
+			t.Errorf("%s: %v, want %v", env, got, want)
+		}
 	}
 }

@@ -14,6 +14,7 @@ import (
 	"freshet/ingest/change"
 	"freshet/projectors"
 	"freshet/projectors/alert"
+	"freshet/projectors/audit"
 	"freshet/projectors/catalog"
 	"freshet/projectors/dimension"
 	"freshet/projectors/offer"
@@ -103,7 +104,7 @@ func (s *settings) rebuilder(db *mongo.Database, board *rebuild.Board, tracker *
 		Store: func(ctx context.Context, store int64) error {
 			return a.command(ctx, []projectors.Command{{Kind: projectors.Rebuild, Store: store}}, "a rebuild of all stores")
 		},
-		Look: a.look,
+		Look: func(ctx context.Context, store int64) (audit.Report, error) { return a.look(ctx, a.scope(store)) },
 		Mend: func(ctx context.Context, store int64) error {
 			_, mend, err := a.settle(ctx, store, true, true)
 			if err == nil && !mend.Empty() {

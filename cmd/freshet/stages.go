@@ -92,7 +92,7 @@ func (w *wiring) stage(name string) (projectors.Stage, error) {
 		return stage, nil
 	case demand.StageName:
 		return projectors.Stage{
-			Name: name, Topics: []string{change.SearchTopic(prefix)}, Window: demandWindow,
+			Name: name, Topics: []string{change.SearchTopic(prefix)}, Window: demandWindow, Joint: true,
 			Repair: "freshet project demand   # once more; what was lost before it was read is not counted",
 			New:    func(context.Context, int) (projectors.Handler, error) { return demand.NewProjector(w.db, docs), nil },
 		}, nil
@@ -137,7 +137,7 @@ const recommendWindow = 250 * time.Millisecond
 // tables is a stage that folds table topics.
 func (w *wiring) tables(name string, tables []string, handler func(partition int) projectors.Handler, outputs ...string) projectors.Stage {
 	stage := projectors.Stage{
-		Name: name, Upstream: []string{"ingest"}, Outputs: outputs, Window: foldWindow,
+		Name: name, Upstream: []string{"ingest"}, Outputs: outputs, Window: foldWindow, Joint: true,
 		Repair: rebuildRows,
 		New:    func(_ context.Context, partition int) (projectors.Handler, error) { return handler(partition), nil },
 	}

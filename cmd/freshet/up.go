@@ -48,13 +48,9 @@ func (s *settings) up(cmd *cobra.Command, o upOptions) error {
 	if err := s.loadTokens(servers.Data()); err != nil {
 		return err
 	}
-	specs, err := s.processSpecs(cmd, o.healthPort)
-	if err != nil {
-		return err
-	}
 	if !o.serversOnly {
 		// Before the servers: their downloads may take minutes.
-		if err := preflightProcesses(ctx, servers.Supervisor(), specs); err != nil {
+		if err := s.preflightProcesses(ctx, servers.Supervisor(), o.healthPort); err != nil {
 			return err
 		}
 	}
@@ -77,6 +73,11 @@ func (s *settings) up(cmd *cobra.Command, o upOptions) error {
 		return err
 	}
 	if err := s.printf("processes:\n"); err != nil {
+		return err
+	}
+	s.localPostgres = servers.LocalPostgres()
+	specs, err := s.processSpecs(cmd, o.healthPort)
+	if err != nil {
 		return err
 	}
 	if err := s.startProcesses(ctx, servers.Supervisor(), specs); err != nil {

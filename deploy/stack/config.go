@@ -41,6 +41,8 @@ type Config struct {
 	ElasticHeap string
 	// MongoCache is MongoDB's cache in megabytes; default 512.
 	MongoCache int
+	// Nice is how far the read side stands behind Postgres and the write API, 0 to 19, see priority.go.
+	Nice int
 }
 
 // Ports are the TCP ports of the servers on 127.0.0.1.
@@ -159,6 +161,9 @@ func (c Config) validate() error {
 	}
 	if !heapSize.MatchString(c.ElasticHeap) {
 		problems = append(problems, fmt.Errorf("the heap of Elasticsearch is %q, want a size such as 512m or 1g", c.ElasticHeap))
+	}
+	if c.Nice < 0 || c.Nice > 19 {
+		problems = append(problems, fmt.Errorf("the read side is %d behind, want 0 to 19", c.Nice))
 	}
 	if c.MongoCache < 256 {
 		problems = append(problems, fmt.Errorf("the cache of MongoDB is %d MB, want at least 256", c.MongoCache))

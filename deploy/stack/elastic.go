@@ -116,7 +116,7 @@ func (s *Stack) elasticSpec(ctx context.Context, dir string) (process.Spec, erro
 			"HOME=" + home, "PATH=/usr/bin:/bin",
 		},
 		Dir:         dir,
-		Nice:        elasticNice,
+		Nice:        s.cfg.Nice - elasticLead,
 		Fingerprint: strings.Join(texts, ""),
 		Grace:       time.Minute,
 		ReadyWithin: 4 * time.Minute,

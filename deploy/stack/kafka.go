@@ -92,7 +92,7 @@ const kafkaLogging = `<Configuration status="ERROR">
 func (s *Stack) kafkaSpec(ctx context.Context, dir string) (process.Spec, error) {
 	node := KafkaNode{Home: filepath.Join(s.cfg.Data, nameKafka), Port: s.cfg.Ports.Kafka, Controller: s.cfg.Ports.KafkaController}
 	spec, err := node.Spec(ctx, s.account, dir, "512m")
-	spec.ReadyWithin = 2 * time.Minute
+	spec.ReadyWithin, spec.Nice = 2*time.Minute, s.cfg.Nice
 	return spec, err
 }
 
@@ -122,7 +122,7 @@ func (n KafkaNode) Spec(ctx context.Context, account *process.Account, program, 
 		}
 	}
 	args := append([]string{java, "-Xms" + heap, "-Xmx" + heap, "-XX:+UseG1GC", "-XX:+ExitOnOutOfMemoryError"}, base...)
-	return process.Spec{Args: append(args, "kafka.Kafka", properties), Env: env, Dir: n.Home, Nice: kafkaNice, Fingerprint: text}, nil
+	return process.Spec{Args: append(args, "kafka.Kafka", properties), Env: env, Dir: n.Home, Fingerprint: text}, nil
 }
 
 // kafkaReady asks for a working controller, without which no topic can be made.

@@ -99,7 +99,7 @@ func (s *Stack) mongoSpec(_ context.Context, dir string) (process.Spec, error) {
 		return process.Spec{}, fmt.Errorf("make MongoDB's directory: %w", err)
 	}
 	spec := process.Spec{
-		Env: []string{"HOME=" + home, "PATH=/usr/bin:/bin"}, Dir: home, ReadyWithin: 2 * time.Minute, Nice: mongoNice,
+		Env: []string{"HOME=" + home, "PATH=/usr/bin:/bin"}, Dir: home, Nice: s.cfg.Nice, ReadyWithin: 2 * time.Minute,
 	}
 	port := strconv.Itoa(s.cfg.Ports.Mongo)
 	if mongod != "" {

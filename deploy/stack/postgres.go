@@ -57,8 +57,7 @@ func (s *Stack) postgresSettings() []string {
 	settings := []string{
 		"port=" + strconv.Itoa(s.cfg.Ports.Postgres),
 		"listen_addresses=127.0.0.1",
-		// No socket file: it would collide with another server's in /tmp.
-		"unix_socket_directories=",
+		"unix_socket_directories=" + s.socketDir(),
 		"wal_level=logical",
 		"max_replication_slots=60",
 		"max_wal_senders=60",
@@ -84,6 +83,35 @@ func (s *Stack) postgresSettings() []string {
 	return args
 }
 
+// maxSocketPath is what the system takes of the path of a socket file, on every Unix.
+const maxSocketPath = 103
+
+// socketDir is where Postgres' socket file is: in its own directory, which is closed to others. It is empty, and there is
+// none, where its path would be too long.
+func (s *Stack) socketDir() string {
+	dir := filepath.Join(s.cfg.Data, namePostgres)
+	if len(socketFile(dir, s.cfg.Ports.Postgres)) > maxSocketPath || strings.ContainsAny(dir, ",\"") {
+		return ""
+	}
+	return dir
+}
+
+func socketFile(dir string, port int) string {
+	return filepath.Join(dir, ".s.PGSQL."+strconv.Itoa(port))
+}
+
+// LocalPostgres is the address of Postgres for programs of the same user, or of root, on this machine: its socket file if the
+// server was started here and has one, else what Endpoints says. It spares both sides the loopback interface's TCP
+// (docs/adr/0050).
+func (s *Stack) LocalPostgres() string {
+	dir := s.socketDir()
+	if _, err := os.Stat(socketFile(dir, s.cfg.Ports.Postgres)); s.cfg.Postgres != "" || dir == "" || err != nil {
+		return s.Endpoints().Postgres
+	}
+	query := url.Values{"host": {dir}, "port": {strconv.Itoa(s.cfg.Ports.Postgres)}}
+	return (&url.URL{Scheme: "postgres", User: url.User("postgres"), Path: "/" + PostgresDatabase, RawQuery: query.Encode()}).String()
+}
+
 func (s *Stack) postgresSpec(ctx context.Context, dir string) (process.Spec, error) {
 	home := filepath.Join(s.cfg.Data, namePostgres)
 	data := filepath.Join(home, "data")
@@ -93,8 +121,10 @@ func (s *Stack) postgresSpec(ctx context.Context, dir string) (process.Spec, err
 	if err := InitPostgres(ctx, s.account, dir, data, s.cfg.PostgresVersion); err != nil {
 		return process.Spec{}, err
 	}
-	if err := removeStalePostmaster(data); err != nil {
-		return process.Spec{}, err
+	for _, path := range []string{filepath.Join(data, "postmaster.pid"), socketFile(home, s.cfg.Ports.Postgres) + ".lock"} {
+		if err := removeStaleLock(path); err != nil {
+			return process.Spec{}, err
+		}
 	}
 	return process.Spec{
 		Args: append([]string{filepath.Join(dir, "bin", "postgres"), "-D", data}, s.postgresSettings()...),
@@ -145,11 +175,9 @@ func InitPostgres(ctx context.Context, account *process.Account, dir, data strin
 	return os.Rename(part, data)
 }
 
-// removeStalePostmaster removes the lock file of a Postgres that is gone. Postgres
-// does it by itself unless the pid in it was given to another process since, as
-// happens after a reboot.
-func removeStalePostmaster(data string) error {
-	path := filepath.Join(data, "postmaster.pid")
+// removeStaleLock removes a lock file of a Postgres that is gone. Postgres does it by itself unless the pid in it was given
+// to another process since, as happens after a reboot.
+func removeStaleLock(path string) error {
 	content, err := os.ReadFile(path)
 	if errors.Is(err, os.ErrNotExist) {
 		return nil

@@ -91,7 +91,12 @@ func upAll(t *testing.T, servers *stack.Stack) {
 // query runs statements on the shop's database and returns the last one's value.
 func query(t *testing.T, servers *stack.Stack, statements ...string) (value string) {
 	t.Helper()
-	conn, err := pgx.Connect(t.Context(), servers.Endpoints().Postgres)
+	return queryAt(t, servers.Endpoints().Postgres, statements...)
+}
+
+func queryAt(t *testing.T, address string, statements ...string) (value string) {
+	t.Helper()
+	conn, err := pgx.Connect(t.Context(), address)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -134,6 +139,9 @@ func TestPostgresFromPackages(t *testing.T) {
 	if owner := ownerOf(t, first); owner == 0 {
 		t.Error("Postgres runs as root")
 	}
+	if way := queryAt(t, servers.LocalPostgres(), "SELECT current_database() || coalesce(inet_client_addr()::text, ' by its socket file')"); way != "shop by its socket file" {
+		t.Errorf("programs on this machine reach %s", way)
+	}
 	upAll(t, servers)
 	if second := postgresPID(t, servers); second != first {
 		t.Errorf("a second up started pid %d beside %d", second, first)
@@ -148,14 +156,19 @@ func TestPostgresFromPackages(t *testing.T) {
 	if err := servers.Supervisor().Kill(t.Context(), "postgres"); err != nil {
 		t.Fatal(err)
 	}
-	lockFile := filepath.Join(servers.Data(), "postgres", "data", "postmaster.pid")
-	content, err := os.ReadFile(lockFile)
-	if err != nil {
-		t.Fatal(err)
+	locks, err := filepath.Glob(filepath.Join(servers.Data(), "postgres", ".s.PGSQL.*.lock"))
+	if err != nil || len(locks) != 1 {
+		t.Fatalf("locks of the socket file: %v, %v", locks, err)
 	}
-	_, rest, _ := strings.Cut(string(content), "\n")
-	if err := os.WriteFile(lockFile, fmt.Appendf(nil, "%d\n%s", os.Getpid(), rest), 0o600); err != nil {
-		t.Fatal(err)
+	for _, lock := range append(locks, filepath.Join(servers.Data(), "postgres", "data", "postmaster.pid")) {
+		content, err := os.ReadFile(lock)
+		if err != nil {
+			t.Fatal(err)
+		}
+		_, rest, _ := strings.Cut(string(content), "\n")
+		if err := os.WriteFile(lock, fmt.Appendf(nil, "%d\n%s", os.Getpid(), rest), 0o600); err != nil {
+			t.Fatal(err)
+		}
 	}
 	upAll(t, servers)
 	if kept := query(t, servers, "SELECT v FROM kept"); kept != "here" {
@@ -223,6 +236,7 @@ func TestConfigProblems(t *testing.T) {
 		"docker":   {stack.Config{Docker: "maybe"}, `docker is "maybe"`},
 		"heap":     {stack.Config{ElasticHeap: "lots"}, `heap of Elasticsearch is "lots"`},
 		"cache":    {stack.Config{MongoCache: 10}, "cache of MongoDB is 10 MB"},
+		"nice":     {stack.Config{Nice: 20}, "the read side is 20 behind"},
 		"port":     {stack.Config{Ports: stack.Ports{Kafka: 70000}}, "the port of Kafka is 70000"},
 		"postgres": {stack.Config{PostgresVersion: 14}, "version of Postgres is 14, want one of [15 16 17 18]"},
 		"twice":    {stack.Config{Ports: stack.Ports{Kafka: 5000, Mongo: 5000}}, "both have port 5000"},

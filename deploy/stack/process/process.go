@@ -196,10 +196,9 @@ func renice(pid, nice int) error {
 	}
 	err := syscall.Setpriority(syscall.PRIO_PGRP, pid, nice)
 	if err == nil {
-		err = os.WriteFile(fmt.Sprintf("/proc/%d/autogroup", pid), []byte(strconv.Itoa(nice)), 0)
+		err = reniceSession(pid, nice)
 	}
-	// A container's root may not, a kernel may have no such groups or take one priority in 100 ms, and a program that has
-	// ended is found to have soon.
+	// A container's root may not, a kernel may have no such groups, and a program that has ended is found to have soon.
 	for _, passing := range []error{syscall.EPERM, syscall.EACCES, syscall.ESRCH, syscall.ENOENT, syscall.EROFS, syscall.EAGAIN} {
 		if errors.Is(err, passing) {
 			return nil
@@ -209,6 +208,18 @@ func renice(pid, nice int) error {
 		return fmt.Errorf("set its priority to %d: %w", nice, err)
 	}
 	return nil
+}
+
+// reniceSession tries again where it must: of who is not root Linux takes the priority of one session in 100 ms, whosever it is.
+func reniceSession(pid, nice int) (err error) {
+	for range 10 {
+		err = os.WriteFile(fmt.Sprintf("/proc/%d/autogroup", pid), []byte(strconv.Itoa(nice)), 0)
+		if !errors.Is(err, syscall.EAGAIN) {
+			return err
+		}
+		time.Sleep(110 * time.Millisecond)
+	}
+	return err
 }
 
 // marker is in the environment of every program we start, and so of its children:

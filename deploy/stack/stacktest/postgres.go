@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net/url"
+	"strings"
 	"testing"
 	"time"
 
@@ -24,7 +25,11 @@ func Postgres(t testing.TB) string {
 		t.Fatal(err)
 	}
 	cleanup(t, "database "+name, func(ctx context.Context) error {
-		return onServer(ctx, server, func(conn *pgx.Conn) error { return dropDatabase(ctx, conn, name) })
+		err := onServer(ctx, server, func(conn *pgx.Conn) error { return dropDatabase(ctx, conn, name) })
+		if err != nil {
+			logWaits(t, server)
+		}
+		return err
 	})
 	location, err := url.Parse(server)
 	if err != nil {
@@ -32,6 +37,27 @@ func Postgres(t testing.TB) string {
 	}
 	location.Path = "/" + name
 	return location.String()
+}
+
+// logWaits says what the server's backends wait for, so that a removal which took too
+// long can be explained by the log alone.
+func logWaits(t testing.TB, server string) {
+	const waits = `SELECT format('%s %s %s for %s, in %s/%s: %s', pid, datname, state, now() - state_change,
+		wait_event_type, wait_event, left(query, 80)) FROM pg_stat_activity WHERE pid <> pg_backend_pid()`
+	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
+	defer cancel()
+	err := onServer(ctx, server, func(conn *pgx.Conn) error {
+		rows, err := conn.Query(ctx, waits)
+		if err != nil {
+			return err
+		}
+		lines, err := pgx.CollectRows(rows, pgx.RowTo[string])
+		t.Logf("backends: %s", strings.Join(lines, "\n"))
+		return err
+	})
+	if err != nil {
+		t.Logf("what the backends wait for is not known: %v", err)
+	}
 }
 
 func createDatabase(ctx context.Context, server, name string) error {
