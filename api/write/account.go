@@ -102,7 +102,7 @@ func (s *Shop) postAccount(c *fiber.Ctx) error {
 		return err
 	}
 	var a answer
-	position, err := s.transact(ctx, func(tx pgx.Tx) error {
+	position, err := s.transact(ctx, func(tx *unit) error {
 		id, err := makeAccount(ctx, tx, &r, digest)
 		if err != nil {
 			return err

@@ -231,7 +231,7 @@ func (b *bulk) news(ctx context.Context, rows []row) ([]row, error) {
 // database ends the request.
 func (b *bulk) write(ctx context.Context, r row) error {
 	var changed int64
-	position, err := b.shop.transact(ctx, func(tx pgx.Tx) error {
+	position, err := b.shop.transact(ctx, func(tx *unit) error {
 		w := writer{tx: tx, who: b.who, product: &r.product, id: r.id, feeds: true}
 		action, change := "product.put", w.update
 		if r.id == 0 {

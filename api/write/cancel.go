@@ -78,17 +78,13 @@ func cancel(ctx context.Context, tx pgx.Tx, who caller, r *CancelRequest) (*Orde
 			return nil, err
 		}
 	}
-	held, err := holds(ctx, tx, o.id)
-	if err != nil {
-		return nil, err
-	}
 	switch {
 	case o.status != "placed" && o.status != "paid":
 		err = api.Errorf(api.Conflict, "Order %d is %s and can't be cancelled any more.", o.id, o.status)
-	case len(held) > 0 && r.Line != nil:
+	case len(o.held) > 0 && r.Line != nil:
 		err = api.Errorf(api.Conflict, "Order %d still waits for its money: cancel all of it.", o.id)
-	case len(held) > 0:
-		err = o.cancelUnpaid(ctx, tx, held, r.Reason)
+	case len(o.held) > 0:
+		err = o.cancelUnpaid(ctx, tx, r.Reason)
 	default:
 		err = o.cancelSold(ctx, tx, who, r)
 	}
@@ -118,13 +114,11 @@ func (o *orderRow) hasLine(ctx context.Context, tx pgx.Tx, line *int) error {
 }
 
 // cancelUnpaid ends an order that only held its stock. What its payment comes to is given back.
-func (o *orderRow) cancelUnpaid(ctx context.Context, tx pgx.Tx, held []hold, reason string) error {
+func (o *orderRow) cancelUnpaid(ctx context.Context, tx pgx.Tx, reason string) error {
 	b := &pgx.Batch{}
-	o.letGo(b, held, "released", "the order was cancelled")
+	o.letGo(b, "released", "the order was cancelled")
 	o.cancelLines(b, "cancelled", reason)
-	if err := o.decide(ctx, tx, b); err != nil {
-		return err
-	}
+	o.decide(b)
 	return o.write(ctx, tx, b)
 }
 

@@ -74,7 +74,7 @@ func (s *Shop) postCarrierEvent(c *fiber.Ctx) error {
 	// An event is known by itself, so it needs no key to be sent again.
 	var a answer
 	ctx := c.UserContext()
-	position, err := s.transact(ctx, func(tx pgx.Tx) error {
+	position, err := s.transact(ctx, func(tx *unit) error {
 		noted, err := noteCarrier(ctx, tx, callerOf(c), id, &e, at, eta)
 		if err == nil {
 			a, err = made(http.StatusOK, 0, noted)

@@ -80,61 +80,59 @@ type cart struct {
 	expires     time.Time
 }
 
-// ours is the condition for the owner's row of open carts k in a store, $1 and $2: one equality for each kind of owner, which
-// the unique index answers.
+// ours is the condition for the owner's row, $3, of open carts k in the store with the storeName $1 and $2: one equality for each kind
+// of owner, which the unique index answers.
 func (o owner) ours() (condition string, id any) {
+	const here = `k.state = 'open' and k.store_id = (select id` + storesNamed + `) and `
 	if o.customer != 0 {
-		return `k.state = 'open' and k.store_id = $1 and k.customer_id = $2`, o.customer
+		return here + `k.customer_id = $3`, o.customer
 	}
-	return `k.state = 'open' and k.store_id = $1 and k.guest = $2`, o.guest
+	return here + `k.guest = $3`, o.guest
 }
 
 // notExpired is of an open cart k; an expired one is none, whether the sweeper has seen it or not. The sum keeps Postgres from
 // the index by expires_at, which holds all carts that were ever open until it is vacuumed: 3,200 pages were read for a cart.
 const notExpired = ` and k.expires_at + interval '0' > now()`
 
-// findCart returns the owner's cart in the store, nil for none. To change it, lock it: of two changes at once the second
+// queueLock locks the owner's cart, which k is afterwards; its id is 0 where there is none. Of two changes at once the second
 // then sees the first's.
-func findCart(ctx context.Context, tx pgx.Tx, st store, o owner, lock bool) (*cart, error) {
+func (k *cart) queueLock(b *pgx.Batch, st storeName, o owner) {
 	ours, id := o.ours()
-	query := `select k.id, k.version, k.expires_at from carts k where ` + ours + notExpired
-	if lock {
-		query += ` for no key update`
-	}
-	k := &cart{store: st}
-	err := tx.QueryRow(ctx, query, st.id, id).Scan(&k.id, &k.version, &k.expires)
-	if errors.Is(err, pgx.ErrNoRows) {
-		return nil, nil
-	}
-	if err != nil {
-		return nil, fmt.Errorf("find a cart in store %d: %w", st.id, err)
-	}
-	return k, nil
+	b.Queue(`select k.id, k.version, k.expires_at from carts k where `+ours+notExpired+` for no key update`, st.name, st.id, id).
+		QueryRow(func(row pgx.Row) error {
+			if err := row.Scan(&k.id, &k.version, &k.expires); !errors.Is(err, pgx.ErrNoRows) {
+				return err
+			}
+			return nil
+		})
 }
 
-// openCart is findCart that makes a cart where there is none. Two that make one at once meet at the unique index.
-func openCart(ctx context.Context, tx pgx.Tx, st store, o owner) (*cart, error) {
+// queueOpen makes the owner's cart where there is none, and locks it. Two that make one at once meet at the unique index. The id
+// is 0 where the one that was in the way is past its time, or was bought while we waited for its lock.
+func (k *cart) queueOpen(b *pgx.Batch, st storeName, o owner) {
 	customer, guest := o.columns()
-	const insert = `insert into carts (store_id, customer_id, guest, version) values ($1, $2, $3, 0)
-		on conflict do nothing returning id, version, expires_at`
+	b.Queue(`insert into carts (store_id, customer_id, guest, version) values ((select id`+storesNamed+`), $3, $4, 0)
+		on conflict do nothing`, st.name, st.id, customer, guest)
+	k.queueLock(b, st, o)
+}
+
+// openCart finds the owner's cart or makes it, and asks what the caller queues together with that.
+func openCart(ctx context.Context, tx pgx.Tx, st storeName, o owner, asked func(b *pgx.Batch)) (*cart, error) {
 	const retire = `update carts k set state = 'abandoned', updated_at = now() where k.expires_at <= now() and `
+	ours, id := o.ours()
+	k, b := &cart{}, &pgx.Batch{}
 	for range attempts {
-		k := &cart{store: st}
-		err := tx.QueryRow(ctx, insert, st.id, customer, guest).Scan(&k.id, &k.version, &k.expires)
-		if err == nil {
+		st.queue(b, &k.store)
+		k.queueOpen(b, st, o)
+		asked(b)
+		if err := tx.SendBatch(ctx, b).Close(); err != nil {
+			return nil, fmt.Errorf("make a cart in store %q: %w", cut(st.name, 64), err)
+		}
+		if k.id != 0 {
 			return k, nil
 		}
-		if !errors.Is(err, pgx.ErrNoRows) {
-			return nil, fmt.Errorf("make a cart in store %d: %w", st.id, err)
-		}
-		if k, err := findCart(ctx, tx, st, o, true); err != nil || k != nil {
-			return k, err
-		}
-		// The one that was in the way is past its time, or was bought while we waited for its lock.
-		ours, id := o.ours()
-		if _, err := tx.Exec(ctx, retire+ours, st.id, id); err != nil {
-			return nil, fmt.Errorf("retire a cart of store %d: %w", st.id, err)
-		}
+		b = &pgx.Batch{}
+		b.Queue(retire+ours, st.name, st.id, id)
 	}
 	return nil, api.Errorf(api.Conflict, "The cart is being bought over and over.").RetryAfter(1)
 }

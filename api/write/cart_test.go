@@ -55,6 +55,22 @@ func TestCart(t *testing.T) {
 	}
 }
 
+// TestARepetitionLeavesNothing: what a change begins with is sent together with its key, and undone when the key is known.
+func TestARepetitionLeavesNothing(t *testing.T) {
+	s := newShop(t)
+	keyed := append(s.anna(), "Idempotency-Key", "k")
+	first := s.want(s.request("POST", "/api/v1/cart/1", twoBoots, keyed...), 200)
+	s.want(s.request("POST", "/api/v1/checkout", body(1, twoBootsTotal, "succeed"), keyed...), 201)
+	again := s.want(s.request("POST", "/api/v1/cart/1", twoBoots, keyed...), 200)
+	if string(again.body) != string(first.body) || again.header.Get("Idempotent-Replayed") != "true" {
+		t.Errorf("answered %s first and %s again", first.body, again.body)
+	}
+	if n := s.number(`select count(*) from carts`); n != 1 {
+		t.Errorf("%d carts, want the one that was bought", n)
+	}
+	s.audit()
+}
+
 // TestCartIsTheSameOnAllDevices: who decides on an old state is told so, and overwrites nothing.
 func TestCartIsTheSameOnAllDevices(t *testing.T) {
 	s := newShop(t)

@@ -1,13 +1,13 @@
 package write
 
 import (
-	"context"
 	"fmt"
 	"maps"
 	"slices"
 	"strings"
 
 	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
 
 	"freshet/api"
 )
@@ -51,33 +51,28 @@ type variant struct {
 	Lines   int64  // of the cart, of any SKU
 }
 
-// variants reads those of the product, all that a change of the cart asks about them at once.
-func (k *cart) variants(ctx context.Context, tx pgx.Tx, product int64) ([]variant, error) {
+// askVariants reads those of the product, all that a change of the cart asks about them at once.
+func askVariants(product int64, all *[]variant) func(*pgx.Batch, storeName, owner) {
 	const query = `select v.sku, v.options, case when o.status = 'active' and d.status = 'active' then ` + priceNow + ` end, coalesce(` + stockNow + `, 0),
-			coalesce(c.quantity, 0)::bigint, (select count(*) from cart_items where cart_id = $3)
+			coalesce(c.quantity, 0)::bigint, (select count(*) from cart_items where cart_id = k.id)
 		from variants v join products d on d.id = v.product_id
-		left join offers o on o.store_id = $2 and o.product_id = v.product_id
-		left join prices p on p.store_id = $2 and p.sku = v.sku
-		left join inventory i on i.store_id = $2 and i.sku = v.sku
-		left join cart_items c on c.cart_id = $3 and c.sku = v.sku
-		where v.product_id = $1 order by v.sku collate "C"`
-	rows, err := tx.Query(ctx, query, product, k.store.id, k.id)
-	if err != nil {
-		return nil, fmt.Errorf("read the variants of product %d: %w", product, err)
+		join carts k on %s
+		left join offers o on o.store_id = k.store_id and o.product_id = v.product_id
+		left join prices p on p.store_id = k.store_id and p.sku = v.sku
+		left join inventory i on i.store_id = k.store_id and i.sku = v.sku
+		left join cart_items c on c.cart_id = k.id and c.sku = v.sku
+		where v.product_id = $4 order by v.sku collate "C"`
+	return func(b *pgx.Batch, st storeName, o owner) {
+		ours, id := o.ours()
+		b.Queue(fmt.Sprintf(query, ours), st.name, st.id, id, product).Query(func(rows pgx.Rows) (err error) {
+			*all, err = pgx.CollectRows(rows, pgx.RowToStructByPos[variant])
+			return err
+		})
 	}
-	all, err := pgx.CollectRows(rows, pgx.RowToStructByPos[variant])
-	if err != nil {
-		return nil, fmt.Errorf("read the variants of product %d: %w", product, err)
-	}
-	return all, nil
 }
 
-// pick finds the one variant of the product that the request means.
-func (r *CartItemRequest) pick(ctx context.Context, tx pgx.Tx, k *cart, product int64) (*variant, error) {
-	all, err := k.variants(ctx, tx, product)
-	if err != nil {
-		return nil, err
-	}
+// pick finds the one of the product's variants that the request means.
+func (r *CartItemRequest) pick(all []variant, product int64) (*variant, error) {
 	if len(all) == 0 {
 		return nil, api.Errorf(api.NotFound, "There is no product %d.", product)
 	}
@@ -147,25 +142,19 @@ func (k *cart) set(b *pgx.Batch, v *variant, quantity int64) error {
 }
 
 // remove takes the product's lines out, or that of one SKU.
-func (k *cart) remove(ctx context.Context, tx pgx.Tx, product int64, sku *string) error {
+func (k *cart) remove(b *pgx.Batch, product int64, sku *string) {
 	const del = `delete from cart_items c using variants v
 		where c.cart_id = $1 and v.sku = c.sku and v.product_id = $2 and ($3::text is null or c.sku = $3)`
-	tag, err := tx.Exec(ctx, del, k.id, product, sku)
-	if err != nil {
-		return fmt.Errorf("remove product %d from cart %d: %w", product, k.id, err)
-	}
-	if tag.RowsAffected() == 0 {
-		return api.Errorf(api.NotFound, "That isn't in the cart.")
-	}
-	return nil
+	b.Queue(del, k.id, product, sku).Exec(func(tag pgconn.CommandTag) error {
+		if tag.RowsAffected() == 0 {
+			return api.Errorf(api.NotFound, "That isn't in the cart.")
+		}
+		return nil
+	})
 }
 
 // accept takes the prices of now for seen, lowers quantities to what there is, and removes what can't be had.
-func (k *cart) accept(ctx context.Context, tx pgx.Tx, b *pgx.Batch) error {
-	rows, err := k.rows(ctx, tx)
-	if err != nil {
-		return err
-	}
+func (k *cart) accept(b *pgx.Batch, rows []cartRow) {
 	for _, r := range rows {
 		if r.price == nil || r.free <= 0 {
 			b.Queue(`delete from cart_items where cart_id = $1 and sku = $2`, k.id, r.sku)
@@ -174,5 +163,4 @@ func (k *cart) accept(ctx context.Context, tx pgx.Tx, b *pgx.Batch) error {
 		b.Queue(`update cart_items set quantity = $3, unit_amount = $4 where cart_id = $1 and sku = $2`,
 			k.id, r.sku, min(r.quantity, r.free), *r.price)
 	}
-	return nil
 }

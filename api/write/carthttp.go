@@ -2,6 +2,7 @@ package write
 
 import (
 	"context"
+	"fmt"
 	"net/http"
 	"strconv"
 
@@ -29,16 +30,12 @@ func (s *Shop) getCart(c *fiber.Ctx) error {
 }
 
 func (s *Shop) readCart(ctx context.Context, own owner, name string) (*Cart, error) {
-	st, err := storeBy(ctx, s.pool, name)
+	k, lines, err := cartOf(ctx, s.pool, name, own)
 	if err != nil {
 		return nil, translate(unknownStore(err, name))
 	}
-	k, lines, err := cartOf(ctx, s.pool, st, own)
-	if err != nil {
-		return nil, translate(err)
-	}
-	if k == nil {
-		return emptyCart(st), nil
+	if k.id == 0 {
+		return emptyCart(k.store), nil
 	}
 	return k.view(lines), nil
 }
@@ -52,12 +49,13 @@ func (s *Shop) postCartItem(c *fiber.Ctx) error {
 	if err != nil {
 		return err
 	}
-	change := cartChange{own: own, store: r.Store, version: r.Version, open: true, request: []any{product, r}}
+	var all []variant
+	change := cartChange{own: own, store: r.Store, version: r.Version, open: true, request: []any{product, r}, ask: askVariants(product, &all)}
 	if change.key, err = idempotencyKey(c, false); err != nil {
 		return err
 	}
-	return s.changeCart(c, change, func(ctx context.Context, tx pgx.Tx, k *cart, b *pgx.Batch) error {
-		v, err := r.pick(ctx, tx, k, product)
+	return s.changeCart(c, change, func(k *cart, b *pgx.Batch) error {
+		v, err := r.pick(all, product)
 		if err != nil {
 			return err
 		}
@@ -74,8 +72,10 @@ func (s *Shop) putCartItem(c *fiber.Ctx) error {
 	if err != nil {
 		return err
 	}
-	return s.changeCart(c, cartChange{own: own, store: r.Store, version: r.Version}, func(ctx context.Context, tx pgx.Tx, k *cart, b *pgx.Batch) error {
-		v, err := r.pick(ctx, tx, k, product)
+	var all []variant
+	change := cartChange{own: own, store: r.Store, version: r.Version, ask: askVariants(product, &all)}
+	return s.changeCart(c, change, func(k *cart, b *pgx.Batch) error {
+		v, err := r.pick(all, product)
 		if err != nil {
 			return err
 		}
@@ -119,8 +119,9 @@ func (s *Shop) deleteCartItem(c *fiber.Ctx) error {
 	if err != nil {
 		return err
 	}
-	return s.changeCart(c, cartChange{own: own, store: query.Get("store"), version: &version}, func(ctx context.Context, tx pgx.Tx, k *cart, b *pgx.Batch) error {
-		return k.remove(ctx, tx, product, sku)
+	return s.changeCart(c, cartChange{own: own, store: query.Get("store"), version: &version}, func(k *cart, b *pgx.Batch) error {
+		k.remove(b, product, sku)
+		return nil
 	})
 }
 
@@ -147,8 +148,13 @@ func (s *Shop) postCartAccept(c *fiber.Ctx) error {
 	if err != nil {
 		return err
 	}
-	return s.changeCart(c, cartChange{own: own, store: r.Store, version: r.Version}, func(ctx context.Context, tx pgx.Tx, k *cart, b *pgx.Batch) error {
-		return k.accept(ctx, tx, b)
+	var lines []cartRow
+	change := cartChange{own: own, store: r.Store, version: r.Version, ask: func(b *pgx.Batch, st storeName, o owner) {
+		(&cart{}).queueLines(b, st, o, &lines)
+	}}
+	return s.changeCart(c, change, func(k *cart, b *pgx.Batch) error {
+		k.accept(b, lines)
+		return nil
 	})
 }
 
@@ -160,13 +166,15 @@ type cartChange struct {
 	open    bool   // make the cart where there is none
 	key     string // idempotency key, "" for none
 	request any    // what the key was used for
+	// ask queues what the change asks about once the cart is locked, nil for nothing.
+	ask func(b *pgx.Batch, st storeName, o owner)
 }
 
-// changeCart changes the cart under its lock, by f at once or by what f queues, and answers with what it is then.
-func (s *Shop) changeCart(c *fiber.Ctx, change cartChange, f func(ctx context.Context, tx pgx.Tx, k *cart, b *pgx.Batch) error) error {
+// changeCart changes the cart under its lock, by what f queues, and answers with what it is then.
+func (s *Shop) changeCart(c *fiber.Ctx, change cartChange, f func(k *cart, b *pgx.Batch) error) error {
 	var a answer
 	ctx := c.UserContext()
-	position, err := s.transact(ctx, func(tx pgx.Tx) (err error) {
+	position, err := s.transact(ctx, func(tx *unit) (err error) {
 		a, err = once(ctx, tx, change.own.scope(), change.key, change.request, func() (answer, error) {
 			view, err := change.carryOut(ctx, tx, f)
 			if err != nil {
@@ -185,32 +193,47 @@ func (s *Shop) changeCart(c *fiber.Ctx, change cartChange, f func(ctx context.Co
 	return reply(c, a, position, "")
 }
 
-func (ch *cartChange) carryOut(ctx context.Context, tx pgx.Tx, f func(context.Context, pgx.Tx, *cart, *pgx.Batch) error) (*Cart, error) {
-	st, err := storeInBody(ctx, tx, ch.store, "store")
+func (ch *cartChange) carryOut(ctx context.Context, tx pgx.Tx, f func(*cart, *pgx.Batch) error) (*Cart, error) {
+	k, err := ch.begin(ctx, tx)
 	if err != nil {
+		return nil, unknownInBody(err, ch.store, "store")
+	}
+	if err := k.store.open(); err != nil {
 		return nil, err
 	}
-	if !st.active {
-		return nil, api.Errorf(api.Conflict, "The store %s is closed.", st.code).At("store")
-	}
-	var k *cart
-	if ch.open {
-		k, err = openCart(ctx, tx, st, ch.own)
-	} else {
-		k, err = findCart(ctx, tx, st, ch.own, true)
-	}
-	if err != nil {
-		return nil, err
-	}
-	if k == nil {
+	if k.id == 0 {
 		return nil, api.Errorf(api.NotFound, "There is nothing in the cart.")
 	}
 	if err := k.at(ch.version); err != nil {
 		return nil, err
 	}
 	b := &pgx.Batch{}
-	if err := f(ctx, tx, k, b); err != nil {
+	if err := f(k, b); err != nil {
 		return nil, err
 	}
 	return k.touched(ctx, tx, b)
+}
+
+// begin locks the cart and asks for all that the change asks about, in one round trip.
+func (ch *cartChange) begin(ctx context.Context, tx pgx.Tx) (*cart, error) {
+	st, err := parseStore(ch.store)
+	if err != nil {
+		return nil, err
+	}
+	ask := func(b *pgx.Batch) {
+		if ch.ask != nil {
+			ch.ask(b, st, ch.own)
+		}
+	}
+	if ch.open {
+		return openCart(ctx, tx, st, ch.own, ask)
+	}
+	k, b := &cart{}, &pgx.Batch{}
+	st.queue(b, &k.store)
+	k.queueLock(b, st, ch.own)
+	ask(b)
+	if err := tx.SendBatch(ctx, b).Close(); err != nil {
+		return nil, fmt.Errorf("find a cart in store %q: %w", cut(ch.store, 64), err)
+	}
+	return k, nil
 }

@@ -26,7 +26,7 @@ func (s *Shop) postCartMerge(c *fiber.Ctx) error {
 	customer := callerOf(c).account
 	var a answer
 	ctx := c.UserContext()
-	position, err := s.transact(ctx, func(tx pgx.Tx) error {
+	position, err := s.transact(ctx, func(tx *unit) error {
 		merged, err := mergeCarts(ctx, tx, customer, digest(token))
 		if err != nil {
 			return err
@@ -66,7 +66,7 @@ func mergeCarts(ctx context.Context, tx pgx.Tx, customer int64, guest []byte) (*
 }
 
 func (k *cart) mergeInto(ctx context.Context, tx pgx.Tx, own owner) (*Cart, error) {
-	into, err := openCart(ctx, tx, k.store, own)
+	into, err := openCart(ctx, tx, k.store.named(), own, func(*pgx.Batch) {})
 	if err != nil {
 		return nil, err
 	}

@@ -90,33 +90,26 @@ func (k *cart) scan(rows pgx.Rows) ([]cartRow, error) {
 	return lines, err
 }
 
-// rows reads the cart's lines, the oldest first.
-func (k *cart) rows(ctx context.Context, db queryer) ([]cartRow, error) {
-	rows, err := db.Query(ctx, cartNow+`k.id = $1`+oldestFirst, k.id)
-	if err != nil {
-		return nil, fmt.Errorf("read cart %d: %w", k.id, err)
-	}
-	lines, err := k.scan(rows)
-	if err != nil {
-		return nil, fmt.Errorf("read cart %d: %w", k.id, err)
-	}
-	return lines, nil
+// queueLines asks for the owner's cart and its lines, the oldest first. Where there is no cart k stays as it is.
+func (k *cart) queueLines(b *pgx.Batch, st storeName, o owner, lines *[]cartRow) {
+	ours, id := o.ours()
+	b.Queue(cartNow+ours+notExpired+oldestFirst, st.name, st.id, id).Query(func(rows pgx.Rows) (err error) {
+		*lines, err = k.scan(rows)
+		return err
+	})
 }
 
-// cartOf reads the owner's cart in the store, nil for none, and its lines.
-func cartOf(ctx context.Context, db queryer, st store, o owner) (*cart, []cartRow, error) {
-	ours, id := o.ours()
-	k := &cart{store: st}
-	rows, err := db.Query(ctx, cartNow+ours+notExpired+oldestFirst, st.id, id)
+// cartOf reads the owner's cart in the store and its lines. Its id is 0 where there is none; the store that it would be in is known.
+func cartOf(ctx context.Context, db batcher, name string, o owner) (*cart, []cartRow, error) {
+	st, err := parseStore(name)
 	if err != nil {
-		return nil, nil, fmt.Errorf("read a cart in store %d: %w", st.id, err)
+		return nil, nil, err
 	}
-	lines, err := k.scan(rows)
-	if err != nil {
-		return nil, nil, fmt.Errorf("read a cart in store %d: %w", st.id, err)
-	}
-	if k.id == 0 {
-		return nil, nil, nil
+	k, lines, b := &cart{}, []cartRow(nil), &pgx.Batch{}
+	st.queue(b, &k.store)
+	k.queueLines(b, st, o, &lines)
+	if err := db.SendBatch(ctx, b).Close(); err != nil {
+		return nil, nil, fmt.Errorf("read a cart in store %q: %w", cut(name, 64), err)
 	}
 	return k, lines, nil
 }

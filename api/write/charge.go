@@ -22,23 +22,23 @@ type OrderPayment struct {
 	Refunded int64         `json:"refunded"`
 }
 
-// charge queues a payment of the order and that its provider is to be asked to authorize it, by the payer that is kept for it or,
-// with nil, by anyone. The payment has its id when the batch was sent.
-func (s *Shop) charge(b *pgx.Batch, order, amount int64, currency, method string, by *payer) *OrderPayment {
-	p := &OrderPayment{Provider: s.provider.Name(), State: payment.Pending, Amount: amount}
-	t := &claimed{order: order, kind: payment.Authorize, task: payment.Task{Method: method, Amount: amount, Currency: currency}}
+// charge queues a payment of the order under an id that is free, and that its provider is to be asked to authorize it, by the payer
+// that is kept for it or, with nil, by anyone.
+func (s *Shop) charge(b *pgx.Batch, id, order, amount int64, currency, method string, by *payer) OrderPayment {
+	p := OrderPayment{ID: id, Provider: s.provider.Name(), State: payment.Pending, Amount: amount}
+	t := &claimed{payment: id, order: order, kind: payment.Authorize, task: payment.Task{Method: method, Amount: amount, Currency: currency}}
 	until := "0"
 	if by != nil {
 		by.task, t.fence, until = t, 1, lease
 	}
 	// The reference is ours, and known before the provider is: the id alone would not be unique across shops.
-	const insert = `with made as (insert into payments (order_id, provider, reference, amount, currency)
-			values ($1, $2, 'pay_' || gen_random_uuid(), $3, $4) returning id, reference)
+	const insert = `with made as (insert into payments (id, order_id, provider, reference, amount, currency)
+			values ($8, $1, $2, 'pay_' || gen_random_uuid(), $3, $4) returning id, reference)
 		insert into payment_tasks (payment_id, kind, method, fence, due_at) select id, 'authorize', $5, $6, now() + $7::interval from made
-		returning payment_id, id, (select reference from made)`
-	b.Queue(insert, order, p.Provider, amount, currency, method, t.fence, until).QueryRow(func(row pgx.Row) error {
-		err := row.Scan(&p.ID, &t.id, &t.task.Reference)
-		t.payment, t.task.Key = p.ID, t.key()
+		returning id, (select reference from made)`
+	b.Queue(insert, order, p.Provider, amount, currency, method, t.fence, until, id).QueryRow(func(row pgx.Row) error {
+		err := row.Scan(&t.id, &t.task.Reference)
+		t.task.Key = t.key()
 		return err
 	})
 	return p
@@ -74,7 +74,7 @@ func (s *Shop) postPayment(c *fiber.Ctx) error {
 	}
 	var a answer
 	ctx, customer := c.UserContext(), callerOf(c).account
-	position, err := s.transact(ctx, func(tx pgx.Tx) error {
+	position, err := s.transact(ctx, func(tx *unit) error {
 		a, err = once(ctx, tx, fmt.Sprintf("pay/%d/%d", customer, id), key, r, func() (answer, error) {
 			p, err := s.payAgain(ctx, tx, id, customer, r.Method)
 			if err != nil {
@@ -103,12 +103,13 @@ func (s *Shop) payAgain(ctx context.Context, tx pgx.Tx, id, customer int64, meth
 		return OrderPayment{}, api.Errorf(api.Conflict, "Another payment of order %d is under way.", id)
 	}
 	var currency string
-	if err := tx.QueryRow(ctx, `select currency from orders where id = $1`, id).Scan(&currency); err != nil {
+	var next int64
+	if err := tx.QueryRow(ctx, `select currency, nextval('payments_id_seq') from orders where id = $1`, id).Scan(&currency, &next); err != nil {
 		return OrderPayment{}, fmt.Errorf("read the currency of order %d: %w", id, err)
 	}
 	b := &pgx.Batch{}
-	p := s.charge(b, id, o.total, currency, method, nil)
-	return *p, o.write(ctx, tx, b)
+	p := s.charge(b, next, id, o.total, currency, method, nil)
+	return p, o.write(ctx, tx, b)
 }
 
 // lockOwnOrder is lockOrder for a customer: another's is not found.
@@ -131,7 +132,7 @@ func (s *Shop) postExtend(c *fiber.Ctx) error {
 	}
 	var view *Order
 	ctx, customer := c.UserContext(), callerOf(c).account
-	position, err := s.transact(ctx, func(tx pgx.Tx) error {
+	position, err := s.transact(ctx, func(tx *unit) error {
 		o, err := lockOwnOrder(ctx, tx, id, customer)
 		if err != nil {
 			return err
@@ -153,13 +154,9 @@ func (s *Shop) postExtend(c *fiber.Ctx) error {
 }
 
 func (s *Shop) extend(ctx context.Context, tx pgx.Tx, o *orderRow) error {
-	held, err := holds(ctx, tx, o.id)
-	if err != nil {
-		return err
-	}
 	const update = `update orders set expires_at = expires_at + $2::interval, extended = true, version = version + 1
 		where id = $1 and status = 'placed' and not extended and expires_at > clock_timestamp() returning expires_at`
-	if int64(len(held)) < o.lines {
+	if int64(len(o.held)) < o.lines {
 		return notExtended(o)
 	}
 	tag, err := tx.Exec(ctx, update, o.id, s.hold)

@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/gofiber/fiber/v2"
 	"github.com/jackc/pgx/v5"
@@ -97,7 +98,7 @@ func (s *Shop) postCheckout(c *fiber.Ctx) error {
 // The provider is asked after the commit, by a payer that was kept for it if one was free.
 func (s *Shop) checkout(ctx context.Context, customer int64, key string, r *CheckoutRequest) (a answer, position string, err error) {
 	by := s.keepPayer()
-	position, err = s.transact(ctx, func(tx pgx.Tx) error {
+	position, err = s.transact(ctx, func(tx *unit) error {
 		by.forget()
 		a, err = s.checkoutIn(ctx, tx, customer, key, r, by)
 		return err
@@ -106,7 +107,7 @@ func (s *Shop) checkout(ctx context.Context, customer int64, key string, r *Chec
 	return a, position, err
 }
 
-func (s *Shop) checkoutIn(ctx context.Context, tx pgx.Tx, customer int64, key string, r *CheckoutRequest, by *payer) (answer, error) {
+func (s *Shop) checkoutIn(ctx context.Context, tx *unit, customer int64, key string, r *CheckoutRequest, by *payer) (answer, error) {
 	return once(ctx, tx, fmt.Sprintf("checkout/%d", customer), key, r, func() (answer, error) {
 		o, err := s.buy(ctx, tx, customer, r, by)
 		if err != nil {
@@ -116,33 +117,27 @@ func (s *Shop) checkoutIn(ctx context.Context, tx pgx.Tx, customer int64, key st
 	})
 }
 
-func (s *Shop) buy(ctx context.Context, tx pgx.Tx, customer int64, r *CheckoutRequest, by *payer) (*Order, error) {
-	if err := s.mayBuy(ctx, tx, customer); err != nil {
-		return nil, err
-	}
-	st, err := storeInBody(ctx, tx, r.Store, "store")
+func (s *Shop) buy(ctx context.Context, tx *unit, customer int64, r *CheckoutRequest, by *payer) (*Order, error) {
+	w, err := s.askWanted(ctx, tx, customer, r.Store)
 	if err != nil {
+		return nil, unknownInBody(err, r.Store, "store")
+	}
+	if err := w.mayBuy(); err != nil {
 		return nil, err
 	}
-	if !st.active {
-		return nil, api.Errorf(api.Conflict, "The store %s is closed.", st.code).At("store")
-	}
-	k, err := findCart(ctx, tx, st, owner{customer: customer}, true)
-	if err != nil {
+	k, st := &w.cart, &w.cart.store
+	if err := st.open(); err != nil {
 		return nil, err
 	}
-	if k == nil {
+	if k.id == 0 {
 		return nil, api.Errorf(api.Conflict, "There is nothing in the cart.").Because(refusedCart)
 	}
 	if err := k.at(r.Version); err != nil {
 		return nil, err
 	}
-	o := &Order{CustomerID: customer, Store: st.code, Status: "placed", Currency: st.currency}
-	rows, err := k.rows(ctx, tx)
-	if err != nil {
-		return nil, err
-	}
-	if o.Lines, err = orderLines(rows); err != nil {
+	o := &Order{ID: w.order, CustomerID: customer, Store: st.code, Status: "placed", Currency: st.currency, PlacedAt: w.now.UTC()}
+	o.ExpiresAt = utc(&w.expires)
+	if o.Lines, err = orderLines(w.lines); err != nil {
 		return nil, err
 	}
 	if o.Totals, err = s.totals(Basket{Store: st.code, Currency: st.currency, Country: r.Address.Country, Shipping: r.Shipping, Lines: o.Lines}); err != nil {
@@ -152,30 +147,53 @@ func (s *Shop) buy(ctx context.Context, tx pgx.Tx, customer int64, r *CheckoutRe
 		return nil, api.Errorf(api.Conflict, "The total is %d now, not %d: a price has changed. Read the cart again.", o.Total, *r.Total).
 			At("total").Because(refusedPrice)
 	}
-	return o, s.placeHeld(ctx, tx, k, o, r, by)
+	return o, s.placeHeld(ctx, tx, w, o, r, by)
 }
 
-// mayBuy bounds the orders that hold stock without money. The lock makes two checkouts of one customer count one another: the
-// count begins when the lock was got, though both are sent together. No order waits longer than for two holds, the second by
-// extension; the customer's older ones needn't be looked through.
-func (s *Shop) mayBuy(ctx context.Context, tx pgx.Tx, customer int64) error {
+// wanted is what a checkout begins with.
+type wanted struct {
+	known, unpaid int64 // of the customer: 1 for who is there, and orders without money
+	cart          cart
+	lines         []cartRow
+	order         int64 // the number that the order will have
+	payment       int64 // and its payment
+	now, expires  time.Time
+}
+
+// askWanted locks the customer and the cart and asks for all that decides whether it may be bought, in one round trip. The lock
+// makes two checkouts of one customer count one another: each statement begins when the one before it has ended. No order waits
+// longer than for two holds, the second by extension; the customer's older ones needn't be looked through.
+func (s *Shop) askWanted(ctx context.Context, tx pgx.Tx, customer int64, name string) (*wanted, error) {
+	st, err := parseStore(name)
+	if err != nil {
+		return nil, err
+	}
 	const query = `select count(*) from orders
 		where customer_id = $1 and placed_at > now() - 2 * $2::interval and status = 'placed' and expires_at > now()`
-	var known, unpaid int64
-	batch := &pgx.Batch{}
+	w, own, batch := &wanted{}, owner{customer: customer}, &pgx.Batch{}
 	batch.Queue(`select 1 from customers where id = $1 for no key update`, customer).Exec(func(tag pgconn.CommandTag) error {
-		known = tag.RowsAffected()
+		w.known = tag.RowsAffected()
 		return nil
 	})
-	batch.Queue(query, customer, s.hold).QueryRow(func(row pgx.Row) error { return row.Scan(&unpaid) })
+	batch.Queue(query, customer, s.hold).QueryRow(func(row pgx.Row) error { return row.Scan(&w.unpaid) })
+	st.queue(batch, &w.cart.store)
+	w.cart.queueLock(batch, st, own)
+	w.cart.queueLines(batch, st, own, &w.lines)
+	batch.Queue(`select nextval('orders_id_seq'), nextval('payments_id_seq'), now(), now() + $1::interval`, s.hold).
+		QueryRow(func(row pgx.Row) error { return row.Scan(&w.order, &w.payment, &w.now, &w.expires) })
 	if err := tx.SendBatch(ctx, batch).Close(); err != nil {
-		return fmt.Errorf("count the unpaid orders of customer %d: %w", customer, err)
+		return nil, fmt.Errorf("ask what customer %d wants of store %q: %w", customer, cut(name, 64), err)
 	}
-	if known == 0 {
+	return w, nil
+}
+
+// mayBuy bounds the orders that hold stock without money.
+func (w *wanted) mayBuy() error {
+	if w.known == 0 {
 		return api.Errorf(api.Forbidden, "There is no such customer any more.")
 	}
-	if unpaid >= maxUnpaid {
-		return api.Errorf(api.Conflict, "%d orders wait to be paid. Pay or cancel one first.", unpaid)
+	if w.unpaid >= maxUnpaid {
+		return api.Errorf(api.Conflict, "%d orders wait to be paid. Pay or cancel one first.", w.unpaid)
 	}
 	return nil
 }
@@ -204,18 +222,15 @@ func orderLines(rows []cartRow) ([]OrderItem, error) {
 	return items, nil
 }
 
-// placeHeld writes the order, holds its stock, asks for its payment, and closes the cart. What needs no answer of the statement
-// before it is sent with it.
-func (s *Shop) placeHeld(ctx context.Context, tx pgx.Tx, k *cart, o *Order, r *CheckoutRequest, by *payer) error {
-	const insert = `insert into orders (customer_id, store_id, currency, total, shipping_total, tax_total, expires_at)
-		values ($1, $2, $3, $4, $5, $6, now() + $7::interval) returning id, placed_at, expires_at`
-	err := tx.QueryRow(ctx, insert, o.CustomerID, k.store.id, o.Currency, o.Total, o.Shipping, o.Tax, s.hold).Scan(&o.ID, &o.PlacedAt, &o.ExpiresAt)
-	if err != nil {
-		return fmt.Errorf("insert the order: %w", err)
-	}
+// placeHeld writes the order and takes its stock. When all of it was to be had, the holds and the payment follow, and the cart's
+// end, with the commit.
+func (s *Shop) placeHeld(ctx context.Context, tx *unit, w *wanted, o *Order, r *CheckoutRequest, by *payer) error {
+	const insert = `insert into orders (id, customer_id, store_id, currency, total, shipping_total, tax_total, placed_at, expires_at)
+		values ($1, $2, $3, $4, $5, $6, $7, $8, $9)`
 	const address = `insert into order_addresses (order_id, name, line1, line2, city, region, postcode, country)
 		values ($1, $2, $3, $4, $5, $6, $7, $8)`
-	to, parts, short := r.Address, &pgx.Batch{}, []string(nil)
+	k, to, parts, short := &w.cart, r.Address, &pgx.Batch{}, []string(nil)
+	parts.Queue(insert, o.ID, o.CustomerID, k.store.id, o.Currency, o.Total, o.Shipping, o.Tax, o.PlacedAt, o.ExpiresAt)
 	o.queueLines(parts)
 	parts.Queue(address, o.ID, to.Name, to.Line1, to.Line2, to.City, to.Region, to.Postcode, to.Country)
 	o.take(parts, k.store, &short)
@@ -225,14 +240,10 @@ func (s *Shop) placeHeld(ctx context.Context, tx pgx.Tx, k *cart, o *Order, r *C
 	if len(short) > 0 {
 		return outOfStock(short, func(sku string) string { return sku })
 	}
-	held := &pgx.Batch{}
-	o.queueHolds(held, k.store)
-	p := s.charge(held, o.ID, o.Total, o.Currency, r.Method, by)
-	held.Queue(`update carts set state = 'ordered', version = version + 1, updated_at = now() where id = $1`, k.id)
-	if err := tx.SendBatch(ctx, held).Close(); err != nil {
-		return fmt.Errorf("write the holds of order %d: %w", o.ID, err)
-	}
-	o.Payments, o.PlacedAt = []OrderPayment{*p}, o.PlacedAt.UTC()
-	o.ExpiresAt = utc(o.ExpiresAt)
+	rest := &pgx.Batch{}
+	o.queueHolds(rest, k.store)
+	o.Payments = []OrderPayment{s.charge(rest, w.payment, o.ID, o.Total, o.Currency, r.Method, by)}
+	rest.Queue(`update carts set state = 'ordered', version = version + 1, updated_at = now() where id = $1`, k.id)
+	tx.atCommit(rest)
 	return nil
 }

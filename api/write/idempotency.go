@@ -4,11 +4,13 @@ import (
 	"context"
 	"crypto/sha256"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"regexp"
 
 	"github.com/gofiber/fiber/v2"
 	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
 
 	"freshet/api"
 )
@@ -45,8 +47,11 @@ type answer struct {
 // key is inserted in do's own transaction: it exists if and only if the effect does, and of two requests at once the
 // second waits for the first at the unique index. A request that fails leaves no key, so it may be tried again.
 //
+// The insert goes ahead of do's first statements, in their round trip. When the key turns out to be there they fail with
+// errCarriedOut, and the transaction is rolled back and run again by whoever began it, the key first.
+//
 // The scope binds a key to a route and a customer: one customer's key says nothing about another's.
-func once(ctx context.Context, tx pgx.Tx, scope, key string, request any, do func() (answer, error)) (answer, error) {
+func once(ctx context.Context, tx *unit, scope, key string, request any, do func() (answer, error)) (answer, error) {
 	if key == "" {
 		return do()
 	}
@@ -57,23 +62,32 @@ func once(ctx context.Context, tx pgx.Tx, scope, key string, request any, do fun
 	}
 	fingerprint := sha256.Sum256(canonical)
 	const insert = `insert into idempotency_keys (scope, key, fingerprint) values ($1, $2, $3) on conflict do nothing`
-	tag, err := tx.Exec(ctx, insert, scope, key, fingerprint[:])
-	if err != nil {
-		return answer{}, fmt.Errorf("insert the idempotency key: %w", err)
-	}
-	if tag.RowsAffected() == 0 {
-		return replay(ctx, tx, scope, key, fingerprint)
+	tx.ahead(insert, scope, key, fingerprint[:]).Exec(func(tag pgconn.CommandTag) error {
+		if tag.RowsAffected() == 0 {
+			return errCarriedOut
+		}
+		return nil
+	})
+	if tx.again {
+		if err := tx.flush(ctx); errors.Is(err, errCarriedOut) {
+			return replay(ctx, tx, scope, key, fingerprint)
+		} else if err != nil {
+			return answer{}, fmt.Errorf("insert the idempotency key: %w", err)
+		}
 	}
 	a, err := do()
 	if err != nil {
 		return answer{}, err
 	}
 	const finish = `update idempotency_keys set state = 'done', response_status = $3, response_body = $4 where scope = $1 and key = $2`
-	if err := atCommit(ctx, tx, finish, scope, key, a.status, a.body); err != nil {
-		return answer{}, fmt.Errorf("store the answer of the idempotency key: %w", err)
-	}
+	b := &pgx.Batch{}
+	b.Queue(finish, scope, key, a.status, a.body)
+	tx.atCommit(b)
 	return a, nil
 }
+
+// errCarriedOut is what a transaction ends with that did what was done before.
+var errCarriedOut = errors.New("the request has been carried out")
 
 func replay(ctx context.Context, tx pgx.Tx, scope, key string, fingerprint [sha256.Size]byte) (answer, error) {
 	const query = `select fingerprint, response_status, response_body from idempotency_keys where scope = $1 and key = $2`
@@ -104,7 +118,7 @@ func (s *Shop) answerOnce(c *fiber.Ctx, scope string, request any, do func(ctx c
 	}
 	var a answer
 	ctx := c.UserContext()
-	position, err := s.transact(ctx, func(tx pgx.Tx) (err error) {
+	position, err := s.transact(ctx, func(tx *unit) (err error) {
 		a, err = once(ctx, tx, scope+"/"+callerOf(c).String(), key, request, func() (answer, error) { return do(ctx, tx) })
 		return err
 	})

@@ -28,21 +28,18 @@ func move(ctx context.Context, tx pgx.Tx, storeID int64, moves []movement) (shor
 	const guarded = `update inventory set on_hand = on_hand + $3, version = version + 1
 		where store_id = $1 and sku = $2 and on_hand + $3 >= reserved and not (halted and $4) returning product_id`
 	batch := &pgx.Batch{}
-	for _, m := range moves {
-		batch.Queue(guarded, storeID, m.sku, m.quantity, m.kind == "sale")
-	}
-	results := tx.SendBatch(ctx, batch)
 	for i := range moves {
-		err := results.QueryRow().Scan(&moves[i].product)
-		if errors.Is(err, pgx.ErrNoRows) {
-			short = append(short, moves[i].sku)
-			continue
-		}
-		if err != nil {
-			return nil, errors.Join(fmt.Errorf("change the stock of %s in store %d: %w", moves[i].sku, storeID, err), results.Close())
-		}
+		m := &moves[i]
+		batch.Queue(guarded, storeID, m.sku, m.quantity, m.kind == "sale").QueryRow(func(row pgx.Row) error {
+			err := row.Scan(&m.product)
+			if errors.Is(err, pgx.ErrNoRows) {
+				short = append(short, m.sku)
+				return nil
+			}
+			return err
+		})
 	}
-	if err := results.Close(); err != nil {
+	if err := tx.SendBatch(ctx, batch).Close(); err != nil {
 		return nil, fmt.Errorf("change the stock of store %d: %w", storeID, err)
 	}
 	return short, nil

@@ -2,11 +2,8 @@ package write
 
 import (
 	"context"
-	"fmt"
 	"strings"
 	"time"
-
-	"github.com/jackc/pgx/v5"
 
 	"freshet/api"
 	"freshet/api/limit"
@@ -67,33 +64,13 @@ func (s *Shop) limitCart(ctx context.Context, customer int64, store string) erro
 	if s.limits.SKUs == nil {
 		return nil
 	}
-	var skus []string
-	err := pgx.BeginTxFunc(ctx, s.pool, pgx.TxOptions{AccessMode: pgx.ReadOnly}, func(tx pgx.Tx) error {
-		st, err := storeInBody(ctx, tx, store, "store")
-		if err != nil {
-			return err
-		}
-		k, err := findCart(ctx, tx, st, owner{customer: customer}, false)
-		if err != nil || k == nil {
-			return err
-		}
-		skus, err = k.skus(ctx, tx)
-		return err
-	})
+	_, lines, err := cartOf(ctx, s.pool, store, owner{customer: customer})
 	if err != nil {
-		return translate(err)
+		return translate(unknownInBody(err, store, "store"))
+	}
+	skus := make([]string, len(lines))
+	for i, l := range lines {
+		skus[i] = l.sku
 	}
 	return s.limits.skus(ctx, skus)
-}
-
-func (k *cart) skus(ctx context.Context, tx pgx.Tx) ([]string, error) {
-	rows, err := tx.Query(ctx, `select sku from cart_items where cart_id = $1`, k.id)
-	if err != nil {
-		return nil, fmt.Errorf("read the SKUs in cart %d: %w", k.id, err)
-	}
-	skus, err := pgx.CollectRows(rows, pgx.RowTo[string])
-	if err != nil {
-		return nil, fmt.Errorf("read the SKUs in cart %d: %w", k.id, err)
-	}
-	return skus, nil
 }

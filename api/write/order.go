@@ -133,14 +133,14 @@ func (s *Shop) postOrder(c *fiber.Ctx) error {
 
 // place carries the order out, or answers as it did when it has been.
 func (s *Shop) place(ctx context.Context, key string, r *OrderRequest) (a answer, position string, err error) {
-	position, err = s.transact(ctx, func(tx pgx.Tx) error {
+	position, err = s.transact(ctx, func(tx *unit) error {
 		a, err = placeIn(ctx, tx, key, r)
 		return err
 	})
 	return a, position, err
 }
 
-func placeIn(ctx context.Context, tx pgx.Tx, key string, r *OrderRequest) (answer, error) {
+func placeIn(ctx context.Context, tx *unit, key string, r *OrderRequest) (answer, error) {
 	return once(ctx, tx, fmt.Sprintf("orders/%d", r.CustomerID), key, r, func() (answer, error) {
 		o, err := placeOrder(ctx, tx, r)
 		if err != nil {
@@ -155,8 +155,8 @@ func placeOrder(ctx context.Context, tx pgx.Tx, r *OrderRequest) (*Order, error)
 	if err != nil {
 		return nil, err
 	}
-	if !st.active {
-		return nil, api.Errorf(api.Conflict, "The store %s is closed.", st.code).At("store")
+	if err := st.open(); err != nil {
+		return nil, err
 	}
 	o := &Order{CustomerID: r.CustomerID, Store: st.code, Status: "placed", Currency: st.currency, Payments: []OrderPayment{}}
 	lines := r.merged()

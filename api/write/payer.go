@@ -126,10 +126,9 @@ func (s *Shop) heard(ctx context.Context, t *claimed, state payment.State) (next
 		return nil, err
 	}
 	defer leave()
-	var capture int64
-	err = s.transactUnread(ctx, func(tx pgx.Tx) error {
-		o, err := lockOrderOf(ctx, tx, t.payment, t.order)
-		if err != nil {
+	var o *orderRow
+	err = s.transactUnread(ctx, func(tx *unit) (err error) {
+		if o, err = lockOrderOf(ctx, tx, t.payment, t.order); err != nil {
 			return err
 		}
 		o.worker = t.payment
@@ -139,14 +138,13 @@ func (s *Shop) heard(ctx context.Context, t *claimed, state payment.State) (next
 		}
 		// The fence keeps an old worker from finishing what a newer one is still at.
 		b.Queue(`update payment_tasks set state = 'done', method = null, error = null where id = $1 and fence = $2 and state = 'due'`, t.id, t.fence)
-		err = o.write(ctx, tx, b)
-		capture = o.capture
-		return err
+		tx.atCommit(b)
+		return nil
 	})
-	if err != nil || capture == 0 {
+	if err != nil || o.capture == 0 {
 		return nil, err
 	}
-	next = &claimed{id: capture, payment: t.payment, order: t.order, fence: 1, kind: payment.Capture, task: t.task}
+	next = &claimed{id: o.capture, payment: t.payment, order: t.order, fence: 1, kind: payment.Capture, task: t.task}
 	next.task.Method, next.task.Key = "", next.key()
 	return next, nil
 }

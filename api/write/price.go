@@ -82,7 +82,7 @@ func (s *Shop) putPrices(c *fiber.Ctx) error {
 func (s *Shop) changeStore(c *fiber.Ctx, change func(ctx context.Context, tx pgx.Tx, st store) (int64, error)) error {
 	var a answer
 	ctx, name := c.UserContext(), c.Params("store")
-	position, err := s.transact(ctx, func(tx pgx.Tx) error {
+	position, err := s.transact(ctx, func(tx *unit) error {
 		st, err := storeInPath(ctx, tx, name)
 		if err != nil {
 			return err

@@ -11,7 +11,6 @@ import (
 	"slices"
 
 	"github.com/gofiber/fiber/v2"
-	"github.com/jackc/pgx/v5"
 
 	"freshet/api"
 	"freshet/api/write/slug"
@@ -281,7 +280,7 @@ func (s *Shop) postProduct(c *fiber.Ctx) error {
 	}
 	var a answer
 	ctx := c.UserContext()
-	position, err := s.transact(ctx, func(tx pgx.Tx) error {
+	position, err := s.transact(ctx, func(tx *unit) error {
 		a, err = once(ctx, tx, "products/"+who.String(), key, p, func() (answer, error) {
 			w := writer{tx: tx, who: who, product: &p}
 			if err := w.carryOut(ctx, "product.create", w.insert); err != nil {
@@ -316,7 +315,7 @@ func (s *Shop) putProduct(c *fiber.Ctx) error {
 	}
 	var a answer
 	ctx := c.UserContext()
-	position, err := s.transact(ctx, func(tx pgx.Tx) error {
+	position, err := s.transact(ctx, func(tx *unit) error {
 		w := writer{tx: tx, who: who, product: &p, id: id}
 		if err := w.carryOut(ctx, "product.put", func(ctx context.Context) error { return change(&w, ctx) }); err != nil {
 			return err

@@ -53,7 +53,7 @@ func refusalOf(why error) refusal {
 // transaction. An error means that it isn't decided and the same order is to be tried again, with the next number of try,
 // before any that came later.
 func (s *Shop) PlaceQueued(ctx context.Context, q Queued, try int) error {
-	_, err := s.transact(ctx, func(tx pgx.Tx) error {
+	_, err := s.transact(ctx, func(tx *unit) error {
 		known, err := queuedKnown(ctx, tx, q.ID)
 		if err != nil || known {
 			return err
@@ -88,7 +88,7 @@ func queuedKnown(ctx context.Context, tx pgx.Tx, id string) (known bool, err err
 }
 
 // carryOut does what the request's own route does.
-func (s *Shop) carryOut(ctx context.Context, tx pgx.Tx, q Queued) (answer, error) {
+func (s *Shop) carryOut(ctx context.Context, tx *unit, q Queued) (answer, error) {
 	var late bool
 	if err := tx.QueryRow(ctx, `select $1::timestamptz < now() - $2::interval`, q.Accepted, queuedLife).Scan(&late); err != nil {
 		return answer{}, fmt.Errorf("compare the time of queued order %s: %w", q.ID, err)
@@ -127,7 +127,7 @@ func (s *Shop) refuseQueued(ctx context.Context, q Queued, why error) error {
 	if err != nil {
 		return fmt.Errorf("encode why queued order %s is refused: %w", q.ID, err)
 	}
-	_, err = s.transact(ctx, func(tx pgx.Tx) error {
+	_, err = s.transact(ctx, func(tx *unit) error {
 		known, err := queuedKnown(ctx, tx, q.ID)
 		if err != nil || known {
 			return err

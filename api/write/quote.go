@@ -54,15 +54,12 @@ func (s *Shop) postQuote(c *fiber.Ctx) error {
 func (s *Shop) quote(ctx context.Context, own owner, r *QuoteRequest) (q *Quote, err error) {
 	options := pgx.TxOptions{IsoLevel: pgx.RepeatableRead, AccessMode: pgx.ReadOnly}
 	err = pgx.BeginTxFunc(ctx, s.pool, options, func(tx pgx.Tx) error {
-		st, err := storeInBody(ctx, tx, r.Store, "store")
+		k, rows, err := cartOf(ctx, tx, r.Store, own)
 		if err != nil {
-			return err
+			return unknownInBody(err, r.Store, "store")
 		}
-		k, rows, err := cartOf(ctx, tx, st, own)
-		if err != nil {
-			return err
-		}
-		if k == nil {
+		st := k.store
+		if k.id == 0 {
 			return api.Errorf(api.Conflict, "There is nothing in the cart.")
 		}
 		q = &Quote{Version: k.version, Currency: st.currency, Changes: k.view(rows).Changes}

@@ -86,12 +86,8 @@ func mendOrder(ctx context.Context, tx pgx.Tx, d *Discrepancy, o ReconcileOption
 
 // dropHolds lets the holds of an order go that is over or has its goods.
 func dropHolds(ctx context.Context, tx pgx.Tx, order *orderRow, o ReconcileOptions) error {
-	held, err := holds(ctx, tx, order.id)
-	if err != nil {
-		return err
-	}
 	b := &pgx.Batch{}
-	order.letGo(b, held, "released", o.Reason)
+	order.letGo(b, "released", o.Reason)
 	return order.write(ctx, tx, b)
 }
 

@@ -1,11 +1,7 @@
 package write
 
 import (
-	"context"
 	"errors"
-	"fmt"
-	"slices"
-	"strings"
 
 	"github.com/jackc/pgx/v5"
 )
@@ -64,34 +60,22 @@ type hold struct {
 	Quantity  int64
 }
 
-// holds locks and returns the order's active reservations by SKU. The caller has the order's row locked.
-func holds(ctx context.Context, tx pgx.Tx, order int64) ([]hold, error) {
-	const query = `select id, sku, product_id, quantity from reservations where order_id = $1 and state = 'active' for update`
-	rows, err := tx.Query(ctx, query, order)
-	if err != nil {
-		return nil, fmt.Errorf("read the holds of order %d: %w", order, err)
-	}
-	found, err := pgx.CollectRows(rows, pgx.RowToStructByPos[hold])
-	if err != nil {
-		return nil, fmt.Errorf("read the holds of order %d: %w", order, err)
-	}
-	slices.SortFunc(found, func(a, b hold) int { return strings.Compare(a.SKU, b.SKU) })
-	return found, nil
-}
+// holdsOf locks an order's active reservations. The caller has the order's row locked.
+const holdsOf = `select id, sku, product_id, quantity from reservations where order_id = $1 and state = 'active' for update`
 
 // keep turns the order's holds into sales.
-func (o *orderRow) keep(b *pgx.Batch, held []hold) {
-	o.end(b, held, "committed", "paid", true)
+func (o *orderRow) keep(b *pgx.Batch) {
+	o.end(b, "committed", "paid", true)
 }
 
 // letGo gives the order's holds back to whoever wants them; state says why: released or expired.
-func (o *orderRow) letGo(b *pgx.Batch, held []hold, state, reason string) {
-	o.end(b, held, state, reason, false)
+func (o *orderRow) letGo(b *pgx.Batch, state, reason string) {
+	o.end(b, state, reason, false)
 }
 
-func (o *orderRow) end(b *pgx.Batch, held []hold, state, reason string, sold bool) {
+func (o *orderRow) end(b *pgx.Batch, state, reason string, sold bool) {
 	moves := []movement{}
-	for _, h := range held {
+	for _, h := range o.held {
 		taken := int64(0)
 		moves = append(moves, movement{sku: h.SKU, product: h.ProductID, quantity: h.Quantity, kind: "release", order: &o.id, reason: &reason})
 		if sold {
@@ -103,4 +87,5 @@ func (o *orderRow) end(b *pgx.Batch, held []hold, state, reason string, sold boo
 			where store_id = $1 and sku = $2`, o.store, h.SKU, h.Quantity, taken)
 	}
 	queueMoves(b, o.store, "checkout", moves)
+	o.held = nil
 }

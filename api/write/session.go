@@ -71,7 +71,7 @@ func (s *Shop) postSession(c *fiber.Ctx) error {
 func (s *Shop) answerSession(c *fiber.Ctx, f func(context.Context, pgx.Tx) (*Session, error)) error {
 	var session *Session
 	ctx := c.UserContext()
-	_, err := s.transact(ctx, func(tx pgx.Tx) (err error) {
+	_, err := s.transact(ctx, func(tx *unit) (err error) {
 		session, err = f(ctx, tx)
 		return err
 	})
@@ -177,7 +177,7 @@ func (s *Shop) postSignOut(c *fiber.Ctx) error {
 		return err
 	}
 	ctx := c.UserContext()
-	if _, err := s.transact(ctx, func(tx pgx.Tx) error {
+	if _, err := s.transact(ctx, func(tx *unit) error {
 		if err := lockSessions(ctx, tx, digest(r.Refresh)); err != nil {
 			return err
 		}

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -21,12 +22,13 @@ type orderRow struct {
 	due                 bool // its time has run out
 	lines               int64
 	payments            []*paymentRow
+	held                []hold // locked too, by SKU
 	// A worker goes on with the capture of the payment that it has got authorized: that task is its from the start.
 	worker  int64 // the payment
 	capture int64 // the task, 0 until it is written
 }
 
-// lockOrder locks the order; nil when there is none.
+// lockOrder locks the order and its holds; nil when there is none.
 func lockOrder(ctx context.Context, tx pgx.Tx, id int64) (*orderRow, error) {
 	// Read by further statements, after the wait for the lock, and by the clock of after the wait too. They are sent together,
 	// and each begins, and sees what was committed until then, when the one before it has ended.
@@ -37,6 +39,11 @@ func lockOrder(ctx context.Context, tx pgx.Tx, id int64) (*orderRow, error) {
 	batch.Queue(`select id from orders where id = $1 for no key update`, id)
 	batch.Queue(query, id).QueryRow(func(row pgx.Row) error {
 		return row.Scan(&o.store, &o.customer, &o.status, &o.total, &o.expires, &o.due, &o.lines)
+	})
+	batch.Queue(holdsOf, id).Query(func(rows pgx.Rows) (err error) {
+		o.held, err = pgx.CollectRows(rows, pgx.RowToStructByPos[hold])
+		slices.SortFunc(o.held, func(a, b hold) int { return strings.Compare(a.SKU, b.SKU) })
+		return err
 	})
 	batch.Queue(paymentsOf, id).Query(func(rows pgx.Rows) (err error) {
 		o.payments, err = pgx.CollectRows(rows, pgx.RowToAddrOfStructByPos[paymentRow])
@@ -107,26 +114,18 @@ func (o *orderRow) readPayments(ctx context.Context, tx pgx.Tx) error {
 // settle brings a locked order to what is known of its payments and of the time, and writes that.
 func settle(ctx context.Context, tx pgx.Tx, o *orderRow) error {
 	b := &pgx.Batch{}
-	if err := o.decide(ctx, tx, b); err != nil {
-		return err
-	}
+	o.decide(b)
 	return o.write(ctx, tx, b)
 }
 
 // decide queues what follows from what is known of the order's payments and of the time. It derives everything from the
 // rows, so it may be called after any change and any number of times: what there is to do it does once. Of two that come at
 // once, say the time running out and the money coming in, the lock lets one be first, and the other finds the order decided.
-func (o *orderRow) decide(ctx context.Context, tx pgx.Tx, b *pgx.Batch) (err error) {
-	var held []hold
-	if o.open() { // any other has none left to decide about
-		if held, err = holds(ctx, tx, o.id); err != nil {
-			return err
-		}
-	}
-	o.expire(b, held)
+func (o *orderRow) decide(b *pgx.Batch) {
+	o.expire(b)
 	for _, p := range o.payments {
 		if o.open() {
-			o.advance(b, p, held)
+			o.advance(b, p)
 		}
 		// Not else: an order that the payment has just ended owes it an answer, too.
 		if !o.open() && !p.Pays {
@@ -134,15 +133,14 @@ func (o *orderRow) decide(ctx context.Context, tx pgx.Tx, b *pgx.Batch) (err err
 		}
 		p.save(b)
 	}
-	return nil
 }
 
 // expire ends an order whose time has run out, or that lost a hold which ran out.
-func (o *orderRow) expire(b *pgx.Batch, held []hold) {
-	if !o.open() || o.expires == nil || !o.due && int64(len(held)) == o.lines {
+func (o *orderRow) expire(b *pgx.Batch) {
+	if !o.open() || o.expires == nil || !o.due && int64(len(o.held)) == o.lines {
 		return
 	}
-	o.letGo(b, held, "expired", "the order ran out")
+	o.letGo(b, "expired", "the order ran out")
 	o.cancelLines(b, "expired", "")
 }
 
@@ -152,7 +150,7 @@ func (o *orderRow) cancelLines(b *pgx.Batch, status, reason string) {
 }
 
 // advance takes an open order on to where the payment is.
-func (o *orderRow) advance(b *pgx.Batch, p *paymentRow, held []hold) {
+func (o *orderRow) advance(b *pgx.Batch, p *paymentRow) {
 	switch p.State {
 	case payment.Authorized:
 		o.pin(b)
@@ -160,14 +158,14 @@ func (o *orderRow) advance(b *pgx.Batch, p *paymentRow, held []hold) {
 	case payment.Captured:
 		p.Pays, p.changed = true, true
 		p.save(b)
-		o.keep(b, held)
+		o.keep(b)
 		o.become(b, "paid", "")
 	case payment.Failed, payment.Voided:
 		if o.expires != nil || slices.ContainsFunc(o.payments, (*paymentRow).alive) {
 			return // another card may be tried until the time runs out, or has been
 		}
 		// The money was set aside, and then it could not be taken.
-		o.letGo(b, held, "released", "the payment failed")
+		o.letGo(b, "released", "the payment failed")
 		o.cancelLines(b, "cancelled", "the payment failed")
 	}
 }

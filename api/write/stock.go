@@ -92,7 +92,7 @@ func (s *Shop) postStock(c *fiber.Ctx) error {
 	}
 	var a answer
 	ctx, name := c.UserContext(), c.Params("store")
-	position, err := s.transact(ctx, func(tx pgx.Tx) error {
+	position, err := s.transact(ctx, func(tx *unit) error {
 		st, err := storeInPath(ctx, tx, name)
 		if err != nil {
 			return err

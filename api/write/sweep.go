@@ -72,7 +72,7 @@ func (s *Shop) expireOrders(ctx context.Context) (found bool, err error) {
 // expireOrder ends the order, unless another transaction has it in hand: to that it is left.
 func (s *Shop) expireOrder(ctx context.Context, id int64) error {
 	const query = `select id from orders where id = $1 and status = 'placed' and expires_at <= now() for no key update skip locked`
-	err := s.transactUnread(ctx, func(tx pgx.Tx) error {
+	err := s.transactUnread(ctx, func(tx *unit) error {
 		tag, err := tx.Exec(ctx, query, id)
 		if err != nil || tag.RowsAffected() == 0 {
 			return err

@@ -22,12 +22,18 @@ type queryer interface {
 	QueryRow(ctx context.Context, sql string, args ...any) pgx.Row
 }
 
+// batcher is a transaction, or a pool for statements that are one together.
+type batcher interface {
+	SendBatch(ctx context.Context, b *pgx.Batch) pgx.BatchResults
+}
+
 // attempts is how often a transaction that lost a deadlock is run; those who win make progress meanwhile.
 const attempts = 5
 
-// transact runs f in one transaction and commits it, again when Postgres chose it as the victim of a deadlock, and returns
-// a position in the log at or after the commit. f may run several times and must leave nothing behind but its SQL.
-func (s *Shop) transact(ctx context.Context, f func(tx pgx.Tx) error) (position string, err error) {
+// transact runs f in one transaction and commits it, again when Postgres chose it as the victim of a
+// deadlock or it was done before, and returns a position in the log at or after the commit. f may run several times and must leave
+// nothing behind but its SQL.
+func (s *Shop) transact(ctx context.Context, f func(tx *unit) error) (position string, err error) {
 	err = s.transactThen(ctx, f, func(u *unit) (err error) {
 		position, err = s.commit(ctx, u)
 		return err
@@ -36,21 +42,22 @@ func (s *Shop) transact(ctx context.Context, f func(tx pgx.Tx) error) (position 
 }
 
 // transactUnread is transact for changes that nobody follows with a read: it asks for no position.
-func (s *Shop) transactUnread(ctx context.Context, f func(tx pgx.Tx) error) error {
+func (s *Shop) transactUnread(ctx context.Context, f func(tx *unit) error) error {
 	return s.transactThen(ctx, f, func(u *unit) error {
 		_, err := u.commit(ctx, func(*pgx.Batch) {})
 		return err
 	})
 }
 
-func (s *Shop) transactThen(ctx context.Context, f func(tx pgx.Tx) error, commit func(u *unit) error) error {
+func (s *Shop) transactThen(ctx context.Context, f func(tx *unit) error, commit func(u *unit) error) error {
 	conn, err := s.pool.Acquire(ctx)
 	if err != nil {
 		return translate(fmt.Errorf("take a connection: %w", err))
 	}
 	defer conn.Release()
+	again := false
 	for attempt := 1; ; attempt++ {
-		u := &unit{conn: conn.Conn()}
+		u := &unit{conn: conn.Conn(), again: again}
 		err := f(u)
 		if err == nil {
 			err = commit(u)
@@ -59,6 +66,10 @@ func (s *Shop) transactThen(ctx context.Context, f func(tx pgx.Tx) error, commit
 			return nil
 		}
 		u.rollback(ctx)
+		if errors.Is(err, errCarriedOut) && !again {
+			again = true
+			continue
+		}
 		if !retryable(err) || attempt == attempts {
 			return translate(err)
 		}

@@ -68,7 +68,7 @@ func (s *Shop) postTransfer(c *fiber.Ctx) error {
 	}
 	var a answer
 	ctx := c.UserContext()
-	position, err := s.transact(ctx, func(tx pgx.Tx) error {
+	position, err := s.transact(ctx, func(tx *unit) error {
 		a, err = once(ctx, tx, "transfers/"+who.String(), key, &r, func() (answer, error) {
 			levels, err := transferStock(ctx, tx, who, &r)
 			if err != nil {

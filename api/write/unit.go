@@ -7,32 +7,47 @@ import (
 	"github.com/jackc/pgx/v5/pgconn"
 )
 
-// unit is a transaction in few round trips: it begins together with its first statement, and what nobody waits for is sent with
-// its commit. It is a pgx.Tx for those who work in it; of that, what is not here nobody uses.
+// unit is a transaction in few round trips: it begins together with its first statement, a statement whose result is only wanted
+// with the next one's goes ahead of that, and what nobody waits for is sent with the commit. It is a pgx.Tx for those who work in
+// it; of that, what is not here nobody uses. A batch's results are read by its callbacks.
 type unit struct {
 	pgx.Tx // nil
 	conn   *pgx.Conn
 	begun  bool
+	again  bool // what it does may have been done, see once
+	first  pgx.Batch
 	last   pgx.Batch
 }
 
-// SendBatch sends the statements, the first of a transaction behind its beginning.
-func (u *unit) SendBatch(ctx context.Context, b *pgx.Batch) pgx.BatchResults {
-	if u.begun {
-		return u.conn.SendBatch(ctx, b)
+// ahead puts a statement before what is asked next, which fails if it does.
+func (u *unit) ahead(sql string, args ...any) *pgx.QueuedQuery { return u.first.Queue(sql, args...) }
+
+// atCommit puts statements off until the commit, which fails if they do. Their callbacks are called when it is made.
+func (u *unit) atCommit(b *pgx.Batch) {
+	u.last.QueuedQueries = append(u.last.QueuedQueries, b.QueuedQueries...)
+}
+
+// before is what has to be sent before the next statement.
+func (u *unit) before() *pgx.Batch {
+	b := &pgx.Batch{}
+	if !u.begun {
+		b.Queue("begin")
 	}
-	u.begun = true
-	first := &pgx.Batch{}
-	first.Queue("begin")
-	first.QueuedQueries = append(first.QueuedQueries, b.QueuedQueries...)
-	results := u.conn.SendBatch(ctx, first)
-	_, _ = results.Exec() // what went wrong is the error of every result after it
-	return results
+	b.QueuedQueries = append(b.QueuedQueries, u.first.QueuedQueries...)
+	u.begun, u.first = true, pgx.Batch{}
+	return b
+}
+
+// SendBatch sends the statements, and what goes ahead of them.
+func (u *unit) SendBatch(ctx context.Context, b *pgx.Batch) pgx.BatchResults {
+	whole := u.before()
+	whole.QueuedQueries = append(whole.QueuedQueries, b.QueuedQueries...)
+	return u.conn.SendBatch(ctx, whole)
 }
 
 // Exec carries out one statement.
 func (u *unit) Exec(ctx context.Context, sql string, args ...any) (tag pgconn.CommandTag, err error) {
-	if u.begun {
+	if u.begun && u.first.Len() == 0 {
 		return u.conn.Exec(ctx, sql, args...)
 	}
 	b := &pgx.Batch{}
@@ -43,9 +58,9 @@ func (u *unit) Exec(ctx context.Context, sql string, args ...any) (tag pgconn.Co
 	return tag, u.SendBatch(ctx, b).Close()
 }
 
-// Query reads rows. Before it the transaction begins by itself: rows are read by whoever asked, and the end of a batch by nobody.
+// Query reads rows. What goes ahead of it is sent before: rows are read by whoever asked, and the end of a batch by nobody.
 func (u *unit) Query(ctx context.Context, sql string, args ...any) (pgx.Rows, error) {
-	if err := u.begin(ctx); err != nil {
+	if err := u.flush(ctx); err != nil {
 		return nil, err
 	}
 	return u.conn.Query(ctx, sql, args...)
@@ -53,7 +68,7 @@ func (u *unit) Query(ctx context.Context, sql string, args ...any) (pgx.Rows, er
 
 // QueryRow reads one row.
 func (u *unit) QueryRow(ctx context.Context, sql string, args ...any) pgx.Row {
-	if err := u.begin(ctx); err != nil {
+	if err := u.flush(ctx); err != nil {
 		return failed{err}
 	}
 	return u.conn.QueryRow(ctx, sql, args...)
@@ -64,23 +79,13 @@ type failed struct{ err error }
 
 func (f failed) Scan(...any) error { return f.err }
 
-func (u *unit) begin(ctx context.Context) error {
-	if u.begun {
+// flush sends what waits to go ahead.
+func (u *unit) flush(ctx context.Context) error {
+	b := u.before()
+	if b.Len() == 0 {
 		return nil
 	}
-	u.begun = true
-	_, err := u.conn.Exec(ctx, "begin")
-	return err
-}
-
-// atCommit puts a statement off until the commit, which fails if it does. In a transaction of another kind it is carried out at once.
-func atCommit(ctx context.Context, tx pgx.Tx, sql string, args ...any) error {
-	if u, ok := tx.(*unit); ok {
-		u.last.Queue(sql, args...)
-		return nil
-	}
-	_, err := tx.Exec(ctx, sql, args...)
-	return err
+	return u.conn.SendBatch(ctx, b).Close()
 }
 
 // rollback ends the transaction with nothing done. The pool throws a connection away that is still in one.
@@ -92,8 +97,10 @@ func (u *unit) rollback(ctx context.Context) {
 
 // commit sends what was put off, the commit, and then what is asked after it, and says whether the commit was made.
 func (u *unit) commit(ctx context.Context, then func(b *pgx.Batch)) (committed bool, err error) {
-	b := &pgx.Batch{QueuedQueries: u.last.QueuedQueries}
-	if u.begun {
+	b := &pgx.Batch{}
+	if u.begun || u.first.Len()+u.last.Len() > 0 {
+		b = u.before()
+		b.QueuedQueries = append(b.QueuedQueries, u.last.QueuedQueries...)
 		b.Queue("commit").Exec(func(tag pgconn.CommandTag) error {
 			if tag.String() == "ROLLBACK" { // what Postgres answers when a statement failed before
 				return pgx.ErrTxCommitRollback

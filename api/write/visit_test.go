@@ -16,8 +16,8 @@ import (
 // What a whole visit may cost the database at most: something put into the cart, the cart read, the checkout, and its
 // payment with what the provider tells of it. Two cores carry as many orders a second as these numbers let them.
 const (
-	visitStatements   = 63
-	visitTrips        = 32
+	visitStatements   = 65
+	visitTrips        = 18
 	visitTransactions = 4
 )
 

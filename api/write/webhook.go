@@ -100,7 +100,7 @@ func (s *Shop) note(ctx context.Context, e payment.Event) (counted bool, refused
 			return fresh && refused == "", refused, err
 		}
 	}
-	err = s.transactUnread(ctx, func(tx pgx.Tx) (err error) {
+	err = s.transactUnread(ctx, func(tx *unit) (err error) {
 		counted, refused, err = s.follow(ctx, tx, p, e)
 		return err
 	})
@@ -111,7 +111,7 @@ func (s *Shop) note(ctx context.Context, e payment.Event) (counted bool, refused
 }
 
 // follow writes an event down that may be news, and does what follows from it.
-func (s *Shop) follow(ctx context.Context, tx pgx.Tx, p *toldOf, e payment.Event) (counted bool, refused string, err error) {
+func (s *Shop) follow(ctx context.Context, tx *unit, p *toldOf, e payment.Event) (counted bool, refused string, err error) {
 	o, err := lockOrderOf(ctx, tx, p.id, p.order)
 	if err != nil {
 		return false, "", err
@@ -133,7 +133,8 @@ func (s *Shop) follow(ctx context.Context, tx pgx.Tx, p *toldOf, e payment.Event
 	if err := f.learn(ctx, tx, o, b); err != nil {
 		return false, "", err
 	}
-	return true, "", o.write(ctx, tx, b)
+	tx.atCommit(b)
+	return true, "", nil
 }
 
 // refuses says why the event can't be true, "" for when it can.
