@@ -34,14 +34,14 @@ func NewDocuments(db *mongo.Database) *Documents {
 	}
 }
 
-// Product returns the documents of a product in a store, nil for one that there isn't. The offer is read first: without
-// one there is no page.
+// Product returns the documents of a product in a store, nil for one that there isn't.
 func (d *Documents) Product(ctx context.Context, store, product int64) (*catalog.Product, *offer.Offer, error) {
-	o, err := d.offers.Get(ctx, offer.ID(store, product))
+	offers, products := d.offers.Ask(offer.ID(store, product)), d.products.Ask(product)
+	o, err := offers(ctx)
 	if err != nil || o == nil {
-		return nil, nil, err
+		return nil, nil, err // without an offer there is no page
 	}
-	p, err := d.products.Get(ctx, product)
+	p, err := products(ctx)
 	if err != nil {
 		return nil, nil, err
 	}

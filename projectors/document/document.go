@@ -44,6 +44,8 @@ type Collection[K cmp.Ordered, T any] struct {
 	id     func(*T) *K
 	rev    func(*T) *int64
 	kept   *kept[K, T] // see Keeping; nil without
+
+	reads *Reads
 }
 
 // Open returns the collection of that name.
@@ -54,8 +56,10 @@ func Open[K cmp.Ordered, T any, P interface {
 	if config.Group <= 0 {
 		config.Group = 250
 	}
+	c := db.Collection(name, Durable())
 	return &Collection[K, T]{
-		mongo:  db.Collection(name, Durable()),
+		mongo:  c,
+		reads:  NewReads(c),
 		config: config,
 		id:     func(doc *T) *K { return P(doc).DocumentID() },
 		rev:    func(doc *T) *int64 { return P(doc).Revision() },

@@ -2,11 +2,9 @@ package document
 
 import (
 	"context"
-	"errors"
 	"fmt"
 
 	"go.mongodb.org/mongo-driver/v2/bson"
-	"go.mongodb.org/mongo-driver/v2/mongo"
 	"go.mongodb.org/mongo-driver/v2/mongo/options"
 )
 
@@ -34,15 +32,22 @@ func (c *Collection[K, T]) load(ctx context.Context, ids []K, docs map[K]*T) err
 	return nil
 }
 
-// Get returns the document of this id, nil if there is none.
-func (c *Collection[K, T]) Get(ctx context.Context, id K) (*T, error) {
-	raw, err := c.mongo.FindOne(ctx, bson.D{{Key: "_id", Value: id}}).Raw()
-	if errors.Is(err, mongo.ErrNoDocuments) {
-		return nil, nil
+// Get returns the document of this id, nil if there is none, by its Reads.
+func (c *Collection[K, T]) Get(ctx context.Context, id K) (*T, error) { return c.Ask(id)(ctx) }
+
+// Ask asks for the document of this id, to be got later.
+func (c *Collection[K, T]) Ask(id K) (get func(context.Context) (*T, error)) {
+	asked := c.reads.Ask(id)
+	return func(ctx context.Context) (*T, error) {
+		raw, err := asked.Await(ctx)
+		if err != nil || raw == nil {
+			return nil, err
+		}
+		return c.decode(id, raw)
 	}
-	if err != nil {
-		return nil, fmt.Errorf("read document %v of %s: %w", id, c.mongo.Name(), err)
-	}
+}
+
+func (c *Collection[K, T]) decode(id K, raw bson.Raw) (*T, error) {
 	doc := new(T)
 	if err := bson.Unmarshal(raw, doc); err != nil {
 		return nil, fmt.Errorf("decode document %v of %s: %w", id, c.mongo.Name(), err)
