@@ -16,8 +16,6 @@ import (
 const (
 	// readMost bounds the ids of one request, so that nobody waits for the documents of very many others.
 	readMost = 64
-	// readPause bounds the rest between two requests.
-	readPause = 2 * time.Millisecond
 	// readPatience is how long a request may take before another is made beside it, readRequests how many there may be then.
 	readPatience = 10 * time.Millisecond
 	readRequests = 8
@@ -25,16 +23,15 @@ const (
 	readTimeout = 10 * time.Second
 )
 
-// Reads are reads of documents by their ids. Those that are asked for while a request is under way go to the server in the next one,
-// which begins after a rest as long as that took: a server that is busy is asked less often, for more, and one that isn't is asked at
-// once. Each read is sent after it was asked for, so it sees what a read of its own would. Its methods may be called from any
-// goroutine.
+// Reads are reads of documents by their ids. Those that are asked for while a request is under way go to the server together, in the
+// next one: a server that is busy is asked less often, for more, and one that isn't is asked at once. Each read is sent after it was
+// asked for, so it sees what a read of its own would. The methods may be called from any goroutine.
 type Reads struct {
 	mongo    *mongo.Collection
 	patience time.Duration
 
 	mu      sync.Mutex
-	under   int       // requests, and rests after them
+	under   int       // requests
 	began   time.Time // the last of them
 	waiting []*Reading
 }
@@ -84,12 +81,10 @@ func (s *Reads) Get(ctx context.Context, id any) (bson.Raw, error) { return s.As
 // run makes requests until nobody waits.
 func (s *Reads) run() {
 	for group := s.next(); group != nil; group = s.next() {
-		begun := time.Now()
 		s.read(group)
 		for _, r := range group {
 			close(r.done)
 		}
-		time.Sleep(min(time.Since(begun), readPause))
 	}
 }
 
