@@ -14,6 +14,7 @@ TEST_SERVERS := FRESHET_DATA=$(TEST_DATA) FRESHET_POSTGRES_PORT=25433 FRESHET_KA
 # Packages share the servers: two at a time keep a machine of two cores honest.
 TEST_FLAGS   ?= -race -shuffle=on -count=1 -timeout=45m -p=2
 FUZZTIME     ?= 30s
+ATTEMPTS     ?= 500000
 GOLANGCI     ?= $(shell go env GOPATH)/bin/golangci-lint
 
 .PHONY: help
@@ -63,8 +64,8 @@ drill-postgres: build ## stop Postgres under a shop, order, start it, and see wh
 		-run 'TestOrdersWhilePostgresIsAway|TestPlacersThatBeginAgain|TestCustomersAreToldWhatBecameOfQueuedOrders'
 
 .PHONY: drill-sale
-drill-sale: build ## a million attempts to buy too little, while the API is killed and Postgres crashes; hours
-	FRESHET_TEST_LONG=1 $(TEST_SERVERS) go test -count=1 -timeout=6h -v -run TestASaleThroughCrashes ./deploy/e2e
+drill-sale: build ## two times ATTEMPTS (500000) to buy too little, while the API is killed and Postgres crashes; an hour or two
+	FRESHET_TEST_LONG=1 $(TEST_SERVERS) go test -count=1 -timeout=6h -v -run TestASaleThroughCrashes ./deploy/e2e -attempts $(ATTEMPTS)
 
 .PHONY: fuzz
 fuzz: ## fuzz every fuzz target for FUZZTIME (30s)

@@ -2,6 +2,7 @@ package e2e
 
 import (
 	"context"
+	"flag"
 	"fmt"
 	"math/rand/v2"
 	"os"
@@ -43,6 +44,8 @@ func newSale(ctx context.Context, t *testing.T, every int) *sale {
 	return &sale{market: m, server: server, attempted: make(chan struct{}, 1), every: every, dice: rand.New(rand.NewPCG(*seedFlag, 1))}
 }
 
+var attemptsFlag = flag.Int("attempts", 500_000, "of the long sale to buy of one SKU, and as many of a thousand")
+
 // TestASaleThroughCrashes sells too little to too many while the write API is killed and Postgres crashes, and counts: nothing
 // is oversold, nothing done twice, and no buyer was told of an order that isn't there. `make drill-sale` makes a
 // million attempts of it.
@@ -50,7 +53,7 @@ func TestASaleThroughCrashes(t *testing.T) {
 	cfg := bench.CheckoutConfig{Attempts: 200, Buyers: 100, Units: 20, SKUs: 20, Workers: 16, Patience: 10 * time.Minute, Seed: *seedFlag}
 	every, within := 70, 15*time.Minute
 	if os.Getenv("FRESHET_TEST_LONG") != "" {
-		cfg.Attempts, cfg.Buyers, cfg.Units, cfg.SKUs, cfg.Workers = 500_000, 5000, 100, 1000, 64
+		cfg.Attempts, cfg.Buyers, cfg.Units, cfg.SKUs, cfg.Workers = *attemptsFlag, 5000, 100, 1000, 64
 		every, within = 20_000, 5*time.Hour
 	}
 	ctx := deadline(t, within)
@@ -63,7 +66,7 @@ func TestASaleThroughCrashes(t *testing.T) {
 		defer close(ended)
 		report, err = bench.Checkout(ctx, bench.Target{Write: s.base, PostgresURL: s.postgres, Version: "test", Note: t.Logf}, cfg)
 	}()
-	s.disturb(ended)
+	s.disturb(t, ended)
 	if err != nil {
 		t.Fatalf("seed %d: %v", *seedFlag, err)
 	}
@@ -83,7 +86,7 @@ func (s *sale) count(int) {
 }
 
 // disturb kills the API and crashes Postgres in turn, among the attempts, until the sale has ended.
-func (s *sale) disturb(ended <-chan struct{}) {
+func (s *sale) disturb(t *testing.T, ended <-chan struct{}) {
 	next := int64(s.every)
 	for {
 		select {
@@ -94,6 +97,7 @@ func (s *sale) disturb(ended <-chan struct{}) {
 		if s.attempts.Load() < next {
 			continue
 		}
+		begun := time.Now()
 		if s.kills > s.crashes {
 			s.server.Crash()
 			s.server.Start()
@@ -102,6 +106,7 @@ func (s *sale) disturb(ended <-chan struct{}) {
 			s.write.kill()
 			s.kills++
 		}
+		t.Logf("%d attempts: kill %d of the API, crash %d of Postgres, %s", s.attempts.Load(), s.kills, s.crashes, time.Since(begun).Round(time.Millisecond))
 		next = s.attempts.Load() + int64(s.every/2+s.dice.IntN(s.every))
 	}
 }
