@@ -65,7 +65,7 @@ var scenarios = []scenario{
 // value and headers, with their order. What differs must be one of differences, and each of those must be met.
 func TestDebezium(t *testing.T) {
 	var mu sync.Mutex
-	met := map[string]int{}
+	met, ran := map[string]int{}, 0
 	t.Run("scenarios", func(t *testing.T) {
 		for _, s := range scenarios {
 			t.Run(s.name, func(t *testing.T) {
@@ -74,12 +74,16 @@ func TestDebezium(t *testing.T) {
 				got := replay(t, s, want)
 				mu.Lock()
 				defer mu.Unlock()
+				ran++
 				for _, topic := range sortedKeys(want) {
 					compareTopic(t, s.name, topic, want[topic], got[topic], met)
 				}
 			})
 		}
 	})
+	if ran < len(scenarios) {
+		t.Skipf("%d of %d scenarios ran: what they would have met isn't known", ran, len(scenarios))
+	}
 	for _, d := range differences {
 		if met[d.what] == 0 {
 			t.Errorf("difference never met: %s", d.what)
