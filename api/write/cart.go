@@ -5,7 +5,6 @@ import (
 	"crypto/rand"
 	"crypto/sha256"
 	"encoding/base64"
-	"errors"
 	"fmt"
 	"time"
 
@@ -100,37 +99,40 @@ func (k *cart) queueLock(b *pgx.Batch, st storeName, o owner) {
 	ours, id := o.ours()
 	b.Queue(`select k.id, k.version, k.expires_at from carts k where `+ours+notExpired+` for no key update`, st.name, st.id, id).
 		QueryRow(func(row pgx.Row) error {
-			if err := row.Scan(&k.id, &k.version, &k.expires); !errors.Is(err, pgx.ErrNoRows) {
-				return err
-			}
-			return nil
+			_, err := scanned(row, &k.id, &k.version, &k.expires)
+			return err
 		})
 }
 
-// queueOpen makes the owner's cart where there is none, and locks it. Two that make one at once meet at the unique index. The id
-// is 0 where the one that was in the way is past its time, or was bought while we waited for its lock.
-func (k *cart) queueOpen(b *pgx.Batch, st storeName, o owner) {
-	customer, guest := o.columns()
-	b.Queue(`insert into carts (store_id, customer_id, guest, version) values ((select id`+storesNamed+`), $3, $4, 0)
-		on conflict do nothing`, st.name, st.id, customer, guest)
-	k.queueLock(b, st, o)
-}
+// ask queues what somebody wants to know of an owner's cart once it is locked.
+type ask func(b *pgx.Batch, st storeName, o owner)
 
-// openCart finds the owner's cart or makes it, and asks what the caller queues together with that.
-func openCart(ctx context.Context, tx pgx.Tx, st storeName, o owner, asked func(b *pgx.Batch)) (*cart, error) {
+// nothing is an ask.
+func nothing(*pgx.Batch, storeName, owner) {}
+
+// lockCart locks the owner's cart and asks together with that, all in one round trip. The cart's id is 0 where there is none; with open it is
+// made then. Two that make one at once meet at the unique index.
+func lockCart(ctx context.Context, tx pgx.Tx, st storeName, o owner, open bool, more ask) (*cart, error) {
+	const insert = `insert into carts (store_id, customer_id, guest, version) values ((select id` + storesNamed + `), $3, $4, 0)
+		on conflict do nothing`
 	const retire = `update carts k set state = 'abandoned', updated_at = now() where k.expires_at <= now() and `
 	ours, id := o.ours()
+	customer, guest := o.columns()
 	k, b := &cart{}, &pgx.Batch{}
 	for range attempts {
 		st.queue(b, &k.store)
-		k.queueOpen(b, st, o)
-		asked(b)
-		if err := tx.SendBatch(ctx, b).Close(); err != nil {
-			return nil, fmt.Errorf("make a cart in store %q: %w", cut(st.name, 64), err)
+		if open {
+			b.Queue(insert, st.name, st.id, customer, guest)
 		}
-		if k.id != 0 {
+		k.queueLock(b, st, o)
+		more(b, st, o)
+		if err := tx.SendBatch(ctx, b).Close(); err != nil {
+			return nil, fmt.Errorf("lock a cart in store %q: %w", cut(st.name, 64), err)
+		}
+		if k.id != 0 || !open {
 			return k, nil
 		}
+		// The one that was in the way is past its time, or was bought while we waited for its lock.
 		b = &pgx.Batch{}
 		b.Queue(retire+ours, st.name, st.id, id)
 	}

@@ -52,7 +52,7 @@ type variant struct {
 }
 
 // askVariants reads those of the product, all that a change of the cart asks about them at once.
-func askVariants(product int64, all *[]variant) func(*pgx.Batch, storeName, owner) {
+func askVariants(product int64, all *[]variant) ask {
 	const query = `select v.sku, v.options, case when o.status = 'active' and d.status = 'active' then ` + priceNow + ` end, coalesce(` + stockNow + `, 0),
 			coalesce(c.quantity, 0)::bigint, (select count(*) from cart_items where cart_id = k.id)
 		from variants v join products d on d.id = v.product_id

@@ -2,7 +2,6 @@ package write
 
 import (
 	"context"
-	"fmt"
 	"net/http"
 	"strconv"
 
@@ -119,7 +118,7 @@ func (s *Shop) deleteCartItem(c *fiber.Ctx) error {
 	if err != nil {
 		return err
 	}
-	return s.changeCart(c, cartChange{own: own, store: query.Get("store"), version: &version}, func(k *cart, b *pgx.Batch) error {
+	return s.changeCart(c, cartChange{own: own, store: query.Get("store"), version: &version, ask: nothing}, func(k *cart, b *pgx.Batch) error {
 		k.remove(b, product, sku)
 		return nil
 	})
@@ -166,8 +165,7 @@ type cartChange struct {
 	open    bool   // make the cart where there is none
 	key     string // idempotency key, "" for none
 	request any    // what the key was used for
-	// ask queues what the change asks about once the cart is locked, nil for nothing.
-	ask func(b *pgx.Batch, st storeName, o owner)
+	ask     ask    // what the change asks about
 }
 
 // changeCart changes the cart under its lock, by what f queues, and answers with what it is then.
@@ -214,26 +212,11 @@ func (ch *cartChange) carryOut(ctx context.Context, tx pgx.Tx, f func(*cart, *pg
 	return k.touched(ctx, tx, b)
 }
 
-// begin locks the cart and asks for all that the change asks about, in one round trip.
+// begin locks the cart and asks what the change asks about.
 func (ch *cartChange) begin(ctx context.Context, tx pgx.Tx) (*cart, error) {
 	st, err := parseStore(ch.store)
 	if err != nil {
 		return nil, err
 	}
-	ask := func(b *pgx.Batch) {
-		if ch.ask != nil {
-			ch.ask(b, st, ch.own)
-		}
-	}
-	if ch.open {
-		return openCart(ctx, tx, st, ch.own, ask)
-	}
-	k, b := &cart{}, &pgx.Batch{}
-	st.queue(b, &k.store)
-	k.queueLock(b, st, ch.own)
-	ask(b)
-	if err := tx.SendBatch(ctx, b).Close(); err != nil {
-		return nil, fmt.Errorf("find a cart in store %q: %w", cut(ch.store, 64), err)
-	}
-	return k, nil
+	return lockCart(ctx, tx, st, ch.own, ch.open, ch.ask)
 }

@@ -66,7 +66,7 @@ func mergeCarts(ctx context.Context, tx pgx.Tx, customer int64, guest []byte) (*
 }
 
 func (k *cart) mergeInto(ctx context.Context, tx pgx.Tx, own owner) (*Cart, error) {
-	into, err := openCart(ctx, tx, k.store.named(), own, func(*pgx.Batch) {})
+	into, err := lockCart(ctx, tx, k.store.named(), own, true, nothing)
 	if err != nil {
 		return nil, err
 	}

@@ -240,10 +240,9 @@ func (s *Shop) placeHeld(ctx context.Context, tx *unit, w *wanted, o *Order, r *
 	if len(short) > 0 {
 		return outOfStock(short, func(sku string) string { return sku })
 	}
-	rest := &pgx.Batch{}
+	rest := tx.atCommit()
 	o.queueHolds(rest, k.store)
 	o.Payments = []OrderPayment{s.charge(rest, w.payment, o.ID, o.Total, o.Currency, r.Method, by)}
 	rest.Queue(`update carts set state = 'ordered', version = version + 1, updated_at = now() where id = $1`, k.id)
-	tx.atCommit(rest)
 	return nil
 }

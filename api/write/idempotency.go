@@ -80,9 +80,7 @@ func once(ctx context.Context, tx *unit, scope, key string, request any, do func
 		return answer{}, err
 	}
 	const finish = `update idempotency_keys set state = 'done', response_status = $3, response_body = $4 where scope = $1 and key = $2`
-	b := &pgx.Batch{}
-	b.Queue(finish, scope, key, a.status, a.body)
-	tx.atCommit(b)
+	tx.atCommit().Queue(finish, scope, key, a.status, a.body)
 	return a, nil
 }
 

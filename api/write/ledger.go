@@ -2,7 +2,6 @@ package write
 
 import (
 	"context"
-	"errors"
 	"fmt"
 
 	"github.com/jackc/pgx/v5"
@@ -31,10 +30,9 @@ func move(ctx context.Context, tx pgx.Tx, storeID int64, moves []movement) (shor
 	for i := range moves {
 		m := &moves[i]
 		batch.Queue(guarded, storeID, m.sku, m.quantity, m.kind == "sale").QueryRow(func(row pgx.Row) error {
-			err := row.Scan(&m.product)
-			if errors.Is(err, pgx.ErrNoRows) {
+			there, err := scanned(row, &m.product)
+			if !there {
 				short = append(short, m.sku)
-				return nil
 			}
 			return err
 		})

@@ -132,13 +132,12 @@ func (s *Shop) heard(ctx context.Context, t *claimed, state payment.State) (next
 			return err
 		}
 		o.worker = t.payment
-		b := &pgx.Batch{}
+		b := tx.atCommit()
 		if err := (fact{payment: t.payment, state: state, refund: t.refund}).learn(ctx, tx, o, b); err != nil {
 			return err
 		}
 		// The fence keeps an old worker from finishing what a newer one is still at.
 		b.Queue(`update payment_tasks set state = 'done', method = null, error = null where id = $1 and fence = $2 and state = 'due'`, t.id, t.fence)
-		tx.atCommit(b)
 		return nil
 	})
 	if err != nil || o.capture == 0 {

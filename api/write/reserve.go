@@ -1,8 +1,6 @@
 package write
 
 import (
-	"errors"
-
 	"github.com/jackc/pgx/v5"
 )
 
@@ -31,10 +29,9 @@ func (o *Order) take(b *pgx.Batch, st store, short *[]string) {
 		b.Queue(expireDue, st.id, l.SKU)
 		b.Queue(guarded, st.id, l.SKU, l.Quantity).QueryRow(func(row pgx.Row) error {
 			var product int64
-			err := row.Scan(&product)
-			if errors.Is(err, pgx.ErrNoRows) {
+			there, err := scanned(row, &product)
+			if !there {
 				*short = append(*short, l.SKU)
-				return nil
 			}
 			return err
 		})

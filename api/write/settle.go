@@ -202,10 +202,8 @@ func (o *orderRow) ask(b *pgx.Batch, id int64, kind payment.Kind) {
 	const insert = `insert into payment_tasks (payment_id, kind, fence, due_at) values ($1, $2, 1, now() + $3::interval)
 		on conflict do nothing returning id`
 	b.Queue(insert, id, kind, lease).QueryRow(func(row pgx.Row) error {
-		if err := row.Scan(&o.capture); !errors.Is(err, pgx.ErrNoRows) {
-			return err
-		}
-		return nil
+		_, err := scanned(row, &o.capture)
+		return err
 	})
 }
 

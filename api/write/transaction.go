@@ -27,6 +27,14 @@ type batcher interface {
 	SendBatch(ctx context.Context, b *pgx.Batch) pgx.BatchResults
 }
 
+// scanned reads the row, and says whether there is one.
+func scanned(row pgx.Row, into ...any) (there bool, err error) {
+	if err = row.Scan(into...); errors.Is(err, pgx.ErrNoRows) {
+		return false, nil
+	}
+	return err == nil, err
+}
+
 // attempts is how often a transaction that lost a deadlock is run; those who win make progress meanwhile.
 const attempts = 5
 

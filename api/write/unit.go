@@ -22,10 +22,8 @@ type unit struct {
 // ahead puts a statement before what is asked next, which fails if it does.
 func (u *unit) ahead(sql string, args ...any) *pgx.QueuedQuery { return u.first.Queue(sql, args...) }
 
-// atCommit puts statements off until the commit, which fails if they do. Their callbacks are called when it is made.
-func (u *unit) atCommit(b *pgx.Batch) {
-	u.last.QueuedQueries = append(u.last.QueuedQueries, b.QueuedQueries...)
-}
+// atCommit is what is sent with the commit, which fails if it does. Its callbacks are called then.
+func (u *unit) atCommit() *pgx.Batch { return &u.last }
 
 // before is what has to be sent before the next statement.
 func (u *unit) before() *pgx.Batch {

@@ -129,11 +129,9 @@ func (s *Shop) follow(ctx context.Context, tx *unit, p *toldOf, e payment.Event)
 	if err != nil || !fresh || refused != "" {
 		return false, refused, err
 	}
-	b := &pgx.Batch{}
-	if err := f.learn(ctx, tx, o, b); err != nil {
+	if err := f.learn(ctx, tx, o, tx.atCommit()); err != nil {
 		return false, "", err
 	}
-	tx.atCommit(b)
 	return true, "", nil
 }
 

@@ -43,14 +43,19 @@ func (c *Collection[K, T]) Ask(id K) (get func(context.Context) (*T, error)) {
 		if err != nil || raw == nil {
 			return nil, err
 		}
-		return c.decode(id, raw)
+		doc, err := decode[T](raw)
+		if err != nil {
+			return nil, fmt.Errorf("document %v of %s: %w", id, c.mongo.Name(), err)
+		}
+		return doc, nil
 	}
 }
 
-func (c *Collection[K, T]) decode(id K, raw bson.Raw) (*T, error) {
+// decode reads a document. The cursor's decoder would read it through a buffer of its own for each.
+func decode[T any](raw bson.Raw) (*T, error) {
 	doc := new(T)
 	if err := bson.Unmarshal(raw, doc); err != nil {
-		return nil, fmt.Errorf("decode document %v of %s: %w", id, c.mongo.Name(), err)
+		return nil, fmt.Errorf("decode: %w", err)
 	}
 	return doc, nil
 }
@@ -127,10 +132,9 @@ func (c *Collection[K, T]) each(ctx context.Context, filter bson.D, find *option
 	}
 	defer func() { _ = cursor.Close(context.WithoutCancel(ctx)) }() // the server forgets an idle cursor by itself
 	for cursor.Next(ctx) {
-		doc := new(T)
-		// Not by the cursor, whose decoder reads through a buffer of its own for each document.
-		if err := bson.Unmarshal(cursor.Current, doc); err != nil {
-			return fmt.Errorf("decode: %w", err)
+		doc, err := decode[T](cursor.Current)
+		if err != nil {
+			return err
 		}
 		if err := fn(doc); err != nil {
 			return err
